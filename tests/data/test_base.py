@@ -1,0 +1,129 @@
+"""The parent of all data sets: two arrays become two tensors, and odd pairs are named."""
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from unet_lib.data import DataError, SegmentationDataset, cached, scale_by_dtype
+
+
+class Pairs(SegmentationDataset):
+    """A data set of given pairs that counts how often it is read."""
+
+    def __init__(self, *pairs, **options):
+        super().__init__(**{"normalize": scale_by_dtype} | options)
+        self.pairs = pairs
+        self.reads = 0
+
+    def __len__(self):
+        return len(self.pairs)
+
+    def load(self, index):
+        self.reads += 1
+        return self.pairs[index]
+
+    def name(self, index):
+        return f"pair {index}"
+
+
+def pair(channels=(), dtype=np.uint8, size=(4, 6)):
+    image = np.arange(np.prod(size + channels)).reshape(size + channels).astype(dtype)
+    return image, np.arange(np.prod(size)).reshape(size).astype(np.uint16)
+
+
+def test_gray_image_gets_one_channel_and_labels_become_int64():
+    image, labels = Pairs(pair())[0]
+    assert image.dtype == torch.float32
+    assert image.shape == (1, 4, 6)
+    assert labels.dtype == torch.int64
+    assert labels.shape == (4, 6)
+    assert torch.equal(image[0] * 255, labels.float())
+
+
+def test_rgb_image_becomes_channels_first():
+    image, _ = Pairs(pair((3,)))[0]
+    assert image.shape == (3, 4, 6)
+    assert image.is_contiguous()
+    assert torch.allclose(image[:, 0, 1] * 255, torch.tensor([3.0, 4.0, 5.0]))
+
+
+def test_transform_runs_before_target():
+    def crop(image, labels):
+        return image[:, :2], labels[:2]
+
+    image, target = Pairs(pair(), transform=crop, target=lambda labels: labels > 3)[0]
+    assert image.shape == (1, 2, 6)
+    assert target.dtype == torch.bool
+    assert target.shape == (2, 6)
+
+
+def test_index_counts_from_the_end_and_iteration_ends():
+    pairs = Pairs(pair(), pair(size=(2, 2)))
+    assert pairs[-1][1].shape == (2, 2)
+    assert len(list(pairs)) == 2
+    with pytest.raises(IndexError):
+        pairs[2]
+
+
+def test_batches_with_workers():
+    images, labels = next(iter(DataLoader(Pairs(pair(), pair()), batch_size=2, num_workers=1)))
+    assert images.shape == (2, 1, 4, 6)
+    assert labels.shape == (2, 4, 6)
+
+
+def test_fault_06_sizes_differ():
+    with pytest.raises(DataError) as error:
+        Pairs((np.zeros((4, 6), np.uint8), np.zeros((4, 7), np.uint8)))[0]
+    assert str(error.value) == (
+        "pair 0: the image is 4x6 pixels (height x width), its labels are 4x7; "
+        "both must have one size"
+    )
+
+
+def test_fault_35_exchanged_sides_are_named():
+    with pytest.raises(DataError, match=r"Height and width are exchanged: .* EXIF orientation"):
+        Pairs((np.zeros((4, 6), np.uint8), np.zeros((6, 4), np.uint8)))[0]
+
+
+def test_fault_12_nan_and_infinity_are_counted():
+    image = np.zeros((4, 6), np.float32)
+    image[0, 0], image[1, 2] = np.nan, np.inf
+    with pytest.raises(DataError, match=r"^pair 0: 2 of 24 values are NaN or infinite; .* replace"):
+        Pairs((image, np.zeros((4, 6), np.uint8)))[0]
+
+
+def test_fault_11_message_of_normalize_names_the_picture():
+    with pytest.raises(DataError, match=r"^pair 0: the image is of type int64; uint8, uint16"):
+        Pairs(pair(dtype=np.int64))[0]
+
+
+def test_labels_must_be_whole_numbers():
+    class Careless(Pairs):
+        def load(self, index):
+            image, labels = super().load(index)
+            return image, labels.astype(bool)
+
+    with pytest.raises(DataError, match="labels are of type bool; whole numbers were expected"):
+        Careless(pair())[0]
+
+
+def test_cached_reads_each_picture_once_and_equals_the_original():
+    original = Pairs(pair(), pair((3,)), target=lambda labels: labels > 3)
+    kept = cached(original)
+    assert original.reads == 2
+    for _ in range(2):
+        for index in range(2):
+            assert all(map(torch.equal, kept[index], original[index]))
+    assert original.reads == 2 + 4
+    assert len(kept) == 2
+    assert kept.name(1) == "pair 1"
+
+
+def test_cached_pictures_survive_changes_in_place():
+    kept = cached(Pairs(pair(dtype=np.float32), normalize=lambda image: image))
+    before = kept[0][0].clone()
+    kept[0][0].zero_()
+    kept[0][1].zero_()
+    assert torch.equal(kept[0][0], before)
+    assert kept[0][1].max() > 0

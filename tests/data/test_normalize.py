@@ -1,0 +1,70 @@
+"""Brightness by percentiles of the picture or by its type, never by what it happens to hold."""
+
+import numpy as np
+import pytest
+
+from unet_lib.data import DataError, normalize_percentiles, scale_by_dtype
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_percentiles_map_to_zero_and_one(dtype):
+    image = np.random.default_rng(0).integers(0, 200, (50, 40)).astype(dtype)
+    result = normalize_percentiles(image)
+    assert result.dtype == np.float32
+    assert np.allclose(np.percentile(result, (1.0, 99.8)), (0, 1), atol=1e-5)
+    assert result.min() < 0, "values below the low percentile are kept"
+
+
+def test_percentiles_do_not_depend_on_gain_and_offset():
+    image = np.random.default_rng(1).integers(0, 60, (32, 32)).astype(np.uint16)
+    assert np.allclose(normalize_percentiles(image), normalize_percentiles(image * 7 + 90))
+
+
+def test_percentiles_of_each_channel_alone():
+    image = np.random.default_rng(2).integers(0, 99, (16, 12, 3)).astype(np.uint8)
+    result = normalize_percentiles(image)
+    for channel in range(3):
+        assert np.array_equal(result[..., channel], normalize_percentiles(image[..., channel]))
+
+
+def test_constant_image_becomes_zeros():
+    assert not normalize_percentiles(np.full((8, 8), 7, np.uint8)).any()
+    one_hot_pixel = np.full((100, 100), 7, np.uint8)
+    one_hot_pixel[3, 3] = 255
+    assert not normalize_percentiles(one_hot_pixel).any()
+    assert normalize_percentiles(np.full((1, 1), 7, np.uint8)).shape == (1, 1)
+
+
+def test_percentiles_out_of_order():
+    with pytest.raises(ValueError, match="percentiles 99.0 and 1.0: expected 0 <= low < high <= 100"):
+        normalize_percentiles(np.zeros((2, 2)), low=99.0, high=1.0)
+
+
+def test_scale_by_type_not_by_content():
+    dim = np.array([[0, 1]], np.uint8)
+    assert scale_by_dtype(dim).max() == np.float32(1 / 255)
+    assert scale_by_dtype(dim.astype(np.uint16)).max() == np.float32(1 / 65535)
+    assert np.array_equal(scale_by_dtype(np.array([[0.0, 0.25]])), [[0, 0.25]])
+
+
+def test_scale_gives_float32_that_shares_no_memory():
+    image = np.zeros((2, 2), np.float32)
+    result = scale_by_dtype(image)
+    assert result.dtype == np.float32
+    assert not np.shares_memory(result, image)
+    assert scale_by_dtype(np.full((2, 2), 65535, np.uint16)).max() == 1
+
+
+@pytest.mark.parametrize("values", [(0, 1.5), (-0.5, 1)])
+def test_fault_11_float_outside_the_unit_range(values):
+    with pytest.raises(DataError) as error:
+        scale_by_dtype(np.array([values], np.float32))
+    assert f"float32 with values from {values[0]:g} to {values[1]:g}" in str(error.value)
+    assert "must lie in [0, 1]" in str(error.value)
+    assert "normalize=normalize_percentiles" in str(error.value)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.int16, bool])
+def test_fault_11_type_without_a_range(dtype):
+    with pytest.raises(DataError, match=f"type {np.dtype(dtype)}; uint8, uint16 or float in"):
+        scale_by_dtype(np.zeros((2, 2), dtype))

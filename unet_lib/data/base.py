@@ -1,0 +1,198 @@
+"""What all data sets share: an image and its labels become two tensors (chapter 3)."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from jaxtyping import Float, Integer, Shaped
+from torch import Tensor
+from torch.utils.data import Dataset
+
+Image = Shaped[np.ndarray, "H W"] | Shaped[np.ndarray, "H W C"]
+Labels = Integer[np.ndarray, "H W"]
+Normalize = Callable[[Image], Image]
+Transform = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+Target = Callable[[Tensor], Tensor]
+
+
+class DataError(ValueError):
+    """Something is wrong in the data: the text says where, what was expected, and what to do.
+
+    Example:
+        >>> raise DataError("cells/7.png: the file is empty; copy it again or remove it")
+        Traceback (most recent call last):
+        unet_lib.data.base.DataError: cells/7.png: the file is empty; copy it again or remove it
+    """
+
+
+class SegmentationDataset(Dataset, ABC):
+    """Pairs of an image and its labels, one integer a pixel; the parent of every data set here.
+
+    A child says how many pictures it has (`__len__`), how one is read or made (`load`) and what
+    it is called in messages (`name`). What happens to a picture afterwards is the same for all:
+
+    1. `normalize` turns the raw image into float32, by its own statistics or its type;
+    2. `transform` changes image and labels together (chapter 6), if given;
+    3. `target` makes of the labels what the loss wants, if given.
+
+    Args:
+        normalize: array (H, W) or (H, W, C) -> float32 array of the same shape.
+        transform: (image (C, H, W), labels (H, W)) -> the same two, perhaps of another size.
+        target: labels (H, W) -> any tensor; without it the labels themselves are the target.
+
+    Example:
+        >>> from unet_lib.data.normalize import scale_by_dtype
+        >>> class White(SegmentationDataset):
+        ...     def __len__(self):
+        ...         return 2
+        ...     def load(self, index):
+        ...         return np.full((4, 6), 255, np.uint8), np.full((4, 6), index)
+        ...     def name(self, index):
+        ...         return f"white picture {index}"
+        >>> image, labels = White(normalize=scale_by_dtype)[1]
+        >>> image.shape, labels.shape, image.max(), labels.max()
+        (torch.Size([1, 4, 6]), torch.Size([4, 6]), tensor(1.), tensor(1))
+    """
+
+    def __init__(
+        self,
+        *,
+        normalize: Normalize,
+        transform: Transform | None = None,
+        target: Target | None = None,
+    ) -> None:
+        self.normalize = normalize
+        self.transform = transform
+        self.target = target
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """The number of pictures."""
+
+    @abstractmethod
+    def load(self, index: int) -> tuple[Image, Labels]:
+        """The raw image, (H, W) or (H, W, C), of any number type, and its integer labels (H, W)."""
+
+    @abstractmethod
+    def name(self, index: int) -> str:
+        """What to call picture `index` in a message: its file, or its number."""
+
+    def __getitem__(self, index: int) -> tuple[Float[Tensor, "C H W"], Shaped[Tensor, "..."]]:
+        """Image `index` as float32 (C, H, W) and its target, by default int64 labels (H, W).
+
+        Raises:
+            DataError: image and labels differ in size, labels are not whole numbers, or the image
+                holds NaN or infinity or does not suit `normalize`. The text names the picture.
+        """
+        index = range(len(self))[index]  # counts from the end, too; IndexError beyond it
+        image, labels = self.load(index)
+        try:
+            check_pair(image, labels)
+            image = self.normalize(image)
+        except DataError as error:
+            raise DataError(f"{self.name(index)}: {error}") from error
+        image, labels = image_tensor(image), torch.from_numpy(labels.astype(np.int64))
+        if self.transform is not None:
+            image, labels = self.transform(image, labels)
+        return image, labels if self.target is None else self.target(labels)
+
+
+class _Cached(SegmentationDataset):
+    """All pictures of another data set, loaded once; what `cached` returns."""
+
+    def __init__(self, dataset: SegmentationDataset) -> None:
+        super().__init__(
+            normalize=dataset.normalize, transform=dataset.transform, target=dataset.target
+        )
+        self.items = [dataset.load(index) for index in range(len(dataset))]
+        self.names = [dataset.name(index) for index in range(len(dataset))]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def load(self, index: int) -> tuple[Image, Labels]:
+        return self.items[index]
+
+    def name(self, index: int) -> str:
+        return self.names[index]
+
+
+def cached(dataset: SegmentationDataset) -> SegmentationDataset:
+    """The same data set with all raw pictures in memory: each is simulated or read once.
+
+    They are loaded now, so that data workers started later share them. `normalize`, `transform`
+    and `target` still run at every access: random transforms stay random. Memory: the sum of all
+    raw images and labels; 240 simulated pictures of 128x128 take 20 MB. Call it before `split`.
+
+    Example:
+        >>> from unet_lib.data.simulate import SimulatedNuclei
+        >>> nuclei = cached(SimulatedNuclei(length=3, size=(64, 64)))
+        >>> len(nuclei), nuclei[2][0].shape
+        (3, torch.Size([1, 64, 64]))
+    """
+    return _Cached(dataset)
+
+
+def check_pair(image: Image, labels: Shaped[np.ndarray, "..."]) -> None:
+    """Raise DataError unless image and labels have one size, labels whole and pixels finite.
+
+    Example:
+        >>> check_pair(np.zeros((4, 6)), np.zeros((4, 6), int))  # nothing to say
+        >>> check_pair(np.zeros((4, 6)), np.zeros((6, 4), int))
+        Traceback (most recent call last):
+            ...
+        unet_lib.data.base.DataError: the image is 4x6 pixels (height x width), ...
+    """
+    if image.shape[:2] != labels.shape:
+        raise DataError(
+            f"the image is {size_text(image)} pixels (height x width), its labels are "
+            f"{size_text(labels)}; both must have one size{transposed_text(image, labels)}"
+        )
+    if labels.dtype.kind not in "iu":
+        raise DataError(
+            f"the labels are of type {labels.dtype}; whole numbers were expected, "
+            "for example labels.astype(np.int64)"
+        )
+    if image.dtype.kind == "f" and not np.isfinite(image).all():
+        bad = int(np.count_nonzero(~np.isfinite(image)))
+        raise DataError(
+            f"{bad} of {image.size} values are NaN or infinite; a network cannot learn from them: "
+            "replace them or leave the picture out"
+        )
+
+
+def size_text(array: Shaped[np.ndarray, "..."]) -> str:
+    """Height x width, as messages print it.
+
+    Example:
+        >>> size_text(np.zeros((120, 160, 3)))
+        '120x160'
+    """
+    return "x".join(str(side) for side in array.shape[:2])
+
+
+def transposed_text(image: Image, labels: Shaped[np.ndarray, "..."]) -> str:
+    """A hint for messages when the labels would fit after a quarter turn, else nothing.
+
+    Example:
+        >>> transposed_text(np.zeros((2, 3)), np.zeros((4, 3), int))
+        ''
+    """
+    if image.shape[:2] != labels.shape[::-1]:
+        return ""
+    return (
+        ". Height and width are exchanged: was one of the two turned, "
+        "or the photograph annotated before its EXIF orientation was applied?"
+    )
+
+
+def image_tensor(image: Shaped[np.ndarray, "..."]) -> Float[Tensor, "C H W"]:
+    """A copy of a normalized image (H, W) or (H, W, C) as a float32 tensor (C, H, W).
+
+    Example:
+        >>> image_tensor(np.zeros((4, 6, 3), np.float32)).shape
+        torch.Size([3, 4, 6])
+    """
+    planes = image[np.newaxis] if image.ndim == 2 else np.moveaxis(image, -1, 0)
+    return torch.from_numpy(np.array(planes, dtype=np.float32, order="C"))
