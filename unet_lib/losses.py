@@ -1,0 +1,154 @@
+"""Losses: what training makes small (chapter 4).
+
+All take logits, never probabilities, and reduce in float32. Two pairs of shapes are accepted:
+one channel, logits (N, 1, H, W) with a target (N, 1, H, W) of 0 and 1; or K classes, logits
+(N, K, H, W) with a target (N, H, W) of class indices. Nothing is broadcast.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+from torch.nn import functional as F
+
+Logits = Float[Tensor, "N K H W"]
+Target = Shaped[Tensor, "N H W"] | Shaped[Tensor, "N 1 H W"]
+Loss = Float[Tensor, ""]
+
+
+def bce_loss(
+    logits: Logits, target: Target, ignore_index: int | None = None, weight: Tensor | None = None
+) -> Loss:
+    """Binary cross-entropy per pixel, its mean over the pixels that are not ignored.
+
+    logits and target: (N, 1, H, W), the target 0 or 1 (or a probability between). `weight`,
+    such as the paper's border weights, has the target's shape and multiplies each pixel's loss.
+    Raises ValueError for other shapes and for target values outside [0, 1].
+
+    >>> round(bce_loss(torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)).item(), 4)  # log 2
+    0.6931
+    """
+    target, valid = _check(logits, target, ignore_index, binary=True)
+    loss = F.binary_cross_entropy_with_logits(logits.float(), target.float(), reduction="none")
+    return _mean(loss, valid, weight)
+
+
+def cross_entropy_loss(
+    logits: Logits,
+    target: Target,
+    ignore_index: int | None = None,
+    weight: Tensor | None = None,
+    class_weights: Sequence[float] | Tensor | None = None,
+) -> Loss:
+    """Cross-entropy of K classes per pixel, its mean over the pixels that are not ignored.
+
+    logits (N, K, H, W), target (N, H, W) of 0..K-1. `class_weights` (K values) and `weight`
+    (the target's shape) multiply each pixel's loss; the mean counts every valid pixel once.
+    Raises ValueError for other shapes, other classes and a wrong number of class weights.
+
+    >>> loss = cross_entropy_loss(torch.zeros(1, 4, 2, 2), torch.zeros(1, 2, 2).long())
+    >>> round(loss.item(), 4)  # log 4
+    1.3863
+    """
+    target, valid = _check(logits, target, ignore_index, binary=False)
+    if class_weights is not None:
+        class_weights = torch.as_tensor(class_weights, dtype=torch.float32, device=logits.device)
+        if class_weights.shape != (logits.shape[1],):
+            raise ValueError(
+                f"expected {logits.shape[1]} class weights, one per channel of the logits, "
+                f"got {class_weights.numel()}"
+            )
+    loss = F.cross_entropy(logits.float(), target.long(), weight=class_weights, reduction="none")
+    return _mean(loss, valid, weight)
+
+
+def dice_loss(
+    logits: Logits, target: Target, smooth: float = 1.0, ignore_index: int | None = None
+) -> Loss:
+    """One minus the soft Dice of each class over the whole batch, averaged over the classes.
+
+    Milletari et al. (2016) with probabilities in place of a mask. Sums run over the batch, so a
+    picture with an empty mask needs no special case; `smooth`, in pixels, keeps the gradient
+    alive where the whole batch is empty. Shapes and errors as in `bce_loss` (K = 1) and
+    `cross_entropy_loss` (K > 1).
+
+    >>> round(dice_loss(torch.full((1, 1, 2, 2), 20.0), torch.ones(1, 1, 2, 2)).item(), 4)
+    0.0
+    """
+    binary = logits.shape[1] == 1
+    target, valid = _check(logits, target, ignore_index, binary)
+    if binary:
+        probabilities, truth, valid = logits.float().sigmoid(), target.float(), valid.float()
+    else:
+        probabilities, valid = logits.float().softmax(dim=1), valid[:, None].float()
+        truth = F.one_hot(target.long(), logits.shape[1]).movedim(-1, 1).float()
+    pixels = (0, 2, 3)  # everything but the class
+    intersection = (probabilities * truth * valid).sum(pixels)
+    total = ((probabilities + truth) * valid).sum(pixels)
+    return (1 - (2 * intersection + smooth) / (total + smooth)).mean()
+
+
+def bce_dice_loss(
+    logits: Logits, target: Target, ignore_index: int | None = None, weight: Tensor | None = None
+) -> Loss:
+    """`bce_loss` + `dice_loss`: a steady gradient at every pixel, and the score itself.
+
+    >>> logits, target = torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)
+    >>> both = bce_loss(logits, target) + dice_loss(logits, target)
+    >>> torch.equal(bce_dice_loss(logits, target), both)
+    True
+    """
+    bce = bce_loss(logits, target, ignore_index, weight)
+    return bce + dice_loss(logits, target, ignore_index=ignore_index)
+
+
+def cross_entropy_dice_loss(
+    logits: Logits, target: Target, ignore_index: int | None = None, weight: Tensor | None = None
+) -> Loss:
+    """`cross_entropy_loss` + `dice_loss`: the same sum for K classes.
+
+    >>> cross_entropy_dice_loss(torch.zeros(1, 2, 4, 4), torch.zeros(1, 4, 4).long()).shape
+    torch.Size([])
+    """
+    cross_entropy = cross_entropy_loss(logits, target, ignore_index, weight)
+    return cross_entropy + dice_loss(logits, target, ignore_index=ignore_index)
+
+
+def _mean(loss: Tensor, valid: Tensor, weight: Tensor | None) -> Tensor:
+    """Mean over the valid pixels; a zero that can be differentiated where there is none."""
+    if weight is not None:
+        if weight.shape != loss.shape:
+            raise ValueError(
+                f"expected a weight of the target's shape {tuple(loss.shape)}, got "
+                f"{tuple(weight.shape)}"
+            )
+        loss = loss * weight
+    return (loss * valid).sum() / valid.sum().clamp(min=1)
+
+
+def _check(
+    logits: Tensor, target: Tensor, ignore_index: int | None, binary: bool
+) -> tuple[Tensor, Tensor]:
+    """The target with 0 at the ignored pixels, and the mask of the others."""
+    n, k, h, w = logits.shape
+    expected = (n, 1, h, w) if binary else (n, h, w)
+    if tuple(target.shape) != expected or binary != (k == 1):
+        raise ValueError(
+            "expected logits (N, 1, H, W) with a target (N, 1, H, W), or logits (N, K, H, W) with "
+            f"class indices (N, H, W); got logits {tuple(logits.shape)} and a target "
+            f"{tuple(target.shape)}"
+        )
+    valid = torch.ones_like(target, dtype=torch.bool)
+    if ignore_index is not None:
+        valid = target != ignore_index
+        target = torch.where(valid, target, 0)
+    largest = 1 if binary else k - 1
+    if target.numel() and not 0 <= (low := target.min().item()) <= target.max().item() <= largest:
+        values = target.unique()[:6].tolist()
+        raise ValueError(
+            f"expected target values from 0 to {largest}, got {low:g} to {target.max().item():g} "
+            f"(first values {values}); map the mask's values when it is loaded, for example "
+            "mask_values={0: 0, 255: 1}, or pass ignore_index"
+        )
+    return target, valid

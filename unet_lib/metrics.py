@@ -1,0 +1,255 @@
+"""Metrics: how good a mask is, and how that number was pooled (chapter 5).
+
+`count_pixels` counts, the ratios divide. Every ratio says how it pools: "image" scores each
+picture and averages the scores, "set" adds up the pixels of all pictures first. Sums are integers.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, Integer, Shaped
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+Pooling = Literal["image", "set"]
+Labels = Integer[np.ndarray, "H W"]
+
+
+class Counts(NamedTuple):
+    """True and false positives and negatives: int64 tensors (N, K), per picture and class."""
+
+    tp: Int[Tensor, "N K"]
+    fp: Int[Tensor, "N K"]
+    fn: Int[Tensor, "N K"]
+    tn: Int[Tensor, "N K"]
+
+
+def count_pixels(
+    prediction: Shaped[Tensor, "N *rest"],
+    target: Shaped[Tensor, "N *rest"],
+    num_classes: int | None = None,
+    ignore_index: int | None = None,
+) -> Counts:
+    """Counts right and wrong pixels per picture and class.
+
+    Without `num_classes` both are masks of 0 and 1, (N, H, W) or (N, 1, H, W), and K is 1;
+    with it both hold class indices 0..K-1. Pixels whose target is `ignore_index` are left out.
+    Raises ValueError for shapes that differ and for values out of range.
+
+    >>> counts = count_pixels(torch.tensor([[[1, 1, 0, 0]]]), torch.tensor([[[1, 0, 1, 0]]]))
+    >>> [int(count) for count in counts]
+    [1, 1, 1, 1]
+    """
+    if prediction.shape != target.shape:
+        raise ValueError(
+            "expected a prediction and a target of one shape, got "
+            f"{tuple(prediction.shape)} and {tuple(target.shape)}"
+        )
+    k = 2 if num_classes is None else num_classes
+    prediction, target = (x.flatten(1).long() for x in (prediction, target))
+    valid = torch.ones_like(target, dtype=torch.bool)
+    if ignore_index is not None:
+        valid = target != ignore_index
+    for what, x in (("prediction", prediction), ("target", target)):
+        wrong = valid & ((x < 0) | (x >= k))
+        if wrong.any():
+            raise ValueError(
+                f"expected {what} values from 0 to {k - 1}, got {x[wrong].unique()[:6].tolist()}; "
+                "map the mask's values when it is loaded, or pass ignore_index"
+            )
+    n = len(target)
+    cell = torch.arange(n, device=target.device)[:, None] * k * k + target * k + prediction
+    confusion = torch.bincount(cell[valid], minlength=n * k * k).view(n, k, k)  # truth, prediction
+    tp = confusion.diagonal(dim1=1, dim2=2)
+    fn, fp = confusion.sum(2) - tp, confusion.sum(1) - tp
+    counts = Counts(tp, fp, fn, confusion.sum((1, 2))[:, None] - tp - fn - fp)
+    return Counts(*(c[:, 1:] for c in counts)) if num_classes is None else counts
+
+
+def dice(counts: Counts, pooling: Pooling = "image", empty: float = 1.0) -> Float[Tensor, "K"]:
+    """Dice = 2 TP / (2 TP + FP + FN) per class, from 0 to 1.
+
+    `empty` is the score of a picture (or set) with nothing to find and nothing found: 1 for
+    "right", 0 for "wrong", nan for "leave it out of the mean".
+
+    >>> dice(Counts(*torch.tensor([[[3]], [[1]], [[1]], [[0]]])))
+    tensor([0.7500])
+    """
+    tp, fp, fn, _ = _pool(counts, pooling)
+    return _ratio(2 * tp, 2 * tp + fp + fn, fp + fn, empty)
+
+
+def iou(counts: Counts, pooling: Pooling = "image", empty: float = 1.0) -> Float[Tensor, "K"]:
+    """Intersection over union (Jaccard) = TP / (TP + FP + FN) per class; `empty` as in `dice`.
+
+    >>> iou(Counts(*torch.tensor([[[3]], [[1]], [[1]], [[0]]])))
+    tensor([0.6000])
+    """
+    tp, fp, fn, _ = _pool(counts, pooling)
+    return _ratio(tp, tp + fp + fn, fp + fn, empty)
+
+
+def precision(counts: Counts, pooling: Pooling = "image", empty: float = 1.0) -> Float[Tensor, "K"]:
+    """TP / (TP + FP): how much of what was found is right.
+
+    0 where nothing was found but something was there; `empty` where there was nothing either.
+
+    >>> precision(Counts(*torch.tensor([[[3]], [[1]], [[2]], [[0]]])))
+    tensor([0.7500])
+    """
+    tp, fp, fn, _ = _pool(counts, pooling)
+    return _ratio(tp, tp + fp, fn, empty)
+
+
+def recall(counts: Counts, pooling: Pooling = "image", empty: float = 1.0) -> Float[Tensor, "K"]:
+    """TP / (TP + FN): how much of what was there is found.
+
+    0 where nothing was there but something was found; `empty` where nothing was found either.
+
+    >>> recall(Counts(*torch.tensor([[[3]], [[1]], [[2]], [[0]]])))
+    tensor([0.6000])
+    """
+    tp, fp, fn, _ = _pool(counts, pooling)
+    return _ratio(tp, tp + fn, fp, empty)
+
+
+def pixel_accuracy(counts: Counts, pooling: Pooling = "image") -> Float[Tensor, ""]:
+    """Share of the valid pixels whose class is right, over all classes; nan without pixels.
+
+    >>> pixel_accuracy(Counts(*torch.tensor([[[3]], [[1]], [[1]], [[5]]])))
+    tensor(0.8000)
+    """
+    tp, fp, fn, tn = _pool(counts, pooling)
+    pixels = (tp + fp + fn + tn)[:, 0]
+    right = (tp + tn)[:, 0] if tp.shape[1] == 1 else tp.sum(1)
+    return (right.double() / pixels).nanmean().float()
+
+
+def _pool(counts: Counts, pooling: Pooling) -> Counts:
+    if pooling not in ("image", "set"):
+        raise ValueError(f'pooling must be "image" or "set", got {pooling!r}')
+    return counts if pooling == "image" else Counts(*(c.sum(0, keepdim=True) for c in counts))
+
+
+def _ratio(top: Tensor, bottom: Tensor, errors: Tensor, empty: float) -> Float[Tensor, "K"]:
+    """Mean over pictures of top / bottom; where bottom is 0: 0 with errors, `empty` without."""
+    undefined = torch.where(errors > 0, 0.0, empty).double()
+    return torch.where(bottom > 0, top.double() / bottom.clamp(min=1), undefined).nanmean(0).float()
+
+
+class SegmentationScores:
+    """Collects the counts of many batches and names the scores by how they are pooled.
+
+    For K classes the scores are means over the classes (IoU: the "mIoU"), background included.
+    With `foreground=True` all classes but 0 count as one. `threshold` is a probability.
+
+    >>> scores = SegmentationScores()
+    >>> scores.update(torch.tensor([[[[4.0, -4.0]]]]), torch.tensor([[[[1.0, 1.0]]]]))
+    >>> scores.compute()["recall_pooled"]
+    0.5
+    """
+
+    def __init__(
+        self, threshold: float = 0.5, ignore_index: int | None = None, foreground: bool = False
+    ) -> None:
+        if not 0 < threshold < 1:
+            raise ValueError(f"threshold must be a probability between 0 and 1, got {threshold}")
+        self.threshold, self.ignore_index, self.foreground = threshold, ignore_index, foreground
+        self._counts: list[Counts] = []
+
+    def update(self, logits: Float[Tensor, "N K H W"], target: Tensor) -> None:
+        """Adds a batch: logits and target as the losses take them."""
+        k = logits.shape[1]
+        if k == 1:
+            prediction = logits > math.log(self.threshold / (1 - self.threshold))
+            counts = count_pixels(prediction, target, ignore_index=self.ignore_index)
+        elif self.foreground:
+            ignore = self.ignore_index
+            truth = (target > 0).long()
+            if ignore is not None:
+                truth = torch.where(target == ignore, ignore, truth)
+            prediction = 1 - logits.float().softmax(1)[:, 0] > self.threshold
+            counts = count_pixels(prediction, truth, ignore_index=ignore)
+        else:
+            counts = count_pixels(logits.argmax(1), target, k, self.ignore_index)
+        self._counts.append(Counts(*(c.cpu() for c in counts)))
+
+    @property
+    def counts(self) -> Counts:
+        """The counts of all pictures so far, (N, K) each."""
+        if not self._counts:
+            raise ValueError("no batch was added yet: call update(logits, target) first")
+        return Counts(*(torch.cat(c) for c in zip(*self._counts, strict=True)))
+
+    def compute(self) -> dict[str, float]:
+        """Scores by name, each from 0 to 1; raises ValueError before the first batch."""
+        counts = self.counts
+        scores = {
+            "dice_per_image": dice(counts, "image"),
+            "dice_pooled": dice(counts, "set"),
+            "iou_per_image": iou(counts, "image"),
+            "iou_pooled": iou(counts, "set"),
+            "precision_pooled": precision(counts, "set"),
+            "recall_pooled": recall(counts, "set"),
+            "pixel_accuracy": pixel_accuracy(counts, "set"),
+        }
+        return {name: float(score.nanmean()) for name, score in scores.items()}
+
+
+def match_instances(predicted: Labels, true: Labels) -> Float[np.ndarray, "P T"]:
+    """IoU of every predicted instance (rows) with every true one (columns); 0 is background.
+
+    Rows and columns follow the sorted labels. Raises ValueError for shapes that differ.
+
+    >>> match_instances(np.array([[1, 1, 2]]), np.array([[5, 5, 5]])).round(2).tolist()
+    [[0.67], [0.33]]
+    """
+    if predicted.shape != true.shape:
+        raise ValueError(
+            f"expected label images of one shape, got {predicted.shape} and {true.shape}"
+        )
+    names_p, index_p = np.unique(predicted, return_inverse=True)
+    names_t, index_t = np.unique(true, return_inverse=True)
+    overlap = np.zeros((len(names_p), len(names_t)))
+    np.add.at(overlap, (index_p.ravel(), index_t.ravel()), 1)
+    union = overlap.sum(1, keepdims=True) + overlap.sum(0, keepdims=True) - overlap
+    return (overlap / union)[names_p != 0][:, names_t != 0]
+
+
+def average_precision(
+    predicted: Sequence[Labels],
+    true: Sequence[Labels],
+    thresholds: Sequence[float] = (0.5, 0.7, 0.9),
+    pooling: Pooling = "set",
+) -> dict[float, float]:
+    """AP = TP / (TP + FP + FN) of instances, where a match needs at least that IoU.
+
+    As in the 2018 Data Science Bowl (Caicedo et al. 2019) and StarDist: one predicted instance
+    is matched to at most one true one. "set" adds up the instances of all pictures, "image"
+    averages the pictures' scores (1 for a picture without instances, where none was found).
+
+    >>> average_precision([np.array([[1, 1, 2]])], [np.array([[5, 5, 5]])])
+    {0.5: 0.5, 0.7: 0.0, 0.9: 0.0}
+    """
+    if len(predicted) != len(true):
+        raise ValueError(
+            f"expected as many predictions as truths, got {len(predicted)}, {len(true)}"
+        )
+    tables = [match_instances(p, t) for p, t in zip(predicted, true, strict=True)]
+    instances = torch.tensor([sum(table.shape) for table in tables])[:, None]
+    zeros = torch.zeros_like(instances)
+    result = {}
+    for threshold in thresholds:
+        tp = torch.tensor([_matches(table, threshold) for table in tables])[:, None]
+        counts = Counts(tp, instances - 2 * tp, zeros, zeros)  # FP + FN in one
+        result[threshold] = float(iou(counts, pooling))
+    return result
+
+
+def _matches(table: np.ndarray, threshold: float) -> int:
+    """The largest number of disjoint pairs with at least this IoU."""
+    rows, columns = linear_sum_assignment(table >= threshold, maximize=True)
+    return int((table[rows, columns] >= threshold).sum())
