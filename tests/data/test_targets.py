@@ -1,0 +1,121 @@
+"""The targets against definitions written out pixel by pixel."""
+
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from unet_lib.data import border_weights, foreground, interior_border
+
+
+def random_labels(seed, size=(17, 23), nuclei=6):
+    """Squares of any size, the later over the earlier; some touch, some are apart."""
+    rng = np.random.default_rng(seed)
+    labels = np.zeros(size, np.int32)
+    for label in range(1, nuclei + 1):
+        top, left = rng.integers(0, size)
+        height, width = rng.integers(1, 8, 2)
+        labels[top : top + height, left : left + width] = label
+    return labels
+
+
+def interior_border_by_hand(labels):
+    target = np.zeros(labels.shape, np.int64)
+    for y, x in np.ndindex(labels.shape):
+        around = labels[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
+        if labels[y, x]:
+            target[y, x] = 1 if (around == labels[y, x]).all() else 2
+        elif len(set(around[around > 0])) > 1:
+            target[y, x] = 2
+    return target
+
+
+def border_weights_by_hand(labels, w0, sigma):
+    weights = np.ones(labels.shape)
+    cells = [np.argwhere(labels == label) for label in np.unique(labels[labels > 0])]
+    for pixel in np.ndindex(labels.shape):
+        distances = sorted(np.hypot(*(cell - pixel).T).min() for cell in cells)
+        if len(distances) > 1:
+            d1, d2 = distances[:2]
+            weights[pixel] += w0 * np.exp(-((d1 + d2) ** 2) / (2 * sigma**2))
+    return weights
+
+
+def test_foreground_is_binary_with_a_channel():
+    labels = random_labels(0)
+    target = foreground(torch.from_numpy(labels))
+    assert target.dtype == torch.float32
+    assert target.shape == (1, 17, 23)
+    assert np.array_equal(target[0], labels > 0)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, np.int64])
+def test_every_integer_type_gives_the_same_targets(dtype):
+    labels = random_labels(1)
+    for target in (foreground, interior_border, border_weights):
+        assert torch.equal(target(labels.astype(dtype)), target(torch.from_numpy(labels).long()))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_interior_and_border_as_defined(seed):
+    labels = random_labels(seed)
+    target = interior_border(labels)
+    assert target.dtype == torch.int64
+    assert np.array_equal(target, interior_border_by_hand(labels))
+
+
+def test_interiors_of_different_nuclei_never_touch():
+    labels = random_labels(3, size=(40, 40), nuclei=20)
+    kept = np.where(interior_border(labels) == 1, labels, 0)
+    for y, x in np.argwhere(kept):
+        around = kept[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
+        assert set(around.ravel()) <= {0, kept[y, x]}
+
+
+def test_the_edge_of_the_image_is_no_border():
+    assert (interior_border(np.ones((5, 5), int)) == 1).all()
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(("w0", "sigma"), [(10.0, 5.0), (3.0, 1.5)])
+def test_border_weights_equal_formula_2(seed, w0, sigma):
+    labels = random_labels(seed)
+    weights = border_weights(labels, w0, sigma)
+    assert weights.dtype == torch.float32
+    assert np.allclose(weights, border_weights_by_hand(labels, w0, sigma), atol=1e-6)
+
+
+def test_nuclei_out_of_reach_do_not_count():
+    labels = np.zeros((3, 200), int)
+    labels[:, 0], labels[:, 70], labels[:, 199] = 1, 2, 3
+    assert np.allclose(border_weights(labels), border_weights_by_hand(labels, 10.0, 5.0), atol=1e-6)
+
+
+@pytest.mark.parametrize("labels", [np.zeros((4, 5), int), np.eye(3, dtype=int)])
+def test_fewer_than_two_nuclei_leave_the_class_term(labels):
+    assert (border_weights(labels) == 1).all()
+
+
+def test_class_weights_are_added():
+    labels = random_labels(2)
+    difference = border_weights(labels, class_weights=(1.0, 4.0)) - border_weights(labels)
+    assert np.allclose(difference, 3.0 * (labels > 0), atol=1e-5)
+
+
+def test_gaps_in_the_numbering_do_not_matter():
+    labels = random_labels(4)
+    assert torch.equal(border_weights(labels), border_weights(labels * 50))
+
+
+def test_a_picture_of_40_nuclei_takes_less_than_50_ms():
+    y, x = np.mgrid[:128, :128]
+    labels = np.zeros((128, 128), np.int32)
+    for label, (top, left) in enumerate(np.random.default_rng(0).integers(0, 128, (40, 2)), 1):
+        labels[(y - top) ** 2 + (x - left) ** 2 < 50] = label
+    best = np.inf
+    for _ in range(3):
+        start = time.perf_counter()
+        border_weights(labels)
+        best = min(best, time.perf_counter() - start)
+    assert best < 0.05
