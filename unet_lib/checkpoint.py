@@ -1,0 +1,141 @@
+"""Checkpoints: a model, the settings that made it, and what a run needs to go on (chapter 4).
+
+Written beside the old file, flushed to disk, then renamed: whoever is killed while saving still
+has the old one. Read with `weights_only=True`, so a checkpoint cannot run code.
+"""
+
+import json
+import os
+import pickle
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, BinaryIO
+from zipfile import BadZipFile
+
+import torch
+
+from unet_lib.model import UNet
+
+FORMAT = 1
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used: the message says the file, what is wrong and the cure."""
+
+
+def write_atomically(path: Path | str, write: Callable[[BinaryIO], Any]) -> None:
+    """Calls `write` with a file beside `path`, flushes it to disk and renames it to `path`.
+
+    Folders are made. If `write` fails, `path` is as it was and nothing is left beside it.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> write_atomically(folder / "run" / "a.txt", lambda file: file.write(b"whole"))
+    >>> (folder / "run" / "a.txt").read_text()
+    'whole'
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(beside, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def save_checkpoint(path: Path | str, model: UNet, **state: Any) -> None:
+    """Saves the weights with the model's settings, and anything else a run wants to keep.
+
+    `state` may hold numbers, strings, lists, dicts and tensors (an optimizer's state dict, say).
+
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "model.pt"
+    >>> save_checkpoint(file, UNet(1, width=2, depth=1), epoch=3)
+    >>> load_checkpoint(file)["epoch"]
+    3
+    """
+    contents = {
+        "format": FORMAT,
+        "model": json.dumps(asdict(model.settings)),
+        "weights": model.state_dict(),
+        **state,
+    }
+    write_atomically(path, lambda file: torch.save(contents, file))
+
+
+def load_checkpoint(path: Path | str) -> dict[str, Any]:
+    """Everything `save_checkpoint` stored, on the CPU, without running any code from the file.
+
+    Raises CheckpointError for a file that is missing, cut short or not one of ours.
+    """
+    path = Path(path)
+    if not path.is_file():
+        near = sorted(p.name for p in path.parent.glob("*.pt")) if path.parent.is_dir() else []
+        raise CheckpointError(f"no checkpoint {path}; {path.parent} holds {near or 'none'}")
+    try:
+        contents = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, BadZipFile, pickle.UnpicklingError) as error:
+        raise CheckpointError(
+            f"{path} ({path.stat().st_size} bytes) cannot be read: it is cut short, or not a file "
+            f"of weights alone; train again or take an older copy ({type(error).__name__})"
+        ) from error
+    if not isinstance(contents, dict) or contents.get("format") != FORMAT:
+        keys = list(contents)[:4] if isinstance(contents, Mapping) else type(contents).__name__
+        raise CheckpointError(
+            f"{path} is not a checkpoint of this library (format {FORMAT}), it holds {keys}; load "
+            "such weights with model.load_state_dict(torch.load(path, weights_only=True))"
+        )
+    return contents
+
+
+def load_model(path: Path | str) -> UNet:
+    """The model of a checkpoint, rebuilt from its stored settings, on the CPU, in eval mode.
+
+    Raises CheckpointError, naming the tensors, where the weights do not fit the settings.
+
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "model.pt"
+    >>> save_checkpoint(file, UNet(1, width=2, depth=1))
+    >>> load_model(file).settings.width
+    2
+    """
+    contents = load_checkpoint(path)
+    model = UNet(**json.loads(contents["model"]))
+    load_weights(model, contents["weights"], path)
+    return model.eval()
+
+
+def load_weights(
+    model: torch.nn.Module, weights: Mapping[str, Any], source: Path | str = "the weights"
+) -> None:
+    """Copies a state dict into the model, all of it or nothing.
+
+    Raises CheckpointError that lists what is missing, unexpected or of another shape.
+
+    >>> load_weights(torch.nn.Linear(2, 1), {"bias": torch.zeros(1)})
+    Traceback (most recent call last):
+    ...
+    unet_lib.checkpoint.CheckpointError: the weights does not fit the model: missing ['weight']
+    """
+    own = model.state_dict()
+    wrong = {
+        "missing": [name for name in own if name not in weights],
+        "unexpected": [name for name in weights if name not in own],
+        "of another shape": [
+            f"{name}: {tuple(weights[name].shape)}, the model has {tuple(own[name].shape)}"
+            for name in own
+            if name in weights and weights[name].shape != own[name].shape
+        ],
+    }
+    found = "; ".join(f"{what} {names[:5]}" for what, names in wrong.items() if names)
+    if found:
+        hint = ""
+        if any(name.startswith(("module.", "_orig_mod.")) for name in weights):
+            hint = '; save the unwrapped model: its names begin with "module." or "_orig_mod."'
+        raise CheckpointError(f"{source} does not fit the model: {found}{hint}")
+    model.load_state_dict(dict(weights))

@@ -1,0 +1,228 @@
+"""The loop around `train_epoch` and `evaluate`: schedule, checkpoints, resume (chapter 4).
+
+Hugging Face Accelerate carries the devices: the same `fit` runs on a laptop's CPU, on a GPU, and
+under `accelerate launch` or `torchrun` in several processes.
+"""
+
+import copy
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator, PartialState
+from accelerate.state import AcceleratorState, GradientState
+from accelerate.utils import DataLoaderConfiguration, broadcast_object_list, set_seed
+from torch.optim import AdamW, Optimizer
+from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, OneCycleLR
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from unet_lib.checkpoint import CheckpointError, load_checkpoint, load_weights, save_checkpoint
+from unet_lib.losses import bce_dice_loss
+from unet_lib.metrics import SegmentationScores
+from unet_lib.model import UNet
+from unet_lib.precision import Mode, choose_mode
+from unet_lib.training import History, LossFunction, TrainingSettings, evaluate, train_epoch
+
+EPOCHS_PER_SEED = 1009  # so that no epoch of one seed repeats one of the next
+LINES = 10  # printed in a run, about
+
+
+def fit(
+    model: UNet,
+    train_set: Dataset,
+    validation_set: Dataset | None = None,
+    *,
+    loss: LossFunction = bce_dice_loss,
+    settings: TrainingSettings | None = None,
+    scores: Callable[[], SegmentationScores] = SegmentationScores,
+    monitor: str = "dice_per_image",
+    folder: Path | str | None = None,
+    resume: bool = False,
+    on_epoch: Callable[[dict[str, float]], Any] | None = None,
+    verbose: bool = True,
+) -> History:
+    """Trains the model in place and returns the history, one row an epoch.
+
+    The best epoch is the one with the highest `monitor` on the validation set. With a `folder`
+    every epoch writes `last.pt` there, and the best one `best.pt`; `resume=True` goes on from
+    `last.pt`, to the same result as an uninterrupted run. `on_epoch` is called with each row.
+    Raises ValueError for an empty data set, TrainingError for a loss that is not finite and
+    CheckpointError where `last.pt` comes from other settings.
+    """
+    run = _Run(model, train_set, validation_set, loss, settings or TrainingSettings())
+    s, folder = run.settings, None if folder is None else Path(folder)
+    best, best_weights = -math.inf, None
+    if folder is not None and resume and (folder / "last.pt").exists():
+        best = run.restore(folder / "last.pt")
+        if (folder / "best.pt").exists():
+            best_weights = load_checkpoint(folder / "best.pt")["weights"]
+    try:
+        for epoch in range(len(run.history.rows) + 1, s.epochs + 1):
+            if s.patience and _epochs_since_best(run.history, monitor) >= s.patience:
+                break
+            row = run.epoch(epoch, scores(), verbose)
+            if better := row.get(monitor, -math.inf) > best:
+                best, best_weights = row[monitor], copy.deepcopy(model.state_dict())
+            if folder is not None:
+                run.save(folder / "last.pt", best)
+                if better:
+                    run.save(folder / "best.pt", best)
+            if on_epoch is not None:
+                on_epoch(row)
+    finally:  # also when the reader interrupts the kernel: the model is usable
+        run.close()
+    if s.keep == "best" and best_weights is not None:
+        load_weights(model, best_weights)
+    return run.history
+
+
+class _Run:
+    """What `fit` works with: everything that Accelerate prepared, and how to store it."""
+
+    def __init__(
+        self,
+        model: UNet,
+        train_set: Dataset,
+        validation_set: Dataset | None,
+        loss: LossFunction,
+        settings: TrainingSettings,
+    ) -> None:
+        for name, dataset in (("training", train_set), ("validation", validation_set)):
+            if dataset is not None and not len(dataset):  # type: ignore[arg-type]
+                raise ValueError(f"the {name} set is empty; check its folder, or how it was split")
+        s = self.settings = settings
+        self.loss, self.unwrapped = loss, model
+        mode = _mode(model, train_set, loss, s)
+        self.accelerator = _accelerator(mode.precision, s)
+        if mode.channels_last:
+            model.to(memory_format=torch.channels_last)
+        fused = self.accelerator.device.type in ("cpu", "cuda")
+        optimizer = AdamW(
+            model.parameters(), s.learning_rate, weight_decay=s.weight_decay, fused=fused
+        )
+        train = DataLoader(train_set, s.batch_size, shuffle=True, num_workers=s.num_workers)
+        self.model, self.optimizer, self.train = self.accelerator.prepare(model, optimizer, train)
+        self.validation = None
+        if validation_set is not None:
+            loader = DataLoader(validation_set, s.batch_size, num_workers=s.num_workers)
+            self.validation = self.accelerator.prepare(loader)
+        steps = s.epochs * math.ceil(len(self.train) / s.accumulation_steps)
+        self.schedule = _schedule(optimizer, s, steps)
+        self.history = History(mode=str(mode))
+
+    def epoch(self, epoch: int, scores: SegmentationScores, verbose: bool) -> dict[str, float]:
+        """Trains and evaluates once; every random number follows from the seed and the epoch."""
+        s, start = self.settings, time.perf_counter()
+        set_seed(s.seed * EPOCHS_PER_SEED + epoch, device_specific=True)
+        self.train.set_epoch(epoch)
+        verbose = verbose and self.accelerator.is_main_process
+        bar = tqdm(
+            self.train, f"epoch {epoch}", leave=False, disable=not verbose or None, unit="batch"
+        )
+        rate = self.optimizer.param_groups[0]["lr"]
+        with bar:
+            loss = train_epoch(
+                self.model,
+                bar,
+                self.loss,
+                self.optimizer,
+                self.accelerator,
+                self.schedule,
+                s.clip_norm,
+            )
+        row = {"epoch": epoch, "learning_rate": rate, "loss": loss}
+        if self.validation is not None:
+            result = evaluate(self.model, self.validation, self.loss, scores, self.accelerator)
+            row |= {"validation_loss": result.pop("loss")} | result
+        row["seconds"] = time.perf_counter() - start
+        self.history.rows.append(row)
+        if verbose and (epoch in (1, s.epochs) or epoch % max(1, s.epochs // LINES) == 0):
+            shown = ("loss", "validation_loss", "dice_per_image")
+            numbers = "  ".join(f"{name} {row[name]:.3f}" for name in shown if name in row)
+            tqdm.write(f"epoch {epoch:3d}/{s.epochs}  {numbers}  {row['seconds']:.1f} s")
+        return row
+
+    def save(self, path: Path, best: float) -> None:
+        if not self.accelerator.is_main_process:
+            return
+        scaler = self.accelerator.scaler
+        save_checkpoint(
+            path,
+            self.unwrapped,
+            training=json.dumps(asdict(self.settings)),
+            history=self.history.to_json(),
+            best=best,
+            optimizer=self.optimizer.state_dict(),
+            schedule=self.schedule.state_dict(),
+            scaler=scaler.state_dict() if scaler is not None else {},
+        )
+
+    def restore(self, path: Path) -> float:
+        """Goes back to where `path` was saved; returns the best score until then."""
+        contents = load_checkpoint(path)
+        stored, own = json.loads(contents["training"]), asdict(self.settings)
+        if differ := [
+            f"{k}: {stored.get(k)} there, {own[k]} here" for k in own if stored.get(k) != own[k]
+        ]:
+            raise CheckpointError(
+                f"{path} was trained with other settings ({'; '.join(differ)}); resume with the "
+                "same, or train into another folder"
+            )
+        load_weights(self.unwrapped, contents["weights"], path)
+        self.optimizer.load_state_dict(contents["optimizer"])
+        self.schedule.load_state_dict(contents["schedule"])
+        if self.accelerator.scaler is not None:
+            self.accelerator.scaler.load_state_dict(contents["scaler"])
+        self.history.rows = json.loads(contents["history"])
+        return contents["best"]
+
+    def close(self) -> None:
+        """Gives the model back as it was handed in: no wrapper, no autocast."""
+        self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
+        self.accelerator.free_memory()
+
+
+def _mode(model: UNet, train_set: Dataset, loss: LossFunction, settings: TrainingSettings) -> Mode:
+    """The mode that the settings ask for; "auto" is decided by the first process for all."""
+    if settings.precision != "auto":
+        return Mode(settings.precision)
+    state = PartialState()
+    chosen = [Mode()]
+    if state.is_main_process:
+        loader = DataLoader(train_set, min(2, settings.batch_size))
+        images, target = (x.to(state.device) for x in next(iter(loader)))
+        chosen = [choose_mode(model, images, target, loss)]
+    return Mode(*broadcast_object_list(chosen)[0])
+
+
+def _accelerator(precision: str, settings: TrainingSettings) -> Accelerator:
+    """A new Accelerator: its state is global, and would keep the last run's precision."""
+    AcceleratorState._reset_state()
+    GradientState._reset_state()
+    return Accelerator(
+        mixed_precision="no" if precision == "float32" else precision,
+        gradient_accumulation_steps=settings.accumulation_steps,
+        dataloader_config=DataLoaderConfiguration(
+            use_seedable_sampler=True, data_seed=settings.seed * EPOCHS_PER_SEED
+        ),
+    )
+
+
+def _schedule(optimizer: Optimizer, settings: TrainingSettings, steps: int) -> LRScheduler:
+    if settings.schedule == "one-cycle":  # Smith and Topin (2018)
+        return OneCycleLR(optimizer, settings.learning_rate, total_steps=max(steps, 2) + 1)
+    if settings.schedule == "cosine":
+        return CosineAnnealingLR(optimizer, T_max=steps)
+    return ConstantLR(optimizer, factor=1.0)
+
+
+def _epochs_since_best(history: History, monitor: str) -> int:
+    if not history.rows or monitor not in history.rows[0]:
+        return 0
+    values = history.column(monitor)
+    return len(values) - 1 - values.index(max(values))
