@@ -1,0 +1,58 @@
+"""No page asks another server: libraries are copied into the built book, and none is left out.
+
+The libraries come from npm (package.json, package-lock.json) and are copied at build time, never
+committed. Pages work from a server without a network, and straight from the disk (file://).
+"""
+
+import shutil
+from pathlib import Path
+
+from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
+
+# What the browser loads: (file or pattern under node_modules, folder under _static/vendor)
+LIBRARIES = [
+    ("mathjax/es5/tex-chtml.js", "mathjax"),
+    ("mathjax/es5/input/tex/extensions/*.js", "mathjax/input/tex/extensions"),
+    ("mathjax/es5/output/chtml/fonts/woff-v2/*.woff", "mathjax/output/chtml/fonts/woff-v2"),
+    ("mathjax/LICENSE", "mathjax"),
+    ("requirejs/require.js", "widgets"),
+    ("@jupyter-widgets/html-manager/dist/embed-amd.js", "widgets"),
+    ("@jupyter-widgets/html-manager/dist/*.woff2", "widgets"),
+    ("@jupyter-widgets/html-manager/dist/embed.js.LICENSE.txt", "widgets"),
+    ("anywidget/dist/index.js", "widgets/anywidget"),
+    ("anywidget/LICENSE", "widgets/anywidget"),
+]
+
+
+def copy_libraries(app: Sphinx, _error: Exception | None) -> None:
+    """Copy the browser's libraries from node_modules into the built book."""
+    if app.builder.format != "html":
+        return
+    vendor = Path(app.outdir) / "_static" / "vendor"
+    for pattern, folder in LIBRARIES:
+        found = sorted((Path(app.srcdir) / "node_modules").glob(pattern))
+        if not found:
+            raise ExtensionError(f"node_modules/{pattern} is missing: run `npm ci`, or `make book`")
+        (vendor / folder).mkdir(parents=True, exist_ok=True)
+        for path in found:
+            shutil.copy2(path, vendor / folder / path.name)
+
+
+def drop_thebe(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
+    """Drop sphinx-thebe's scripts: unused here, and their second load is an error in the console."""
+    context["script_files"] = [
+        script for script in context.get("script_files", []) if "thebe" not in repr_script(script)
+    ]
+
+
+def repr_script(script) -> str:
+    """Return the name of a script, or its text where it stands in the page itself."""
+    return f"{getattr(script, 'filename', script)} {getattr(script, 'attributes', {}).get('body')}"
+
+
+def setup(app: Sphinx) -> dict:
+    """Connect both steps to the build."""
+    app.connect("build-finished", copy_libraries)
+    app.connect("html-page-context", drop_thebe, priority=900)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,127 @@
+"""Execute the chapters in place, with a clean kernel each, and store what the pages show.
+
+    python tools/notebooks.py                       all chapters
+    python tools/notebooks.py notebooks/01_*.ipynb  some of them
+
+What differs from run to run without meaning anything (times of day, versions, random ids) is left
+out, so that a change in a stored notebook is a change of its content.
+"""
+
+import re
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = ROOT / "notebooks"
+STATE = "application/vnd.jupyter.widget-state+json"
+VIEW = "application/vnd.jupyter.widget-view+json"
+VOLATILE = ("execution", "ExecuteTime", "collapsed", "scrolled", "vscode", "colab", "papermill")
+
+
+def execute(notebook: NotebookNode, folder: Path) -> float:
+    """Run every cell in order from the notebooks' folder, and return the seconds that it took."""
+    client = NotebookClient(
+        notebook,
+        timeout=3600,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+    )
+    started = time.perf_counter()
+    client.execute()
+    return time.perf_counter() - started
+
+
+def displayed_models(notebook: NotebookNode) -> list[str]:
+    """List the ids of the widgets that stand in an output."""
+    return [
+        output.data[VIEW]["model_id"]
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+        if VIEW in output.get("data", {})
+    ]
+
+
+def reachable_models(state: dict, wanted: list[str]) -> list[str]:
+    """List the widgets that are shown, and all those that they refer to, in order."""
+    found: list[str] = []
+    queue = list(wanted)
+    while queue:
+        model = queue.pop(0)
+        if model in found or model not in state:
+            continue
+        found.append(model)
+        queue += re.findall(r"IPY_MODEL_(\w+)", str(state[model]["state"]))
+    return found
+
+
+def tidy_widgets(notebook: NotebookNode, name: str) -> None:
+    """Keep the widgets that are shown, complete, under ids that do not change from run to run."""
+    stored = notebook.metadata.pop("widgets", {}).get(STATE)
+    if not stored:
+        return
+    models = reachable_models(stored["state"], displayed_models(notebook))
+    if not models:
+        return
+    text = nbformat.writes(notebook)
+    state = nbformat.from_dict({model: stored["state"][model] for model in models})
+    kept = nbformat.v4.new_notebook(metadata={"state": state})
+    kept_text = nbformat.writes(kept)
+    for number, model in enumerate(models, start=1):
+        text = text.replace(model, f"{name}_widget_{number}")
+        kept_text = kept_text.replace(model, f"{name}_widget_{number}")
+    notebook.update(nbformat.reads(text, as_version=4))
+    stored["state"] = nbformat.reads(kept_text, as_version=4).metadata.state
+    notebook.metadata["widgets"] = {STATE: stored}
+
+
+def merge_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Join what was printed in several pieces: where it was cut is chance."""
+    merged: list[NotebookNode] = []
+    for output in outputs:
+        last = merged[-1] if merged else None
+        if last and output.output_type == "stream" == last.output_type and output.name == last.name:
+            last.text += output.text
+        else:
+            merged.append(output)
+    return merged
+
+
+def tidy(notebook: NotebookNode, name: str, seconds: float) -> None:
+    """Leave out what differs from run to run, and record how long the run took."""
+    for number, cell in enumerate(notebook.cells, start=1):
+        cell.id = f"cell-{number:03d}"
+        for key in VOLATILE:
+            cell.metadata.pop(key, None)
+        if cell.cell_type == "code":
+            cell.outputs = merge_streams(cell.outputs)
+    notebook.metadata["kernelspec"] = {
+        "display_name": "Python 3",
+        "language": "python",
+        "name": "python3",
+    }
+    notebook.metadata["language_info"] = {"name": "python"}
+    notebook.metadata["run_seconds"] = round(seconds, 1)
+    tidy_widgets(notebook, name)
+
+
+def main(arguments: list[str]) -> None:
+    """Execute the notebooks named, or all, and write each only when it ran to its end."""
+    paths = [Path(argument) for argument in arguments] or sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
+    for path in paths:
+        notebook = nbformat.read(path, as_version=4)
+        print(f"{path.name}: running", flush=True)
+        seconds = execute(notebook, path.parent)
+        tidy(notebook, path.stem, seconds)
+        nbformat.validate(notebook)
+        path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+        print(f"{path.name}: {seconds:.0f} s, {path.stat().st_size / 1e6:.2f} MB", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
