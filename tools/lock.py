@@ -19,7 +19,17 @@ ROOT = Path(__file__).resolve().parent.parent
 def lock(requirements: list[str], output: str, *options: str) -> None:
     """Write the exact versions and hashes that satisfy the requirements to a file."""
     command = [
-        *(sys.executable, "-m", "uv", "--no-config", "pip", "compile", "-", "--output-file", output),
+        *(
+            sys.executable,
+            "-m",
+            "uv",
+            "--no-config",
+            "pip",
+            "compile",
+            "-",
+            "--output-file",
+            output,
+        ),
         *("--universal", "--python-version", "3.11", "--generate-hashes", "--no-annotate"),
         *("--custom-compile-command", "make lock", "--quiet", *options),
     ]

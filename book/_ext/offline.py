@@ -18,7 +18,7 @@ LIBRARIES = [
     ("mathjax/LICENSE", "mathjax"),
     ("requirejs/require.js", "widgets"),
     ("@jupyter-widgets/html-manager/dist/embed-amd.js", "widgets"),
-    ("@jupyter-widgets/html-manager/dist/*.woff2", "widgets"),
+    ("@jupyter-widgets/html-manager/dist/*.woff2", "widgets/html-manager/dist"),
     ("@jupyter-widgets/html-manager/dist/embed.js.LICENSE.txt", "widgets"),
     ("anywidget/dist/index.js", "widgets/anywidget"),
     ("anywidget/LICENSE", "widgets/anywidget"),
@@ -40,7 +40,7 @@ def copy_libraries(app: Sphinx, _error: Exception | None) -> None:
 
 
 def drop_thebe(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
-    """Drop sphinx-thebe's scripts: unused here, and their second load is an error in the console."""
+    """Drop sphinx-thebe's scripts: unused here, and their constants clash in the console."""
     context["script_files"] = [
         script for script in context.get("script_files", []) if "thebe" not in repr_script(script)
     ]
