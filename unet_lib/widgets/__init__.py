@@ -1,0 +1,10 @@
+"""Widgets that answer in the browser, in JupyterLab and in the built book alike, with no kernel.
+
+Each is one small ES module; its data and its state are stored with the notebook, and its method
+`still()` draws the same state for paper.
+"""
+
+from unet_lib.widgets.arithmetic import ArithmeticWidget
+from unet_lib.widgets.threshold import ThresholdWidget
+
+__all__ = ["ArithmeticWidget", "ThresholdWidget"]

@@ -1,0 +1,57 @@
+"""Pictures made small enough to be stored with a widget: one byte a pixel."""
+
+import numpy as np
+from jaxtyping import Real, Shaped, UInt8
+
+THRESHOLDS = np.arange(1, 100) / 100
+
+
+def check_picture(
+    name: str, probability: np.ndarray, target: np.ndarray, image: np.ndarray
+) -> None:
+    """Raises ValueError, naming the picture, for arrays that are not one picture (H, W).
+
+    >>> check_picture("a", np.array([[7.0]]), np.array([[1]]), np.array([[0]]))
+    Traceback (most recent call last):
+    ValueError: a: expected probabilities in [0, 1], got 7 to 7; pass torch.sigmoid(logits)
+    """
+    shapes = [x.shape for x in (probability, target, image)]
+    if len(set(shapes)) > 1 or len(shapes[0]) != 2:
+        raise ValueError(
+            f"{name}: expected probability, target and image of one shape (H, W), got "
+            f"{shapes[0]}, {shapes[1]} and {shapes[2]}"
+        )
+    if not (probability.min() >= 0 and probability.max() <= 1):  # nan fails as well
+        raise ValueError(
+            f"{name}: expected probabilities in [0, 1], got {probability.min():.4g} to "
+            f"{probability.max():.4g}; pass torch.sigmoid(logits)"
+        )
+    if not np.isin(target, (0, 1)).all():
+        raise ValueError(
+            f"{name}: expected a target of 0 and 1, got {np.unique(target)[:6].tolist()}; "
+            "pass labels > 0"
+        )
+    if not np.isfinite(image).all():
+        raise ValueError(f"{name}: the image holds values that are not finite; mend the image")
+
+
+def threshold_levels(probability: Shaped[np.ndarray, "H W"]) -> UInt8[np.ndarray, "H W"]:
+    """For each pixel, how many of the thresholds 0.01 to 0.99 its probability exceeds.
+
+    So `levels >= round(100 * t)` is exactly `probability > t` for each of them.
+
+    >>> threshold_levels(np.array([[0.0, 0.5, 0.501, 1.0]])).tolist()
+    [[0, 49, 50, 99]]
+    """
+    thresholds = THRESHOLDS.astype(probability.dtype)  # 0.7 as the probability would hold it
+    return np.searchsorted(thresholds, probability, side="left").astype(np.uint8)
+
+
+def gray_levels(image: Real[np.ndarray, "H W"]) -> UInt8[np.ndarray, "H W"]:
+    """The image from its darkest (0) to its brightest pixel (255), for showing only.
+
+    >>> gray_levels(np.array([[0.5, 0.75, 1.5]])).tolist()
+    [[0, 64, 255]]
+    """
+    low, high = float(image.min()), float(image.max())
+    return np.round((image - low) * (255 / (high - low or 1))).astype(np.uint8)

@@ -1,0 +1,57 @@
+"""The size of an image on its way through a U-Net, in a few lines (chapter 1)."""
+
+from typing import NamedTuple
+
+from unet_lib.model import Padding
+
+
+class Trace(NamedTuple):
+    """(in, out) of every block, in pixels.
+
+    `encoder` runs from the top, the bottleneck last, and `decoder` from the bottom. Where the
+    input is not admissible both stop at the failing block, and `problem` says why.
+    """
+
+    encoder: list[tuple[int, int]]
+    decoder: list[tuple[int, int]]
+    problem: str = ""
+
+
+def trace_sizes(
+    size: int, depth: int, padding: Padding = "valid", kernel: int = 3, convolutions: int = 2
+) -> Trace:
+    """Follows the height (or width) of an image through the blocks (U-Net paper, figure 1).
+
+    Pooling rounds up and the decoder cuts what is too much, as `unet_lib.model.UNet` does it.
+
+    >>> trace_sizes(572, depth=4).decoder
+    [(56, 52), (104, 100), (200, 196), (392, 388)]
+    >>> trace_sizes(570, depth=4).problem
+    'stage 2 ends with 279 pixels, an odd number, which pooling cannot halve'
+    """
+    loss = convolutions * (kernel - 1) if padding == "valid" else 0
+    if padding == "same" and size < 2**depth:
+        problem = f"{size} is smaller than {2**depth}, the least that {depth} poolings can halve"
+        return Trace([(size, size)], [], problem)
+    encoder, decoder = [], []
+    for stage in range(depth + 1):
+        encoder.append((size, size - loss))
+        if size <= loss:
+            return Trace(encoder, decoder, _spent(stage, size, loss))
+        size -= loss
+        if stage < depth and loss and size % 2:
+            problem = f"stage {stage + 1} ends with {size} pixels, an odd number, "
+            return Trace(encoder, decoder, problem + "which pooling cannot halve")
+        if stage < depth:
+            size = (size + 1) // 2
+    for stage in reversed(range(depth)):
+        size = 2 * size if loss else encoder[stage][1]
+        decoder.append((size, size - loss))
+        if size <= loss:
+            return Trace(encoder, decoder, _spent(stage, size, loss))
+        size -= loss
+    return Trace(encoder, decoder)
+
+
+def _spent(stage: int, size: int, loss: int) -> str:
+    return f"stage {stage + 1} gets {size} pixels, and its convolutions cost {loss}"

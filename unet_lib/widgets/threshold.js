@@ -1,0 +1,190 @@
+// Threshold against mask and scores. The counting is exported, so that the tests can compare it
+// with unet_lib.metrics; everything below `render` draws.
+
+const THRESHOLDS = Array.from({ length: 99 }, (_, i) => (i + 1) / 100);
+const TITLES = { precision: "precision", recall: "recall", dice: "Dice", iou: "IoU" };
+const NAMES = Object.keys(TITLES);
+const isForeground = (bits, i) => (bits[i >> 3] >> (7 - (i & 7))) & 1;
+
+/** tp, fp, fn and tn at the 99 thresholds. `levels` holds for each pixel the number of thresholds
+ *  that its probability exceeds; `bits` the true mask, eight pixels a byte. */
+export function countPixels(levels, bits) {
+  const found = [new Array(101).fill(0), new Array(101).fill(0)]; // of background, of foreground
+  levels.forEach((level, i) => found[isForeground(bits, i)][level]++);
+  for (let level = 98; level >= 0; level--) found.forEach((f) => (f[level] += f[level + 1]));
+  const [background, foreground] = found;
+  return THRESHOLDS.map((_, i) => ({
+    tp: foreground[i + 1], fp: background[i + 1],
+    fn: foreground[0] - foreground[i + 1], tn: background[0] - background[i + 1],
+  }));
+}
+
+/** The four scores; where nothing could be found and nothing was, they are 1. */
+export function scores({ tp, fp, fn }) {
+  const ratio = (top, bottom, errors) => (bottom ? top / bottom : errors ? 0 : 1);
+  return {
+    precision: ratio(tp, tp + fp, fn), recall: ratio(tp, tp + fn, fp),
+    dice: ratio(2 * tp, 2 * tp + fp + fn, 0), iou: ratio(tp, tp + fp + fn, 0),
+  };
+}
+
+/** All pictures at one threshold: scores of the summed counts, and the mean of each picture's. */
+export function together(counts) {
+  const sum = { tp: 0, fp: 0, fn: 0 };
+  for (const count of counts) for (const key in sum) sum[key] += count[key];
+  const each = counts.map(scores);
+  const mean = (name) => each.reduce((total, score) => total + score[name], 0) / each.length;
+  return { pooled: scores(sum), mean: Object.fromEntries(NAMES.map((name) => [name, mean(name)])) };
+}
+
+// Apart in gray and for color-blind eyes: light, dark and middle, on a dimmed picture.
+const COLORS = { tp: [238, 238, 238], fp: [213, 94, 0], fn: [86, 180, 233] };
+const LEGEND = [
+  ["tp", "right (true positive)"],
+  ["fp", "wrong (false positive)"],
+  ["fn", "missed (false negative)"],
+];
+const VIEWS = ["errors", "probability", "image"];
+const KEYS = ["threshold", "picture", "view"];
+
+const radio = (view) =>
+  `<label><input type="radio" name="view" value="${view}"><span>${view}</span></label>`;
+const key = ([kind, name]) => `<span><i style="background: rgb(${COLORS[kind]})"></i>
+  ${name} <b data-count="${kind}"></b></span>`;
+const column = (name) => `<th scope="col">${TITLES[name]}</th>`;
+const PAGE = `
+  <form class="uw-controls" aria-label="Threshold and picture">
+    <fieldset class="uw-slider"><legend>Threshold of the probability</legend>
+      <input type="range" name="threshold" min="0.01" max="0.99" step="0.01" aria-label="Threshold">
+      <b class="uw-value"></b></fieldset>
+    <label class="uw-picture"><span>Picture</span><select name="picture"></select></label>
+    <fieldset><legend>View</legend>
+      <div class="uw-segments">${VIEWS.map(radio).join("")}</div></fieldset>
+  </form>
+  <div class="uw-status"><output></output></div>
+  <div class="uw-row uw-top">
+    <div><canvas role="img"></canvas>
+      <p class="uw-legend">${LEGEND.map(key).join("")}</p>
+      <table><thead><tr><td></td>${NAMES.map(column).join("")}</tr></thead><tbody></tbody></table>
+    </div>
+    <div><svg role="img" data-part="lines"></svg><svg role="img" data-part="curve"></svg></div>
+  </div>`;
+
+const bytes = (view) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+
+function render({ model, el }) {
+  const root = document.createElement("div");
+  root.className = "unet-widget";
+  root.innerHTML = PAGE;
+  el.append(root);
+  const find = (selector) => root.querySelector(selector);
+  const form = find("form");
+  const stored = (key) => model.get(key).map(bytes);
+  const [levels, targets, images] = ["levels", "targets", "images"].map(stored);
+  const names = model.get("names");
+  const counts = levels.map((level, i) => countPixels(level, targets[i])); // picture, threshold
+  form.elements.picture.append(...names.map((name, i) => new Option(name, i)));
+  find(".uw-picture").hidden = names.length < 2;
+
+  function draw() {
+    const [threshold, picture, view] = KEYS.map((key) => model.get(key));
+    const at = Math.round(100 * threshold) - 1;
+    const count = counts[picture][at];
+    const score = scores(count);
+    form.elements.threshold.value = threshold;
+    form.elements.picture.value = picture;
+    form.elements.view.value = view;
+    find(".uw-value").textContent = threshold.toFixed(2);
+    const summary = `At threshold ${threshold.toFixed(2)} the Dice of ${names[picture]} is ` +
+      `${score.dice.toFixed(3)}: ${count.tp} pixels right, ${count.fp} wrong, ${count.fn} missed.`;
+    find("output").textContent = summary;
+    for (const [kind] of LEGEND) find(`[data-count=${kind}]`).textContent = count[kind];
+    const { pooled, mean } = together(counts.map((each) => each[at]));
+    const rows = [["this picture", score], ["all, pooled", pooled], ["all, mean", mean]];
+    find("tbody").innerHTML = rows.slice(0, names.length > 1 ? 3 : 1).map(row).join("");
+    const data = [levels, targets, images].map((each) => each[picture]);
+    paint(find("canvas"), model.get("sizes")[picture], data, at + 1, view);
+    find("canvas").setAttribute("aria-label", `View: ${view}. ${summary}`);
+    drawLines(find("[data-part=lines]"), counts[picture].map(scores), at);
+    drawCurve(find("[data-part=curve]"), counts[picture], at);
+  }
+
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.addEventListener("input", ({ target: { name, value } }) => {
+    model.set(name, name === "view" ? value : Number(value));
+    model.save_changes();
+  });
+  KEYS.forEach((key) => model.on(`change:${key}`, draw));
+  draw();
+  return () => KEYS.forEach((key) => model.off(`change:${key}`, draw));
+}
+
+const row = ([name, score]) => `<tr><th scope="row">${name}</th>` +
+  `${NAMES.map((key) => `<td>${score[key].toFixed(3)}</td>`).join("")}</tr>`;
+
+/** Paints one picture: errors over the dimmed image, the probability, or the image alone. */
+function paint(canvas, [height, width], [levels, bits, image], least, view) {
+  Object.assign(canvas, { height, width });
+  const context = canvas.getContext("2d");
+  const pixels = context.createImageData(width, height);
+  for (let i = 0; i < levels.length; i++) {
+    const gray = view === "probability" ? (255 * levels[i]) / 99 : image[i];
+    let color = [gray, gray, gray];
+    if (view === "errors") {
+      const [truth, found] = [isForeground(bits, i), levels[i] >= least];
+      const error = found ? (truth ? "tp" : "fp") : "fn";
+      const flat = (c) => c * (0.85 + (0.15 * gray) / 255); // with a trace of the image
+      color = truth || found ? COLORS[error].map(flat) : color.map((c) => 0.3 * c);
+    }
+    pixels.data.set([...color, 255], 4 * i);
+  }
+  context.putImageData(pixels, 0, 0);
+}
+
+const SIDE = { x: 46, y: 26, w: 262, h: 150 }; // the plotting area, in a drawing of 320 x 210
+const px = (value) => SIDE.x + SIDE.w * value;
+const py = (value) => SIDE.y + SIDE.h * (1 - value);
+const text = (x, y, content, anchor = "middle", more = "") =>
+  `<text class="uw-small" x="${x}" y="${y}" text-anchor="${anchor}" ${more}>${content}</text>`;
+const place = ([x, y]) => `${px(x).toFixed(1)} ${py(y).toFixed(1)}`;
+const path = (points, kind) =>
+  `<path class="uw-curve uw-${kind}" d="M${points.map(place).join("L")}"/>`;
+const dot = (x, y, kind) =>
+  `<circle class="uw-dot uw-${kind}" cx="${px(x)}" cy="${py(y)}" r="4.5"/>`;
+
+/** Axes from 0 to 1 with their names. */
+function frame(svg, x, y, content, label) {
+  const tick = (value) =>
+    text(px(value), 191, value) + text(SIDE.x - 6, py(value) + 4, value, "end") +
+    `<path class="uw-grid" d="M${px(0)} ${py(value)}H${px(1)}M${px(value)} ${py(0)}V${py(1)}"/>`;
+  svg.setAttribute("viewBox", "0 0 320 212");
+  svg.setAttribute("aria-label", label);
+  svg.innerHTML = [0, 0.5, 1].map(tick).join("") + text(px(0.5), 206, x) +
+    text(14, py(0.5), y, "middle", `transform="rotate(-90 14 ${py(0.5)})"`) + content;
+}
+
+function drawLines(svg, all, at) {
+  const now = THRESHOLDS[at];
+  let art = `<path class="uw-now" d="M${px(now)} ${py(0)}V${py(1)}"/>`;
+  for (const [name, x] of [["precision", 0], ["recall", 0.42], ["dice", 0.74]]) {
+    art += path(all.map((score, i) => [THRESHOLDS[i], score[name]]), name) +
+      dot(now, all[at][name], name) +
+      path([[x, 1.1], [x + 0.1, 1.1]], name) + // its key, above the axes
+      text(px(x + 0.12), py(1.1) + 4, TITLES[name], "start");
+  }
+  const best = all.reduce((top, score, i) => (score.dice > all[top].dice ? i : top), 0);
+  const label = "Precision, recall and Dice against the threshold; the best Dice is " +
+    `${all[best].dice.toFixed(3)}, at ${THRESHOLDS[best]}`;
+  frame(svg, "threshold", "score", art, label);
+}
+
+function drawCurve(svg, counts, at) {
+  const known = counts.filter(({ tp, fp }) => tp + fp); // no precision without a found pixel
+  const points = known.map(scores).map((score) => [score.recall, score.precision]);
+  const { precision, recall } = scores(counts[at]);
+  const art = (points.length ? path(points, "dice") : "") + dot(recall, precision, "dice");
+  const label = `Precision ${precision.toFixed(3)} at recall ${recall.toFixed(3)}, on its curve`;
+  frame(svg, "recall", "precision", art, label);
+}
+
+export default { render };

@@ -1,0 +1,154 @@
+"""What the threshold does to the mask, to precision, recall and Dice, to play with (chapter 5)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import anywidget
+import numpy as np
+import traitlets
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from unet_lib.widgets.pictures import THRESHOLDS, check_picture, gray_levels, threshold_levels
+
+FOLDER = Path(__file__).parent
+Pictures = np.ndarray | Sequence[np.ndarray]
+
+
+class ThresholdWidget(anywidget.AnyWidget):
+    """A slider for the threshold that a foreground pixel's probability exceeds.
+
+    `probability` float (H, W) in [0, 1], `target` bool (or 0 and 1), `image` of any type (shown
+    from its darkest to its brightest pixel): one picture each, or lists of them, named `names`.
+    The traits `threshold` (0.01 to 0.99), `picture` and `view` ("errors", "probability" or
+    "image") are the state. The notebook stores about three bytes a pixel: pass small pictures.
+
+    Raises ValueError, naming the picture, for arrays that do not fit.
+
+    >>> probability = np.array([[0.9, 0.6], [0.4, 0.1]])
+    >>> widget = ThresholdWidget(probability, probability > 0.5, probability, threshold=0.7)
+    >>> {name: round(score, 3) for name, score in widget.scores().items()}
+    {'precision': 1.0, 'recall': 0.5, 'Dice': 0.667, 'IoU': 0.5}
+    """
+
+    _esm = FOLDER / "threshold.js"
+    _css = FOLDER / "widgets.css"
+    levels = traitlets.List(traitlets.Bytes()).tag(sync=True)
+    targets = traitlets.List(traitlets.Bytes()).tag(sync=True)
+    images = traitlets.List(traitlets.Bytes()).tag(sync=True)
+    sizes = traitlets.List().tag(sync=True)
+    names = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    threshold = traitlets.Float(0.5, min=0.01, max=0.99).tag(sync=True)
+    picture = traitlets.Int(0, min=0).tag(sync=True)
+    view = traitlets.Enum(["errors", "probability", "image"], "errors").tag(sync=True)
+
+    def __init__(
+        self,
+        probability: Pictures,
+        target: Pictures,
+        image: Pictures,
+        names: Sequence[str] | None = None,
+        **state: float | int | str,
+    ) -> None:
+        groups = [
+            [x] if isinstance(x, np.ndarray) else list(x) for x in (probability, target, image)
+        ]
+        names = names or [f"picture {i + 1}" for i in range(len(groups[0]))]
+        counts = [len(x) for x in (*groups, names)]
+        if len(set(counts)) > 1 or not names:
+            raise ValueError(
+                "expected as many probabilities as targets, images and names, and at least one "
+                f"of each, got {', '.join(map(str, counts))}"
+            )
+        for name, *arrays in zip(names, *groups, strict=True):
+            check_picture(name, *arrays)
+        super().__init__(
+            levels=[threshold_levels(x).tobytes() for x in groups[0]],
+            targets=[np.packbits(x.astype(bool)).tobytes() for x in groups[1]],
+            images=[gray_levels(x).tobytes() for x in groups[2]],
+            sizes=[list(x.shape) for x in groups[0]],
+            names=list(names),
+            **state,
+        )
+
+    @traitlets.validate("picture")
+    def _check_picture(self, proposal: dict) -> int:
+        if proposal["value"] < len(self.names):
+            return proposal["value"]
+        raise traitlets.TraitError(
+            f"picture counts from 0 and there are {len(self.names)}, got {proposal['value']}"
+        )
+
+    def __repr__(self) -> str:
+        return f"ThresholdWidget({', '.join(self.names)}; threshold={self.threshold:.2f})"
+
+    def curves(self) -> dict[str, Float[np.ndarray, "99"]]:
+        """Scores of the present picture at the thresholds 0.01 to 0.99.
+
+        As in `unet_lib.metrics`, a score is 1 where there is nothing to find and nothing found.
+        """
+        levels, target, _ = self._present()
+        found = levels > np.arange(99)[:, None, None]
+        tp, fp, fn = (x.sum((1, 2)) for x in (found & target, found & ~target, ~found & target))
+        return {
+            "precision": _ratio(tp, tp + fp, fn),
+            "recall": _ratio(tp, tp + fn, fp),
+            "Dice": _ratio(2 * tp, 2 * tp + fp + fn, fp),
+            "IoU": _ratio(tp, tp + fp + fn, fp),
+        }
+
+    def scores(self) -> dict[str, float]:
+        """Precision, recall, Dice and IoU of the present picture at the present threshold."""
+        return {name: float(curve[self._step - 1]) for name, curve in self.curves().items()}
+
+    def still(self) -> Figure:
+        """The present picture and its curves, for paper.
+
+        >>> picture = np.array([[0.9, 0.1]])
+        >>> len(ThresholdWidget(picture, picture > 0.5, picture).still().axes)
+        2
+        """
+        figure = Figure(figsize=(8, 3.4), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        self._draw_errors(left)
+        styles = (("#D55E00", "--"), ("#0072B2", ":"), ("black", "-"), ("#777777", "-."))
+        for (name, curve), (color, line) in zip(self.curves().items(), styles, strict=True):
+            label = f"{name} {curve[self._step - 1]:.3f}"
+            right.plot(THRESHOLDS, curve, line, color=color, label=label)
+        right.axvline(self.threshold, color="black", lw=1)
+        right.set(xlabel="threshold", ylabel="score", xlim=(0, 1), ylim=(0, 1.02))
+        right.legend(frameon=False, fontsize=8)
+        return figure
+
+    def _draw_errors(self, axes: Axes) -> None:
+        levels, target, gray = self._present()
+        found = levels >= self._step
+        picture = np.repeat(0.3 * gray[..., None], 3, axis=2) / 255
+        for name, color, where in (
+            ("right", "#EEEEEE", found & target),
+            ("wrong", "#D55E00", found & ~target),
+            ("missed", "#56B4E9", ~found & target),
+        ):
+            picture[where] = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+            axes.plot([], [], "s", color=color, mec="0.4", label=f"{name}: {where.sum()}")
+        axes.imshow(picture, interpolation="nearest")
+        axes.set_title(f"{self.names[self.picture]}, threshold {self.threshold:.2f}", fontsize=10)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, 0), ncols=3, frameon=False, fontsize=8)
+        axes.axis("off")
+
+    @property
+    def _step(self) -> int:
+        return round(100 * self.threshold)
+
+    def _present(self) -> list[np.ndarray]:
+        """Levels, target and gray levels of the present picture, each (H, W)."""
+        shape = self.sizes[self.picture]
+        stored = (x[self.picture] for x in (self.levels, self.targets, self.images))
+        levels, bits, gray = (np.frombuffer(x, np.uint8) for x in stored)
+        target = np.unpackbits(bits, count=levels.size).astype(bool)
+        return [x.reshape(shape) for x in (levels, target, gray)]
+
+
+def _ratio(top: np.ndarray, bottom: np.ndarray, errors: np.ndarray) -> Float[np.ndarray, "99"]:
+    return np.where(bottom > 0, top / np.maximum(bottom, 1), np.where(errors > 0, 0.0, 1.0))
