@@ -28,8 +28,8 @@ class Counts(NamedTuple):
 
 
 def count_pixels(
-    prediction: Shaped[Tensor, "N *rest"],
-    target: Shaped[Tensor, "N *rest"],
+    prediction: Shaped[Tensor, "N ..."],
+    target: Shaped[Tensor, "N ..."],
     num_classes: int | None = None,
     ignore_index: int | None = None,
 ) -> Counts:
@@ -69,7 +69,7 @@ def count_pixels(
     return Counts(*(c[:, 1:] for c in counts)) if num_classes is None else counts
 
 
-def dice(counts: Counts, pooling: Pooling = "image", empty: float = 1.0) -> Float[Tensor, "K"]:
+def dice(counts: Counts, pooling: Pooling = "image", empty: float = 1.0) -> Float[Tensor, " K"]:
     """Dice = 2 TP / (2 TP + FP + FN) per class, from 0 to 1.
 
     `empty` is the score of a picture (or set) with nothing to find and nothing found: 1 for
@@ -82,7 +82,7 @@ def dice(counts: Counts, pooling: Pooling = "image", empty: float = 1.0) -> Floa
     return _ratio(2 * tp, 2 * tp + fp + fn, fp + fn, empty)
 
 
-def iou(counts: Counts, pooling: Pooling = "image", empty: float = 1.0) -> Float[Tensor, "K"]:
+def iou(counts: Counts, pooling: Pooling = "image", empty: float = 1.0) -> Float[Tensor, " K"]:
     """Intersection over union (Jaccard) = TP / (TP + FP + FN) per class; `empty` as in `dice`.
 
     >>> iou(Counts(*torch.tensor([[[3]], [[1]], [[1]], [[0]]])))
@@ -92,7 +92,9 @@ def iou(counts: Counts, pooling: Pooling = "image", empty: float = 1.0) -> Float
     return _ratio(tp, tp + fp + fn, fp + fn, empty)
 
 
-def precision(counts: Counts, pooling: Pooling = "image", empty: float = 1.0) -> Float[Tensor, "K"]:
+def precision(
+    counts: Counts, pooling: Pooling = "image", empty: float = 1.0
+) -> Float[Tensor, " K"]:
     """TP / (TP + FP): how much of what was found is right.
 
     0 where nothing was found but something was there; `empty` where there was nothing either.
@@ -104,7 +106,7 @@ def precision(counts: Counts, pooling: Pooling = "image", empty: float = 1.0) ->
     return _ratio(tp, tp + fp, fn, empty)
 
 
-def recall(counts: Counts, pooling: Pooling = "image", empty: float = 1.0) -> Float[Tensor, "K"]:
+def recall(counts: Counts, pooling: Pooling = "image", empty: float = 1.0) -> Float[Tensor, " K"]:
     """TP / (TP + FN): how much of what was there is found.
 
     0 where nothing was there but something was found; `empty` where nothing was found either.
@@ -134,7 +136,7 @@ def _pool(counts: Counts, pooling: Pooling) -> Counts:
     return counts if pooling == "image" else Counts(*(c.sum(0, keepdim=True) for c in counts))
 
 
-def _ratio(top: Tensor, bottom: Tensor, errors: Tensor, empty: float) -> Float[Tensor, "K"]:
+def _ratio(top: Tensor, bottom: Tensor, errors: Tensor, empty: float) -> Float[Tensor, " K"]:
     """Mean over pictures of top / bottom; where bottom is 0: 0 with errors, `empty` without."""
     undefined = torch.where(errors > 0, 0.0, empty).double()
     return torch.where(bottom > 0, top.double() / bottom.clamp(min=1), undefined).nanmean(0).float()
