@@ -29,6 +29,7 @@ def execute(notebook: NotebookNode, folder: Path) -> float:
         notebook,
         timeout=3600,
         kernel_name="python3",
+        extra_arguments=["--IPKernelApp.log_level=40"],  # errors only
         resources={"metadata": {"path": str(folder)}},
     )
     started = time.perf_counter()
@@ -60,24 +61,22 @@ def reachable_models(state: dict, wanted: list[str]) -> list[str]:
     return found
 
 
-def tidy_widgets(notebook: NotebookNode, name: str) -> None:
+def tidy_widgets(notebook: NotebookNode, name: str) -> NotebookNode:
     """Keep the widgets that are shown, complete, under ids that do not change from run to run."""
-    stored = notebook.metadata.pop("widgets", {}).get(STATE)
-    if not stored:
-        return
-    models = reachable_models(stored["state"], displayed_models(notebook))
-    if not models:
-        return
+    stored = notebook.metadata.pop("widgets", {}).get(STATE, {"state": {}})
+    shown = displayed_models(notebook)
+    if not shown:
+        return notebook
+    missing = sorted(set(shown) - set(stored["state"]))
+    if missing:
+        sys.exit(f"{name}: {len(missing)} widgets are shown whose state the kernel never sent")
+    models = reachable_models(stored["state"], shown)
+    stored["state"] = {model: stored["state"][model] for model in models}
+    notebook.metadata["widgets"] = {STATE: stored}
     text = nbformat.writes(notebook)
-    state = nbformat.from_dict({model: stored["state"][model] for model in models})
-    kept = nbformat.v4.new_notebook(metadata={"state": state})
-    kept_text = nbformat.writes(kept)
     for number, model in enumerate(models, start=1):
         text = text.replace(model, f"{name}_widget_{number}")
-        kept_text = kept_text.replace(model, f"{name}_widget_{number}")
-    notebook.update(nbformat.reads(text, as_version=4))
-    stored["state"] = nbformat.reads(kept_text, as_version=4).metadata.state
-    notebook.metadata["widgets"] = {STATE: stored}
+    return nbformat.reads(re.sub(r" object at 0x[0-9a-f]+>", ">", text), as_version=4)
 
 
 def merge_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
@@ -92,7 +91,7 @@ def merge_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
     return merged
 
 
-def tidy(notebook: NotebookNode, name: str, seconds: float) -> None:
+def tidy(notebook: NotebookNode, name: str, seconds: float) -> NotebookNode:
     """Leave out what differs from run to run, and record how long the run took."""
     for number, cell in enumerate(notebook.cells, start=1):
         cell.id = f"cell-{number:03d}"
@@ -106,8 +105,8 @@ def tidy(notebook: NotebookNode, name: str, seconds: float) -> None:
         "name": "python3",
     }
     notebook.metadata["language_info"] = {"name": "python"}
-    notebook.metadata["run_seconds"] = round(seconds, 1)
-    tidy_widgets(notebook, name)
+    notebook.metadata["run_seconds"] = max(1, round(seconds))
+    return tidy_widgets(notebook, name)
 
 
 def main(arguments: list[str]) -> None:
@@ -117,7 +116,7 @@ def main(arguments: list[str]) -> None:
         notebook = nbformat.read(path, as_version=4)
         print(f"{path.name}: running", flush=True)
         seconds = execute(notebook, path.parent)
-        tidy(notebook, path.stem, seconds)
+        notebook = tidy(notebook, path.stem, seconds)
         nbformat.validate(notebook)
         path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
         print(f"{path.name}: {seconds:.0f} s, {path.stat().st_size / 1e6:.2f} MB", flush=True)

@@ -1,0 +1,67 @@
+"""tools/notebooks.py: what it stores does not change from run to run, and widgets are complete."""
+
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook, new_output
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+import notebooks as tool  # noqa: E402
+
+LAYOUT, WIDGET, ORPHAN = "a" * 32, "b" * 32, "c" * 32
+
+
+def shown(model: str) -> nbformat.NotebookNode:
+    """Return a cell that shows a widget."""
+    data = {"text/plain": "<W object at 0x7f00>", tool.VIEW: {"model_id": model}}
+    return new_code_cell("w", outputs=[new_output("display_data", data=data)])
+
+
+def with_widgets(*models: str) -> nbformat.NotebookNode:
+    """Return a notebook with a stored widget, its layout, and one that nobody shows."""
+    state = {
+        LAYOUT: {"model_name": "LayoutModel", "state": {}},
+        WIDGET: {"model_name": "AnyModel", "state": {"layout": f"IPY_MODEL_{LAYOUT}"}},
+        ORPHAN: {"model_name": "LayoutModel", "state": {}},
+    }
+    widgets = {tool.STATE: {"state": state, "version_major": 2, "version_minor": 0}}
+    return new_notebook(cells=[shown(model) for model in models], metadata={"widgets": widgets})
+
+
+def test_widgets_are_kept_with_what_they_refer_to_under_steady_ids() -> None:
+    notebook = tool.tidy(with_widgets(WIDGET), "01_theory", seconds=3.4)
+    state = notebook.metadata.widgets[tool.STATE].state
+    assert set(state) == {"01_theory_widget_1", "01_theory_widget_2"}
+    assert state["01_theory_widget_1"]["state"]["layout"] == "IPY_MODEL_01_theory_widget_2"
+    data = notebook.cells[0].outputs[0].data
+    assert data[tool.VIEW]["model_id"] == "01_theory_widget_1"
+    assert data["text/plain"] == "<W>"
+
+
+def test_a_widget_without_state_is_an_error() -> None:
+    with pytest.raises(SystemExit, match="1 widgets are shown whose state the kernel never sent"):
+        tool.tidy(with_widgets("d" * 32), "01_theory", seconds=1)
+
+
+def test_volatile_metadata_goes_and_the_rest_stays() -> None:
+    cell = new_code_cell("1", metadata={"execution": {"iopub.execute_input": "now"}, "tags": ["a"]})
+    notebook = new_notebook(
+        cells=[cell], metadata={"language_info": {"name": "python", "version": "3.11.7"}}
+    )
+    notebook = tool.tidy(notebook, "name", seconds=12.3)
+    assert notebook.cells[0].metadata == {"tags": ["a"]}
+    assert notebook.cells[0].id == "cell-001"
+    assert notebook.metadata.language_info == {"name": "python"}
+    assert notebook.metadata.run_seconds == 12
+
+
+def test_printed_pieces_are_joined() -> None:
+    pieces = [new_output("stream", name=name, text=name) for name in ("stdout", "stdout", "stderr")]
+    merged = tool.merge_streams(pieces)
+    assert [(piece.name, piece.text) for piece in merged] == [
+        ("stdout", "stdoutstdout"),
+        ("stderr", "stderr"),
+    ]
