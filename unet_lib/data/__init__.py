@@ -1,16 +1,29 @@
 """Images and their labels: simulated, from folders, or public sets; chapter 3 derives it."""
 
 from unet_lib.data.base import DataError, SegmentationDataset, cached
+from unet_lib.data.download import fetch_archive
+from unet_lib.data.files import UnreadableError, read_image, read_mask
+from unet_lib.data.folder import PairedFolder
 from unet_lib.data.normalize import normalize_percentiles, scale_by_dtype
+from unet_lib.data.nuclei import DSB2018
+from unet_lib.data.simulate import SimulatedNuclei, simulate_nuclei
 from unet_lib.data.targets import border_weights, foreground, interior_border
 
 __all__ = [
+    "DSB2018",
     "DataError",
+    "PairedFolder",
     "SegmentationDataset",
+    "SimulatedNuclei",
+    "UnreadableError",
     "border_weights",
     "cached",
+    "fetch_archive",
     "foreground",
     "interior_border",
     "normalize_percentiles",
+    "read_image",
+    "read_mask",
     "scale_by_dtype",
+    "simulate_nuclei",
 ]

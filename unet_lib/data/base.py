@@ -9,9 +9,9 @@ from jaxtyping import Float, Integer, Shaped
 from torch import Tensor
 from torch.utils.data import Dataset
 
-Image = Shaped[np.ndarray, "H W"] | Shaped[np.ndarray, "H W C"]
-Labels = Integer[np.ndarray, "H W"]
-Normalize = Callable[[Image], Image]
+ImageArray = Shaped[np.ndarray, "H W"] | Shaped[np.ndarray, "H W C"]
+LabelArray = Integer[np.ndarray, "H W"]
+Normalize = Callable[[ImageArray], ImageArray]
 Transform = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 Target = Callable[[Tensor], Tensor]
 
@@ -71,7 +71,7 @@ class SegmentationDataset(Dataset, ABC):
         """The number of pictures."""
 
     @abstractmethod
-    def load(self, index: int) -> tuple[Image, Labels]:
+    def load(self, index: int) -> tuple[ImageArray, LabelArray]:
         """The raw image, (H, W) or (H, W, C), of any number type, and its integer labels (H, W)."""
 
     @abstractmethod
@@ -111,7 +111,7 @@ class _Cached(SegmentationDataset):
     def __len__(self) -> int:
         return len(self.items)
 
-    def load(self, index: int) -> tuple[Image, Labels]:
+    def load(self, index: int) -> tuple[ImageArray, LabelArray]:
         return self.items[index]
 
     def name(self, index: int) -> str:
@@ -134,7 +134,7 @@ def cached(dataset: SegmentationDataset) -> SegmentationDataset:
     return _Cached(dataset)
 
 
-def check_pair(image: Image, labels: Shaped[np.ndarray, "..."]) -> None:
+def check_pair(image: ImageArray, labels: Shaped[np.ndarray, "..."]) -> None:
     """Raise DataError unless image and labels have one size, labels whole and pixels finite.
 
     Example:
@@ -172,7 +172,7 @@ def size_text(array: Shaped[np.ndarray, "..."]) -> str:
     return "x".join(str(side) for side in array.shape[:2])
 
 
-def transposed_text(image: Image, labels: Shaped[np.ndarray, "..."]) -> str:
+def transposed_text(image: ImageArray, labels: Shaped[np.ndarray, "..."]) -> str:
     """A hint for messages when the labels would fit after a quarter turn, else nothing.
 
     Example:

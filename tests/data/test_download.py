@@ -1,0 +1,166 @@
+"""Downloads from a server on this machine that behaves well, badly, or not at all."""
+
+import hashlib
+import io
+import socket
+import stat
+import threading
+import zipfile
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from unet_lib.data import DataError, fetch_archive
+from unet_lib.data.download import data_folder
+
+
+def zip_bytes(members):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, text in members.items():
+            archive.writestr(name, text)
+    return buffer.getvalue()
+
+
+def zip_with_link():
+    link = zipfile.ZipInfo("cells/link")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    return zip_bytes({"cells/a.txt": "a", link: "/etc"})
+
+
+GOOD = zip_bytes({"cells/a.txt": "one", "cells/more/b.txt": "two" * 5000})
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers with the server's `body`; cut short when `cut` is set."""
+
+    def do_GET(self):
+        server = self.server
+        server.requests += 1
+        self.send_response(server.status)
+        self.send_header("Content-Length", str(len(server.body)))
+        self.end_headers()
+        self.wfile.write(server.body[: server.cut])
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.body, server.cut, server.status, server.requests = GOOD, None, 200, 0
+        server.url = f"http://127.0.0.1:{server.server_port}/cells.zip"
+        threading.Thread(target=partial(server.serve_forever, poll_interval=0.01)).start()
+        yield server
+        server.shutdown()
+
+
+def sha256(body):
+    return hashlib.sha256(body).hexdigest()
+
+
+def fetch_good_afterwards(server, folder):
+    """What a failed call must leave: nothing, and a way to succeed."""
+    assert list(folder.parent.iterdir()) == []
+    server.body, server.cut, server.status = GOOD, None, 200
+    assert fetch_archive(server.url, sha256(GOOD), folder) == folder
+    assert sorted(path.name for path in folder.iterdir()) == ["a.txt", "more"]
+
+
+def test_good_archive_is_unpacked_and_not_fetched_twice(server, tmp_path):
+    folder = tmp_path / "new" / "dsb"
+    for _ in range(2):
+        assert fetch_archive(server.url, sha256(GOOD), folder) == folder
+    assert server.requests == 1
+    assert (folder / "a.txt").read_text() == "one"
+    assert (folder / "more" / "b.txt").read_text() == "two" * 5000
+    assert list(folder.parent.iterdir()) == [folder], "neither the archive nor a temporary file"
+
+
+def test_archive_without_a_folder_of_its_own_and_an_empty_target(server, tmp_path):
+    server.body = zip_bytes({"a.txt": "one", "b.txt": "two"})
+    folder = tmp_path / "dsb"
+    folder.mkdir()
+    fetch_archive(server.url, sha256(server.body), folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["a.txt", "b.txt"]
+
+
+def test_fault_27_wrong_checksum(server, tmp_path):
+    server.body = zip_bytes({"cells/a.txt": "something else"})
+    with pytest.raises(DataError) as error:
+        fetch_archive(server.url, sha256(GOOD), tmp_path / "dsb")
+    assert f"its sha256 is not {sha256(GOOD)}" in str(error.value)
+    assert f"by hand: save {server.url} as {tmp_path / 'cells.zip'}" in str(error.value)
+    fetch_good_afterwards(server, tmp_path / "dsb")
+
+
+@pytest.mark.parametrize("name", ["../evil.txt", "/evil.txt", "cells/../../evil.txt", "C:\\evil"])
+def test_fault_27_member_outside_the_folder(server, tmp_path, name):
+    server.body = zip_bytes({"cells/a.txt": "one", name: "evil"})
+    with pytest.raises(DataError) as error:
+        fetch_archive(server.url, sha256(server.body), tmp_path / "dsb")
+    assert f"holds {name!r}, which leads out of its folder" in str(error.value)
+    assert "nothing was unpacked" in str(error.value)
+    assert not (tmp_path.parent / "evil.txt").exists()
+    fetch_good_afterwards(server, tmp_path / "dsb")
+
+
+def test_fault_27_symbolic_link(server, tmp_path):
+    server.body = zip_with_link()
+    with pytest.raises(DataError, match=r"holds 'cells/link' \(a link\), which leads out"):
+        fetch_archive(server.url, sha256(server.body), tmp_path / "dsb")
+    fetch_good_afterwards(server, tmp_path / "dsb")
+
+
+def test_fault_27_connection_dies_half_way(server, tmp_path):
+    server.cut = len(GOOD) // 2
+    with pytest.raises(DataError, match=r"could not be downloaded \(.*; call again, or by hand"):
+        fetch_archive(server.url, sha256(GOOD), tmp_path / "dsb")
+    fetch_good_afterwards(server, tmp_path / "dsb")
+
+
+def test_fault_27_no_such_file_on_the_server(server, tmp_path):
+    server.status = 404
+    with pytest.raises(DataError, match=r"could not be downloaded \(404"):
+        fetch_archive(server.url, sha256(GOOD), tmp_path / "dsb")
+    fetch_good_afterwards(server, tmp_path / "dsb")
+
+
+def test_fault_27_no_zip_archive(server, tmp_path):
+    server.body = b"<html>please log in</html>"
+    with pytest.raises(DataError, match="cannot be unpacked"):
+        fetch_archive(server.url, sha256(server.body), tmp_path / "dsb")
+    fetch_good_afterwards(server, tmp_path / "dsb")
+
+
+def test_fault_27_offline_then_placed_by_hand(tmp_path, monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/cells.zip"
+    archive = tmp_path / "cells.zip"
+    with pytest.raises(DataError) as error:
+        fetch_archive(url, sha256(GOOD), tmp_path / "dsb")
+    assert str(error.value).startswith(f"{tmp_path / 'dsb'}: {url} could not be downloaded (")
+    assert f"by hand: save {url} as {archive} (sha256 {sha256(GOOD)})" in str(error.value)
+
+    archive.write_bytes(GOOD[:100])
+    with pytest.raises(DataError) as error:
+        fetch_archive(url, sha256(GOOD), tmp_path / "dsb")
+    assert str(error.value) == (
+        f"{archive}: its sha256 is {sha256(GOOD[:100])}, expected {sha256(GOOD)}: "
+        "it is damaged or another file; remove it and call again"
+    )
+
+    archive.write_bytes(GOOD)
+    assert (fetch_archive(url, sha256(GOOD), tmp_path / "dsb") / "a.txt").exists()
+    assert archive.exists(), "a file that the user placed is the user's"
+
+
+def test_data_folder_follows_the_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("UNET_DATA_DIR", str(tmp_path))
+    assert data_folder("voc") == tmp_path / "voc"
+    monkeypatch.delenv("UNET_DATA_DIR")
+    assert data_folder("voc").parts == ("data", "voc")

@@ -1,0 +1,364 @@
+"""Folders of images and masks: everything that is wrong is found at once, with what to do."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from unet_lib.data import DSB2018, DataError, PairedFolder, foreground
+from unet_lib.data.pairing import Findings
+
+
+class Folder:
+    """Two folders, `images` and `masks`, to be filled with good and bad files."""
+
+    def __init__(self, root):
+        self.images, self.masks = root / "images", root / "masks"
+        self.images.mkdir()
+        self.masks.mkdir()
+        self.random = np.random.default_rng(0)
+
+    def add(self, name, values=(0, 1), size=(10, 12), mask_name=None):
+        self.add_image(name, size)
+        self.add_mask(mask_name or name, values, size)
+
+    def add_image(self, name, size=(10, 12)):
+        pixels = self.random.integers(0, 256, size).astype(np.uint8)
+        Image.fromarray(pixels).save(self.images / name)
+
+    def add_mask(self, name, values=(0, 1), size=(10, 12)):
+        # every value occurs
+        labels = np.resize(np.array(values, np.uint8), size)
+        Image.fromarray(labels).save(self.masks / name)
+
+    def open(self, **options):
+        return PairedFolder(self.images, self.masks, **options)
+
+    def complaint(self, **options):
+        with pytest.raises(DataError) as error:
+            self.open(**options)
+        return str(error.value)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return Folder(tmp_path)
+
+
+def test_pairs_in_the_order_of_their_names(folder):
+    for name in ("b.png", "a.png", "10.png", "9.png"):
+        folder.add(name)
+    pairs = folder.open()
+    assert [pairs.name(index) for index in range(len(pairs))] == [
+        str(folder.images / name) for name in ("10.png", "9.png", "a.png", "b.png")
+    ]
+    image, labels = pairs[0]
+    assert image.dtype == torch.float32
+    assert image.shape == (1, 10, 12)
+    assert labels.dtype == torch.int64
+    assert labels.unique().tolist() == [0, 1]
+    assert pairs.num_classes == 2
+
+
+def test_options_of_every_data_set_and_rgb(folder):
+    folder.add("a.png")
+    pairs = folder.open(mode="RGB", target=foreground, normalize=lambda image: image - 3.0)
+    image, target = pairs[0]
+    assert image.shape == (3, 10, 12)
+    assert target.shape == (1, 10, 12)
+
+
+def test_fault_01_masks_of_0_and_255(folder):
+    for name in "abcdefg":
+        folder.add(f"{name}.png", values=(0, 255))
+    assert folder.complaint() == "\n".join(
+        [
+            f"7 problems in images {folder.images} and masks {folder.masks}",
+            "- 7 x mask values 0, 255; expected 0 to 1: pass mask_values={0: 0, 255: 1}",
+            *(f"    {folder.masks / name}.png: 255" for name in "abcde"),
+            "    ... and 2 more",
+        ]
+    )
+    pairs = folder.open(mask_values={0: 0, 255: 1})
+    assert pairs[3][1].unique().tolist() == [0, 1]
+    assert pairs.num_classes == 2
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "advice"),
+    [
+        ((255,), {}, "expected 0 to 1: pass mask_values={0: 0, 255: 1}"),
+        ((0, 255), {"num_classes": 2}, "expected 0 to 1: pass mask_values={0: 0, 255: 1}"),
+        (
+            (0, 2),
+            {},
+            "expected 0 to 1: pass mask_values={0: 0, 2: 1} or, if they are classes already, "
+            "num_classes=3",
+        ),
+        (
+            (0, 5, 15, 255),
+            {},
+            "mask_values={0: 0, 5: 1, 15: 2, 255: 3} or, if they are classes already, "
+            "num_classes=16 and ignore_index=255",
+        ),
+        (
+            (0, 1, 255),
+            {"num_classes": 21},
+            "if they are classes already, num_classes=21 and ignore_index=255",
+        ),
+    ],
+)
+def test_fault_01_other_values_get_their_own_advice(folder, values, options, advice):
+    folder.add("a.png", values=values)
+    assert advice in folder.complaint(**options)
+
+
+def test_fault_01_following_the_advice_works(folder):
+    folder.add("a.png", values=(0, 5, 15, 255))
+    assert folder.open(num_classes=16, ignore_index=255).num_classes == 16
+    assert folder.open(mask_values={0: 0, 5: 1, 15: 2, 255: 3}).num_classes == 4
+
+
+def test_fault_02_value_beyond_the_classes(folder):
+    folder.add("a.png", values=(0, 1, 2))
+    folder.add("b.png", values=(0, 1, 7))
+    text = folder.complaint(num_classes=3)
+    assert "1 x mask values 0, 1, 2, 7; expected 0 to 2: pass mask_values=" in text
+    assert f"{folder.masks / 'b.png'}: 7" in text
+    assert "a.png" not in text
+    assert folder.open(num_classes=3, ignore_index=7).num_classes == 3
+
+
+def test_fault_03_rgb_masks(folder):
+    folder.add_image("a.png")
+    Image.new("RGB", (12, 10), (255, 0, 0)).save(folder.masks / "a.png")
+    text = folder.complaint()
+    assert "1 x file that cannot be used as it is" in text
+    assert "is stored in color, with 1 color (255, 0, 0); pass the class of each color" in text
+    assert folder.open(palette={(255, 0, 0): 1}, num_classes=2)[0][1].unique().tolist() == [1]
+
+
+def test_fault_04_palette_masks_keep_their_indices(data_dir):
+    wild = data_dir / "VOCdevkit" / "VOC2012"
+    with pytest.raises(DataError) as error:
+        PairedFolder(wild / "JPEGImages", wild / "SegmentationClass", mode="RGB", num_classes=21)
+    assert "num_classes=21 and ignore_index=255" in str(error.value)
+    pairs = PairedFolder(
+        wild / "JPEGImages",
+        wild / "SegmentationClass",
+        mode="RGB",
+        num_classes=21,
+        ignore_index=255,
+    )
+    assert pairs[0][1].unique().tolist() == [0, 2, 15, 255]
+
+
+def test_fault_05_resized_masks(folder):
+    folder.add_image("a.png", (64, 64))
+    disc = Image.fromarray(np.uint8(255) * (np.hypot(*np.mgrid[-8:8, -8:8]) < 6))
+    disc.resize((64, 64), Image.Resampling.BILINEAR).save(folder.masks / "a.png")
+    for options in ({}, {"num_classes": 2}):
+        text = folder.complaint(**options)
+        assert "look resized or compressed: store masks as PNG, never as JPEG" in text
+        assert "If they number objects, pass instances=True" in text
+
+
+def test_fault_05_compressed_masks(folder):
+    folder.add_image("a.png", (64, 64))
+    folder.add_mask("a.jpg", (0, 255), (64, 64))
+    assert "look resized or compressed" in folder.complaint(num_classes=2)
+
+
+def test_fault_06_sizes_differ(folder):
+    folder.add_image("a.png", (10, 12))
+    folder.add_mask("a.png", size=(11, 12))
+    text = folder.complaint()
+    assert (
+        f"{folder.images / 'a.png'} and {folder.masks / 'a.png'}: the image is 10x12 pixels "
+        "(height x width), its labels are 11x12; both must have one size"
+    ) in text
+    assert "exchanged" not in text
+
+
+def test_fault_35_transposed_mask(folder):
+    folder.add_image("a.png", (10, 12))
+    folder.add_mask("a.png", size=(12, 10))
+    assert "Height and width are exchanged: was one of the two turned" in folder.complaint()
+
+
+def test_fault_07_orphans_with_the_nearest_names(folder):
+    folder.add("1.png")
+    folder.add_image("cell_10.png")
+    folder.add_mask("cell10.tif")
+    for number in range(7):
+        folder.add_image(f"z{number}{number}.png")
+    text = folder.complaint()
+    assert "8 x image without a mask of the same name" in text
+    assert f"{folder.images / 'cell_10.png'} (the nearest name: cell10.tif)" in text
+    assert "1 x mask without an image of the same name" in text
+    assert f"{folder.masks / 'cell10.tif'} (the nearest name: cell_10.png)" in text
+    assert "... and 3 more" in text
+
+
+def test_fault_07_a_name_is_no_prefix_of_another(folder):
+    for name in ("1", "10", "100"):
+        folder.add(f"{name}.png", values=(0, 1) if name == "10" else (1, 0))
+    pairs = folder.open()
+    assert [pair.image.name for pair in pairs.pairs] == [pair.mask.name for pair in pairs.pairs]
+
+
+def test_fault_07_dots_spaces_accents_and_endings(folder):
+    folder.add("a.b.1.PNG", mask_name="a.b.1.tif")
+    folder.add("with space.png")
+    folder.add("zelle é.png", mask_name="zelle e\u0301.png")
+    assert len(folder.open()) == 3
+
+
+def test_fault_07_several_files_of_one_name(folder):
+    folder.add("a.png")
+    folder.add_mask("a.tif")
+    text = folder.complaint()
+    assert "1 x name used twice (remove one)" in text
+    assert f"{folder.masks / 'a.png'} and {folder.masks / 'a.tif'}" in text
+
+
+def test_suffix_of_masks(folder):
+    folder.add("a.png", mask_name="a_mask.png")
+    assert len(folder.open(suffix="_mask")) == 1
+    folder.add_mask("b.png")
+    text = folder.complaint(suffix="_mask")
+    assert "1 x mask whose name does not end with suffix='_mask'" in text
+
+
+def test_images_and_masks_in_one_folder(folder):
+    folder.masks = folder.images
+    folder.add("a.png", mask_name="a_mask.png")
+    assert folder.open(suffix="_mask").pairs[0].mask.name == "a_mask.png"
+    assert "pass suffix, what a mask's name has at its end" in folder.complaint()
+
+
+def test_fault_12_nan_in_an_image(folder):
+    pixels = np.zeros((10, 12), np.float32)
+    pixels[3, 4:6] = np.nan
+    Image.fromarray(pixels).save(folder.images / "a.tif")
+    folder.add_mask("a.tif")
+    text = folder.complaint()
+    assert f"{folder.images / 'a.tif'} and " in text
+    assert "2 of 120 values are NaN or infinite" in text
+
+
+def test_fault_18_empty_folder(folder):
+    (folder.images / "notes.txt").touch()
+    assert folder.complaint() == (
+        f"{folder.images}: no pictures in this folder (1 other files, folders inside it are not "
+        "searched); endings searched: .bmp, .gif, .jpeg, .jpg, .png, .tif, .tiff, .webp"
+    )
+
+
+def test_fault_18_missing_folder_or_a_file(folder, tmp_path):
+    folder.add("a.png")
+    for wrong, found in (("none", "no such folder"), ("images/a.png", "a file, not a folder")):
+        with pytest.raises(DataError, match=f"{wrong}: {found}; check the path"):
+            PairedFolder(tmp_path / wrong, folder.masks)
+
+
+def test_masks_without_any_object(folder):
+    folder.add("a.png", values=(0,))
+    assert "mask without any object: there is nothing to learn" in folder.complaint()
+    assert folder.open(num_classes=2).num_classes == 2
+    assert len(folder.open(instances=True)) == 1
+
+
+def test_fault_20_hidden_files_are_skipped(folder):
+    folder.add("a.png")
+    for name in ("._a.png", "Thumbs.db", ".DS_Store", "desktop.ini"):
+        (folder.images / name).write_bytes(b"x")
+        (folder.masks / name).write_bytes(b"x")
+    (folder.images / "b.png").mkdir()
+    assert len(folder.open()) == 1
+
+
+def test_fault_20_every_unreadable_file_is_listed(folder):
+    for number in range(8):
+        folder.add(f"{number}.png")
+        (folder.images / f"{number}.png").write_bytes(b"")
+    (folder.masks / "7.png").write_bytes(b"no picture")
+    text = folder.complaint()
+    assert "9 x unreadable file" in text
+    for number in range(8):
+        assert f"{folder.images / str(number)}.png: the file is empty (0 bytes)" in text
+    assert f"{folder.masks / '7.png'}: not a picture that Pillow reads" in text
+
+
+def test_all_kinds_are_reported_at_once(folder):
+    folder.add("good.png")
+    folder.add("values.png", values=(0, 9))
+    folder.add_image("alone.png")
+    folder.add("cut.png")
+    (folder.images / "cut.png").write_bytes(b"")
+    folder.add_image("size.png")
+    folder.add_mask("size.png", size=(3, 3))
+    text = folder.complaint(num_classes=2)
+    assert text.startswith("4 problems in images ")
+    for kind in ("without a mask", "unreadable", "do not fit", "mask values 0, 1, 9"):
+        assert text.count(kind) == 1
+
+
+def test_each_file_is_read_once_while_scanning(folder, monkeypatch):
+    for name in "abc":
+        folder.add(f"{name}.png")
+    opened = []
+    monkeypatch.setattr(
+        Image, "open", lambda path, old=Image.open: opened.append(path) or old(path)
+    )
+    folder.open()
+    assert len(opened) == len(set(opened)) == 6
+
+
+def test_nothing_found_nothing_raised():
+    Findings().report("anywhere")
+
+
+def test_dsb2018_reads_stardists_layout(tmp_path, monkeypatch):
+    for split, count in (("train", 3), ("test", 2)):
+        root = tmp_path / "dsb2018" / split
+        root.mkdir(parents=True)
+        folder = Folder(root)
+        for number in range(count):
+            folder.add(f"{number}.tif", values=(0, 1, 2, 9))
+    nuclei = DSB2018(tmp_path / "dsb2018", target=foreground)
+    assert len(nuclei) == 3
+    image, target = nuclei[0]
+    assert abs(torch.quantile(image, 0.01)) < 1e-6, "normalized by percentiles"
+    assert target.mean() == 0.75
+    monkeypatch.setenv("UNET_DATA_DIR", str(tmp_path))
+    assert len(DSB2018(split="test")) == 2
+    assert len(DSB2018(split="test", download=True)) == 2, "nothing to download"
+
+
+def test_dsb2018_says_how_to_get_it(tmp_path):
+    with pytest.raises(DataError) as error:
+        DSB2018(tmp_path / "dsb2018", split="test")
+    text = str(error.value)
+    assert text.startswith(
+        f"{tmp_path / 'dsb2018'}: no test/images and test/masks in it; pass root="
+    )
+    assert "set UNET_DATA_DIR" in text
+    assert "download=True" in text
+    assert "save https://github.com/stardist/stardist/releases/download/0.1.0/dsb2018.zip" in text
+    assert f"as {tmp_path / 'dsb2018.zip'} (sha256 e4492195" in text
+
+
+def test_dsb2018_real(data_dir):
+    nuclei = DSB2018(data_dir / "dsb2018", split="test", target=foreground)
+    assert len(nuclei) == 50
+    image, target = nuclei[0]
+    assert image.shape == target.shape
+    assert 0 < target.mean() < 1
+    assert abs(torch.quantile(image, 0.01)) < 0.01
+
+
+def test_fault_05_instances_taken_for_classes(data_dir):
+    root = data_dir / "dsb2018" / "test"
+    with pytest.raises(DataError, match="If they number objects, pass instances=True"):
+        PairedFolder(root / "images", root / "masks")

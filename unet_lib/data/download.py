@@ -1,0 +1,135 @@
+"""Fetch an archive by its address: checked, unpacked whole or not at all, safe to call again."""
+
+import os
+import stat
+import tempfile
+import zipfile
+from pathlib import Path, PureWindowsPath
+
+import pooch
+
+from unet_lib.data.base import DataError
+
+
+def data_folder(name: str) -> Path:
+    """Where data set `name` is kept: in the folder that UNET_DATA_DIR names, else in `data`.
+
+    Example:
+        >>> data_folder("dsb2018").name
+        'dsb2018'
+    """
+    return Path(os.environ.get("UNET_DATA_DIR", "data")) / name
+
+
+def fetch_archive(url: str, sha256: str, folder: str | Path) -> Path:
+    """Download a zip archive, check it and unpack it into `folder`, unless it is there already.
+
+    The folder appears only when all of it is there: after a broken connection, a wrong checksum
+    or a full disk nothing is left behind, and the next call starts afresh. If the archive holds
+    one folder and nothing else, its contents become those of `folder`. An archive that someone
+    placed beside `folder` by hand, under its own name, is used instead of a download, and kept.
+
+    Args:
+        url: address of the archive.
+        sha256: its checksum, 64 hexadecimal digits.
+        folder: where its contents will lie.
+
+    Raises:
+        DataError: no connection, a wrong checksum, no zip archive, or an archive that would
+            write outside `folder`. The text says how to get the data by hand.
+
+    Example:
+        >>> folder = Path(tempfile.mkdtemp(), "cells")
+        >>> fetch_archive("http://localhost:1/cells.zip", "0" * 64, folder)
+        Traceback (most recent call last):
+            ...
+        unet_lib.data.base.DataError: ...cells: http://localhost:1/cells.zip could not be down...
+    """
+    folder = Path(folder)
+    if folder.is_dir() and any(folder.iterdir()):
+        return folder
+    archive = folder.parent / url.rsplit("/", 1)[-1]
+    if archive.exists():
+        _require_checksum(archive, sha256)
+        _unpack(archive, folder)
+        return folder
+    _download(url, sha256, archive, folder)
+    try:
+        _unpack(archive, folder)
+    finally:
+        archive.unlink()
+    return folder
+
+
+def by_hand(url: str, sha256: str, folder: Path) -> str:
+    """How to get an archive without this program, as messages tell it.
+
+    Example:
+        >>> print(by_hand("http://example.org/cells.zip", "ab12", Path("data/cells")))
+        by hand: save http://example.org/cells.zip as data/cells.zip (sha256 ab12) and call again
+    """
+    archive = folder.parent / url.rsplit("/", 1)[-1]
+    return f"by hand: save {url} as {archive} (sha256 {sha256}) and call again"
+
+
+def _download(url: str, sha256: str, archive: Path, folder: Path) -> None:
+    """Get the archive; pooch writes beside, compares the checksum, then renames."""
+    pooch.get_logger().setLevel("WARNING")  # the progress bar says enough
+    try:
+        pooch.retrieve(
+            url,
+            known_hash=f"sha256:{sha256}",
+            fname=archive.name,
+            path=archive.parent,
+            downloader=pooch.HTTPDownloader(progressbar=True),
+        )
+    except OSError as error:  # all errors of the network are children of it
+        raise DataError(
+            f"{folder}: {url} could not be downloaded ({error}); "
+            f"call again, or {by_hand(url, sha256, folder)}"
+        ) from error
+    except ValueError as error:
+        raise DataError(
+            f"{folder}: what came from {url} is not what was expected, its sha256 is not "
+            f"{sha256}: the download was damaged or the file exchanged; "
+            f"call again, or {by_hand(url, sha256, folder)}"
+        ) from error
+
+
+def _require_checksum(archive: Path, sha256: str) -> None:
+    found = pooch.file_hash(str(archive), alg="sha256")
+    if found != sha256:
+        raise DataError(
+            f"{archive}: its sha256 is {found}, expected {sha256}: it is damaged or another file; "
+            "remove it and call again"
+        )
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    """Unpack into a temporary folder beside `folder`, then rename it."""
+    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+        contents = Path(temporary, "contents")
+        try:
+            with zipfile.ZipFile(archive) as opened:
+                for member in opened.infolist():
+                    _require_inside(archive, member)
+                opened.extractall(contents)
+        except (zipfile.BadZipFile, OSError) as error:
+            raise DataError(f"{archive}: cannot be unpacked ({error})") from error
+        inside = [path for path in contents.iterdir() if path.name != "__MACOSX"]
+        if len(inside) == 1 and inside[0].is_dir():
+            contents = inside[0]
+        if folder.is_dir():  # and empty
+            folder.rmdir()
+        contents.rename(folder)
+
+
+def _require_inside(archive: Path, member: zipfile.ZipInfo) -> None:
+    """Refuse a member that would be written elsewhere: absolute, upwards, or by a link."""
+    path = PureWindowsPath(member.filename)  # knows both / and \, and drives
+    link = stat.S_ISLNK(member.external_attr >> 16)
+    if path.drive or path.root or ".." in path.parts or link:
+        raise DataError(
+            f"{archive}: the archive holds {member.filename!r}{' (a link)' * link}, which "
+            "leads out of its folder; nothing was unpacked: do not trust this file"
+        )

@@ -1,0 +1,74 @@
+"""Are the values of a set of masks the classes 0 to K-1? If not, what should be passed."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from unet_lib.data.files import BLENDED, MANY, listed
+from unet_lib.data.pairing import Findings
+
+_COMPRESSED = (".jpg", ".jpeg")
+
+
+def check_values(
+    values: Mapping[Path, list[int]],
+    num_classes: int | None,
+    ignore_index: int | None,
+    findings: Findings,
+) -> int:
+    """The number of classes K of these masks; values that are no class are added to `findings`.
+
+    Args:
+        values: the values that occur in each mask.
+        num_classes: K if it is known; else it is the number of values that occur, and these must
+            be 0 to K-1, at least two.
+        ignore_index: one more value that may occur.
+        findings: gets what is wrong.
+
+    Example:
+        >>> findings = Findings()
+        >>> check_values({Path("1.png"): [0, 255]}, None, None, findings)
+        2
+        >>> print(*findings.kinds)
+        mask values 0, 255; expected 0 to 1: pass mask_values={0: 0, 255: 1}
+    """
+    found = sorted(set().union(*values.values()) - {ignore_index})
+    classes = max(2, len(found)) if num_classes is None else num_classes
+    bad = {value for value in found if not 0 <= value < classes}
+    unclear = num_classes is None and len(found) > MANY
+    for mask, inside in values.items():
+        outside = sorted(set(inside) - {ignore_index} if unclear else bad.intersection(inside))
+        if unclear or len(outside) > MANY or (outside and mask.suffix.lower() in _COMPRESSED):
+            kind = f"mask values, {_many_values_cure(found)}"
+        else:
+            kind = (
+                f"mask values {listed(found)}; expected 0 to {classes - 1}: "
+                f"{_few_values_cure(found, num_classes or 0)}"
+            )
+        if outside:
+            findings.add(kind, f"{mask}: {listed(outside)}")
+    if num_classes is None and any(values.values()) and set(found) <= {0}:
+        kind = "mask without any object: there is nothing to learn (if meant: num_classes=2)"
+        for mask in values:
+            findings.add(kind, str(mask))
+    return classes
+
+
+def _many_values_cure(found: list[int]) -> str:
+    return (
+        f"{len(found)} different ones: {BLENDED}. If they number objects, pass instances=True; "
+        f"if they are classes, num_classes={found[-1] + 1}"
+    )
+
+
+def _few_values_cure(found: list[int], at_least: int) -> str:
+    """What to pass so that these values become classes."""
+    values = found if len(found) > 1 else [0, *found]
+    mapping = ", ".join(f"{value}: {index}" for index, value in enumerate(values))
+    cure = f"pass mask_values={{{mapping}}}"
+    regular = [value for value in values if 0 <= value < 255]
+    special = [value for value in values if value not in regular]
+    if len(regular) > 1 and len(special) <= 1:
+        classes = max(at_least, regular[-1] + 1)
+        cure += f" or, if they are classes already, num_classes={classes}"
+        cure += f" and ignore_index={special[0]}" if special else ""
+    return cure
