@@ -13,8 +13,10 @@ os.environ.setdefault("MPLBACKEND", "agg")
 from jaxtyping import install_import_hook
 
 # From here on every call of a function of unet_lib is checked against its annotations, shapes
-# included, so this line has to come before the first import of unet_lib.
-install_import_hook("unet_lib", "beartype.beartype")
+# included, so this line has to come before the first import of unet_lib. As everywhere in Python,
+# an int may stand where a float is asked for.
+CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
+install_import_hook("unet_lib", CHECKER)
 
 ROOT = Path(__file__).resolve().parent.parent
 
