@@ -107,8 +107,12 @@ class TestArithmetic:
         ("size", "padding", "expected"),
         [
             (572, "valid", "572 gives 388: the outer 92 pixels on each side are context only."),
-            (570, "valid", "570 is not admissible: stage 2 ends with 279 pixels, an odd number"),
-            (140, "valid", "140 is not admissible: stage 4 gets 2 pixels, and its convol"),
+            (570, "valid", "570 is not admissible: stage 2 ends at 279, an odd number"),
+            (
+                140,
+                "valid",
+                "140 is not admissible: stage 4 starts at 2, and its convolutions cost 4",
+            ),
             (12, "same", "12 is not admissible: 12 is smaller than 16, the least that 4 pool"),
             (570, "same", "A plain network fails: its stage 4 would join 70 pixels with 71."),
             (576, "same", "576 gives 576, and it divides by 16: a plain network takes it as well."),
@@ -233,6 +237,8 @@ MODEL = """async ([code, state]) => {
     on: (name, f) => (handlers[name] ??= []).push(f),
     off: (name, f) => { handlers[name] = handlers[name].filter((g) => g !== f); },
   };
+  // As JupyterLab does with the keys that it has use for.
+  document.addEventListener("keydown", (event) => event.preventDefault());
   const module = await import("data:text/javascript;charset=utf-8," + encodeURIComponent(code));
   const { model } = window;
   window.dispose = module.default.render({ model, el: document.getElementById("el") });
@@ -288,7 +294,7 @@ class TestInTheBrowser:
         page.wait_for_function("document.querySelector('output').textContent.includes('388')")
         page.get_by_label("Input size", exact=True).focus()
         page.keyboard.press("ArrowRight")
-        assert "573 is not admissible: stage 1 ends with 569 pixels" in text.inner_text()
+        assert "573 is not admissible: stage 1 ends at 569" in text.inner_text()
         assert page.evaluate("[model.get('size'), model.saved]") == [573, 1]
         page.get_by_role("button", name="Next size, admissible: 588").click()
         assert "588 gives 404" in text.inner_text()

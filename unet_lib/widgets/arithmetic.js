@@ -13,14 +13,14 @@ export function trace({ size, depth, padding, kernel, convolutions }) {
     return stop(`${size} is smaller than ${least}, the least that ${depth} poolings can halve`);
   }
   let n = size;
-  const spent = (stage) => `stage ${stage + 1} gets ${n} pixels, and its convolutions cost ${loss}`;
+  const spent = (stage) => `stage ${stage + 1} starts at ${n}, and its convolutions cost ${loss}`;
   for (let stage = 0; stage <= depth; stage++) {
     encoder.push([n, n - loss]);
     if (n <= loss) return stop(spent(stage));
     n -= loss;
     if (stage === depth) break;
     if (padding === "valid" && n % 2) {
-      const end = `stage ${stage + 1} ends with ${n} pixels`;
+      const end = `stage ${stage + 1} ends at ${n}`;
       return stop(`${end}, an odd number, which pooling cannot halve`);
     }
     n = Math.ceil(n / 2);
@@ -136,6 +136,8 @@ const PAGE = `
 function render({ model, el }) {
   const root = document.createElement("div");
   root.className = "unet-widget";
+  // JupyterLab would take the arrow keys for its own.
+  root.addEventListener("keydown", (event) => event.stopPropagation());
   root.innerHTML = PAGE;
   el.append(root);
   const part = (name) => root.querySelector(`[data-part=${name}]`);

@@ -27,7 +27,7 @@ def trace_sizes(
     >>> trace_sizes(572, depth=4).decoder
     [(56, 52), (104, 100), (200, 196), (392, 388)]
     >>> trace_sizes(570, depth=4).problem
-    'stage 2 ends with 279 pixels, an odd number, which pooling cannot halve'
+    'stage 2 ends at 279, an odd number, which pooling cannot halve'
     """
     loss = convolutions * (kernel - 1) if padding == "valid" else 0
     if padding == "same" and size < 2**depth:
@@ -40,7 +40,7 @@ def trace_sizes(
             return Trace(encoder, decoder, _spent(stage, size, loss))
         size -= loss
         if stage < depth and loss and size % 2:
-            problem = f"stage {stage + 1} ends with {size} pixels, an odd number, "
+            problem = f"stage {stage + 1} ends at {size}, an odd number, "
             return Trace(encoder, decoder, problem + "which pooling cannot halve")
         if stage < depth:
             size = (size + 1) // 2
@@ -54,4 +54,4 @@ def trace_sizes(
 
 
 def _spent(stage: int, size: int, loss: int) -> str:
-    return f"stage {stage + 1} gets {size} pixels, and its convolutions cost {loss}"
+    return f"stage {stage + 1} starts at {size}, and its convolutions cost {loss}"

@@ -75,6 +75,8 @@ const bytes = (view) => new Uint8Array(view.buffer, view.byteOffset, view.byteLe
 function render({ model, el }) {
   const root = document.createElement("div");
   root.className = "unet-widget";
+  // JupyterLab would take the arrow keys for its own.
+  root.addEventListener("keydown", (event) => event.stopPropagation());
   root.innerHTML = PAGE;
   el.append(root);
   const find = (selector) => root.querySelector(selector);
