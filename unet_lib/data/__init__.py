@@ -7,10 +7,14 @@ from unet_lib.data.folder import PairedFolder
 from unet_lib.data.normalize import normalize_percentiles, scale_by_dtype
 from unet_lib.data.nuclei import DSB2018
 from unet_lib.data.simulate import SimulatedNuclei, simulate_nuclei
+from unet_lib.data.splits import find_duplicates, require_disjoint, split
 from unet_lib.data.targets import border_weights, foreground, interior_border
+from unet_lib.data.voc import VOC, VOC_CLASSES, voc_palette, write_voc_scenes
 
 __all__ = [
     "DSB2018",
+    "VOC",
+    "VOC_CLASSES",
     "DataError",
     "PairedFolder",
     "SegmentationDataset",
@@ -19,11 +23,16 @@ __all__ = [
     "border_weights",
     "cached",
     "fetch_archive",
+    "find_duplicates",
     "foreground",
     "interior_border",
     "normalize_percentiles",
     "read_image",
     "read_mask",
+    "require_disjoint",
     "scale_by_dtype",
     "simulate_nuclei",
+    "split",
+    "voc_palette",
+    "write_voc_scenes",
 ]

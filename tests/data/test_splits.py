@@ -1,0 +1,101 @@
+"""Parts that share nothing, in the wanted proportions, the same for the same seed."""
+
+import numpy as np
+import pytest
+from torch.utils.data import Subset
+
+from unet_lib.data import (
+    DataError,
+    SegmentationDataset,
+    find_duplicates,
+    require_disjoint,
+    scale_by_dtype,
+    split,
+)
+
+
+class Numbered(SegmentationDataset):
+    """Pictures that show a number each."""
+
+    def __init__(self, *numbers):
+        super().__init__(normalize=scale_by_dtype)
+        self.numbers = numbers
+
+    def __len__(self):
+        return len(self.numbers)
+
+    def load(self, index):
+        return np.full((4, 4), self.numbers[index], np.uint8), np.zeros((4, 4), np.uint8)
+
+    def name(self, index):
+        return f"picture {index}"
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("count", "fractions"), [(10, (0.8, 0.2)), (101, (0.5, 0.25, 0.25))])
+def test_parts_are_disjoint_complete_and_of_the_wanted_size(seed, count, fractions):
+    parts = split(count, fractions, seed)
+    assert sorted(np.concatenate(parts)) == list(range(count))
+    for part, fraction in zip(parts, fractions, strict=True):
+        assert abs(len(part) - fraction * count) <= 1
+        assert (np.diff(part) > 0).all()
+
+
+def test_seed_decides():
+    assert all(map(np.array_equal, split(50, seed=1), split(50, seed=1)))
+    assert not np.array_equal(split(50, seed=1)[1], split(50, seed=2)[1])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_groups_are_never_divided(seed):
+    groups = np.random.default_rng(seed).integers(0, 12, 100).tolist()
+    train, rest = split(100, seed=seed, groups=groups)
+    assert not {groups[index] for index in train} & {groups[index] for index in rest}
+    assert abs(len(rest) - 20) <= 8
+    assert len(train) + len(rest) == 100
+
+
+def test_data_set_gives_subsets():
+    train, rest = split(Numbered(*range(10)))
+    assert isinstance(train, Subset)
+    assert (len(train), len(rest)) == (8, 2)
+    assert train[0][0].shape == (1, 4, 4)
+
+
+def test_fault_18_empty_part():
+    with pytest.raises(DataError) as error:
+        split(4, groups=["a"] * 4)
+    assert str(error.value) == (
+        "4 pictures in 1 groups, divided by (0.8, 0.2), give parts of 4, 0; no part may be empty: "
+        "take more pictures, fewer parts or smaller groups"
+    )
+    with pytest.raises(DataError, match="1 pictures in 1 groups"):
+        split(Numbered(7))
+    with pytest.raises(DataError, match="0 pictures in 0 groups"):
+        split(0)
+
+
+def test_wrong_arguments():
+    with pytest.raises(DataError, match="3 groups for 4 pictures; one each was expected"):
+        split(4, groups=[1, 2, 3])
+    for fractions in ((0.8, 0.3), (1.2, -0.2)):
+        with pytest.raises(ValueError, match="expected positive numbers of sum 1"):
+            split(4, fractions)
+
+
+def test_duplicates_are_found_by_content():
+    assert find_duplicates(Numbered(3, 1, 3, 2, 1, 3)) == [(0, 2), (1, 4), (0, 5)]
+    assert find_duplicates(Numbered(1, 2)) == []
+
+
+def test_fault_19_the_same_picture_in_both_parts():
+    pictures = Numbered(3, 1, 3, 2)
+    with pytest.raises(DataError) as error:
+        require_disjoint(Subset(pictures, [0, 1]), Subset(pictures, [2, 3]))
+    text = str(error.value)
+    assert text.startswith("1 problem in the split\n- 1 x picture in both parts: remove one")
+    assert "split(dataset, groups=...)" in text
+    assert "picture 0 equals picture 2" in text
+    require_disjoint(Subset(pictures, [0, 2]), Subset(pictures, [1, 3]))
+    with pytest.raises(DataError, match="picture 1 equals picture 0"):
+        require_disjoint(pictures, Numbered(1))
