@@ -33,6 +33,7 @@ class Look:
     dome: float  # how much darker the rim is than the middle
     blur: float  # standard deviation of the point spread function
     haze: float  # share of out-of-focus light
+    litter: int  # faint unlabeled shapes: fibers, debris, cells out of focus
     background: float  # mean brightness outside the nuclei
     photons: float  # photons in a pixel of brightness 1
     read_noise: float  # standard deviation, in photons
@@ -59,9 +60,10 @@ def draw_look(rng: Generator) -> Look:
         clustering=rng.uniform(0, 0.7),
         contrast=rng.uniform(0.05, 0.6),
         texture=rng.uniform(0.03, 0.3),
-        dome=rng.uniform(0, 0.5),
+        dome=rng.uniform(0, 0.75),
         blur=min(log_uniform(0.5, 2.5), 0.25 * radius),
         haze=rng.uniform(0, 0.25),
+        litter=int(rng.integers(0, 9)),
         background=log_uniform(0.01, 0.3),
         photons=log_uniform(20, 1000),
         read_noise=rng.uniform(0.5, 4),
@@ -87,7 +89,7 @@ def simulate_nuclei(
     rng = np.random.default_rng([seed, index])
     look = draw_look(rng)
     brightness, labels = _place_nuclei(rng, look, size)
-    return _expose(rng, look, brightness), labels
+    return _expose(rng, look, brightness, _litter(rng, look, size)), labels
 
 
 def _place_nuclei(
@@ -103,7 +105,8 @@ def _place_nuclei(
             break
         radius = look.radius * np.exp(look.spread * rng.standard_normal())
         row, column = _center(rng, look, placed, radius, size)
-        window, shape = _nucleus(rng, look, row, column, radius, size)
+        ratio = np.clip(look.axis_ratio + 0.1 * rng.standard_normal(), 0.45, 1.0)
+        window, shape = _nucleus(rng, look, (row, column), radius, ratio, size)
         free = (shape > 0) & (labels[window] == 0)
         if free.sum() < max(MINIMUM_PIXELS, VISIBLE * np.count_nonzero(shape)):
             continue
@@ -130,20 +133,24 @@ def _center(
 
 
 def _nucleus(
-    rng: Generator, look: Look, row: float, column: float, radius: float, size: tuple[int, int]
+    rng: Generator,
+    look: Look,
+    center: tuple[float, float],
+    radius: float,
+    ratio: float,
+    size: tuple[int, int],
 ) -> tuple[tuple[slice, slice], Float[np.ndarray, "h w"]]:
     """The window around one nucleus and its brightness there: a wobbling ellipse, 0 outside."""
-    ratio = np.clip(look.axis_ratio + 0.1 * rng.standard_normal(), 0.45, 1.0)
     long, short = radius / np.sqrt(ratio), radius * np.sqrt(ratio)
     turn, phases = rng.uniform(0, np.pi), rng.uniform(0, 2 * np.pi, 4)
     waves = look.wobble * rng.standard_normal(4) / np.sqrt([1, 2, 3, 4])  # smooth: low waves lead
     reach = int(1.4 * long) + 2
     window = tuple(
         slice(min(max(int(c) - reach, 0), n), min(max(int(c) + reach + 1, 0), n))
-        for c, n in zip((row, column), size, strict=True)
+        for c, n in zip(center, size, strict=True)
     )
     y, x = np.ogrid[window]
-    y, x = y - row, x - column
+    y, x = y - center[0], x - center[1]
     u = (x * np.cos(turn) + y * np.sin(turn)) / long
     v = (y * np.cos(turn) - x * np.sin(turn)) / short
     angle = np.arctan2(v, u)
@@ -163,14 +170,27 @@ def _smooth_noise(rng: Generator, size: tuple[int, int], scale: float) -> np.nda
     return (field - field.mean()) / field.std()
 
 
-def _expose(rng: Generator, look: Look, brightness: np.ndarray) -> UInt8[np.ndarray, "H W"]:
+def _litter(rng: Generator, look: Look, size: tuple[int, int]) -> Float[np.ndarray, "H W"]:
+    """Light of things that are no nuclei: faint, blurred, from round to long and thin."""
+    light = np.zeros(size)
+    for _ in range(look.litter):
+        center = (rng.uniform(0, size[0]), rng.uniform(0, size[1]))
+        radius, ratio = look.radius * rng.uniform(0.5, 1.5), np.exp(rng.uniform(-3.5, 0))
+        window, shape = _nucleus(rng, look, center, radius, ratio, size)
+        light[window] += shape * rng.uniform(0.05, 0.4)
+    return gaussian_filter(light, min(rng.uniform(0.1, 0.6) * look.radius, 8.0))
+
+
+def _expose(
+    rng: Generator, look: Look, brightness: np.ndarray, litter: np.ndarray
+) -> UInt8[np.ndarray, "H W"]:
     """Texture, background, blur, photon and read noise, and the camera's 8 bits."""
     size = brightness.shape
     grain = 0.7 * _smooth_noise(rng, size, 1.0) + 0.7 * _smooth_noise(rng, size, look.radius / 4)
     light = brightness * np.maximum(1 + look.texture * grain, 0.1)
-    light = gaussian_filter(light, look.blur)
-    haze = look.haze * gaussian_filter(light, look.radius)
-    uneven = np.maximum(1 + 0.4 * _smooth_noise(rng, size, max(size) / 4), 0)
+    light = gaussian_filter(light, look.blur) + litter
+    haze = look.haze * gaussian_filter(light, min(look.radius, 16.0))
+    uneven = np.maximum(1 + 0.6 * _smooth_noise(rng, size, max(size) / 4), 0)
     photons = look.photons * np.maximum(light + haze + look.background * uneven, 0)
     counted = rng.poisson(photons) + look.read_noise * rng.standard_normal(size)
     gray = look.peak * counted / look.photons
