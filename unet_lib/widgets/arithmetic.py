@@ -9,10 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from unet_lib.model import receptive_field
+from unet_lib.plots import PALETTE
 from unet_lib.widgets.sizes import trace_sizes
 
 FOLDER = Path(__file__).parent
-BLUE, ORANGE, GREEN, GRAY = "#0072B2", "#E69F00", "#009E73", "#777777"
+BLUE, ORANGE, GREEN, GRAY = (PALETTE[name] for name in ("blue", "orange", "green", "gray"))
 
 
 class ArithmeticWidget(anywidget.AnyWidget):

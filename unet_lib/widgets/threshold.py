@@ -7,9 +7,9 @@ import anywidget
 import numpy as np
 import traitlets
 from jaxtyping import Float
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from unet_lib.plots import PALETTE, error_map
 from unet_lib.widgets.pictures import THRESHOLDS, check_picture, gray_levels, threshold_levels
 
 FOLDER = Path(__file__).parent
@@ -111,31 +111,17 @@ class ThresholdWidget(anywidget.AnyWidget):
         """
         figure = Figure(figsize=(8, 3.4), layout="constrained")
         left, right = figure.subplots(1, 2)
-        self._draw_errors(left)
-        styles = (("#D55E00", "--"), ("#0072B2", ":"), ("black", "-"), ("#777777", "-."))
+        levels, target, gray = self._present()
+        title = f"{self.names[self.picture]}, threshold {self.threshold:.2f}"
+        error_map(gray, levels >= self._step, target, left, title)
+        styles = (("vermillion", "--"), ("blue", ":"), ("black", "-"), ("gray", "-."))
         for (name, curve), (color, line) in zip(self.curves().items(), styles, strict=True):
             label = f"{name} {curve[self._step - 1]:.3f}"
-            right.plot(THRESHOLDS, curve, line, color=color, label=label)
+            right.plot(THRESHOLDS, curve, line, color=PALETTE[color], label=label)
         right.axvline(self.threshold, color="black", lw=1)
         right.set(xlabel="threshold", ylabel="score", xlim=(0, 1), ylim=(0, 1.02))
         right.legend(frameon=False, fontsize=8)
         return figure
-
-    def _draw_errors(self, axes: Axes) -> None:
-        levels, target, gray = self._present()
-        found = levels >= self._step
-        picture = np.repeat(0.3 * gray[..., None], 3, axis=2) / 255
-        for name, color, where in (
-            ("right", "#EEEEEE", found & target),
-            ("wrong", "#D55E00", found & ~target),
-            ("missed", "#56B4E9", ~found & target),
-        ):
-            picture[where] = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-            axes.plot([], [], "s", color=color, mec="0.4", label=f"{name}: {where.sum()}")
-        axes.imshow(picture, interpolation="nearest")
-        axes.set_title(f"{self.names[self.picture]}, threshold {self.threshold:.2f}", fontsize=10)
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, 0), ncols=3, frameon=False, fontsize=8)
-        axes.axis("off")
 
     @property
     def _step(self) -> int:
