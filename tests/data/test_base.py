@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader
+from torchvision.transforms import v2
 
 from unet_lib.data import DataError, SegmentationDataset, cached, scale_by_dtype
 
@@ -127,3 +128,12 @@ def test_cached_pictures_survive_changes_in_place():
     kept[0][1].zero_()
     assert torch.equal(kept[0][0], before)
     assert kept[0][1].max() > 0
+
+
+def test_fault_28_transform_that_would_leave_the_labels_behind():
+    with pytest.raises(TypeError) as error:
+        Pairs(pair(), transform=v2.RandomHorizontalFlip())
+    assert str(error.value) == (
+        "RandomHorizontalFlip changes an image and leaves its labels as they are; "
+        "pass transform=Joint(...) from unet_lib.transforms around it"
+    )

@@ -62,6 +62,11 @@ class SegmentationDataset(Dataset, ABC):
         transform: Transform | None = None,
         target: Target | None = None,
     ) -> None:
+        if isinstance(transform, torch.nn.Module):  # as all of torchvision's are
+            raise TypeError(
+                f"{type(transform).__name__} changes an image and leaves its labels as they are; "
+                "pass transform=Joint(...) from unet_lib.transforms around it"
+            )
         self.normalize = normalize
         self.transform = transform
         self.target = target
