@@ -44,6 +44,7 @@ def fit(
     monitor: str = "dice_per_image",
     folder: Path | str | None = None,
     resume: bool = False,
+    extra: dict[str, Any] | None = None,
     on_epoch: Callable[[dict[str, float]], Any] | None = None,
     verbose: bool = True,
 ) -> History:
@@ -51,7 +52,8 @@ def fit(
 
     The best epoch is the one with the highest `monitor` on the validation set. With a `folder`
     every epoch writes `last.pt` there, and the best one `best.pt`; `resume=True` goes on from
-    `last.pt`, to the same result as an uninterrupted run. `on_epoch` is called with each row.
+    `last.pt`, to the same result as an uninterrupted run. `extra` is stored in both, beside
+    what fit itself needs. `on_epoch` is called with each row.
     Raises ValueError for an empty data set, TrainingError for a loss that is not finite and
     CheckpointError where `last.pt` comes from other settings.
     """
@@ -70,9 +72,9 @@ def fit(
             if better := row.get(monitor, -math.inf) > best:
                 best, best_weights = row[monitor], copy.deepcopy(model.state_dict())
             if folder is not None:
-                run.save(folder / "last.pt", best)
+                run.save(folder / "last.pt", best, extra or {})
                 if better:
-                    run.save(folder / "best.pt", best)
+                    run.save(folder / "best.pt", best, extra or {})
             if on_epoch is not None:
                 on_epoch(row)
     finally:  # also when the reader interrupts the kernel: the model is usable
@@ -148,7 +150,7 @@ class _Run:
             tqdm.write(f"epoch {epoch:3d}/{s.epochs}  {numbers}  {row['seconds']:.1f} s")
         return row
 
-    def save(self, path: Path, best: float) -> None:
+    def save(self, path: Path, best: float, extra: dict[str, Any]) -> None:
         if not self.accelerator.is_main_process:
             return
         scaler = self.accelerator.scaler
@@ -161,6 +163,7 @@ class _Run:
             optimizer=self.optimizer.state_dict(),
             schedule=self.schedule.state_dict(),
             scaler=scaler.state_dict() if scaler is not None else {},
+            **extra,
         )
 
     def restore(self, path: Path) -> float:
