@@ -100,6 +100,29 @@ def test_fault_11_16_bits_a_color_are_not_cut(tmp_path):
     assert text.startswith("16 bits a color, of which only 8 would be read; save it with 8 bits")
 
 
+def test_fault_10_channels_that_would_be_dropped(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    two = np.stack([RAMP, RAMP], axis=-1)
+    tifffile.imwrite(tmp_path / "a.tif", two, photometric="minisblack", planarconfig="contig")
+    assert message(read_image, tmp_path / "a.tif") == (
+        "2 channels, of which only 1 would be read; "
+        "save the channels you need as gray or RGB images"
+    )
+
+
+def test_wrong_mode(save):
+    unchecked = read_image.__wrapped__  # the run-time type checks would speak first
+    with pytest.raises(ValueError, match=r"mode='rgb'; 'L' \(gray\) or 'RGB' \(color\) was expec"):
+        unchecked(save("a.png", RAMP), mode="rgb")
+
+
+def test_picture_too_large(save, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    text = message(read_image, save("a.png", RAMP))
+    assert text.startswith("Image size (24 pixels) exceeds limit of 20 pixels")
+    assert text.endswith("Cut it into smaller pictures")
+
+
 def test_several_pages(save):
     pages = [Image.fromarray(RAMP), Image.fromarray(RAMP + 1)]
     for name in ("a.tif", "a.gif"):

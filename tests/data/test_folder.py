@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from unet_lib.data import DSB2018, DataError, PairedFolder, foreground
+from unet_lib.data import DSB2018, DataError, PairedFolder, foreground, normalize_percentiles
 from unet_lib.data.pairing import Findings
 
 
@@ -247,6 +247,21 @@ def test_fault_12_nan_in_an_image(folder):
     assert "2 of 120 values are NaN or infinite" in text
 
 
+def test_fault_11_float_images_out_of_range_are_found_while_scanning(folder):
+    folder.add("a.png")
+    pixels = np.linspace(0, 900, 120, dtype=np.float32).reshape(10, 12)
+    Image.fromarray(pixels).save(folder.images / "b.tif")
+    folder.add_mask("b.tif")
+    assert "float32 with values from 0 to 900; float images must lie in" in folder.complaint()
+    assert len(folder.open(normalize=normalize_percentiles)) == 2
+
+
+def test_fewer_than_two_classes(folder):
+    folder.add("a.png")
+    with pytest.raises(ValueError, match="num_classes=1; background counts, so 2 is the smallest"):
+        folder.open(num_classes=1)
+
+
 def test_fault_18_empty_folder(folder):
     (folder.images / "notes.txt").touch()
     assert folder.complaint() == (
@@ -300,7 +315,7 @@ def test_all_kinds_are_reported_at_once(folder):
     folder.add_mask("size.png", size=(3, 3))
     text = folder.complaint(num_classes=2)
     assert text.startswith("4 problems in images ")
-    for kind in ("without a mask", "unreadable", "do not fit", "mask values 0, 1, 9"):
+    for kind in ("without a mask", "unreadable", "pair that cannot be used", "mask values 0, 1, 9"):
         assert text.count(kind) == 1
 
 

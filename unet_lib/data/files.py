@@ -24,7 +24,8 @@ BLENDED = (
     "them with nearest neighbor only"
 )
 _GRAY_16_BIT = ("I;16", "I;16L", "I;16B")
-_TURNED = (5, 6, 7, 8)  # EXIF orientations that exchange height and width
+_SAMPLES_PER_PIXEL, _ORIENTATION = 277, 274  # tags of TIFF; the latter is EXIF's, too
+_TURNED = (5, 6, 7, 8)  # orientations that exchange height and width
 
 
 class UnreadableError(DataError):
@@ -51,6 +52,7 @@ def read_image(path: str | Path, mode: Mode = "L") -> Shaped[np.ndarray, "H W *C
     Raises:
         UnreadableError: the file is missing, empty, truncated or no image.
         DataError: color where gray was asked for, real transparency, CMYK, several pages, ...
+        ValueError: another mode.
 
     Example:
         >>> import tempfile
@@ -62,6 +64,8 @@ def read_image(path: str | Path, mode: Mode = "L") -> Shaped[np.ndarray, "H W *C
         >>> read_image(path, mode="RGB").shape
         (2, 3, 3)
     """
+    if mode not in ("L", "RGB"):
+        raise ValueError(f"mode={mode!r}; 'L' (gray) or 'RGB' (color) was expected")
     path = Path(path)
     picture = _open(path)
     if picture.mode in _GRAY_16_BIT:
@@ -146,7 +150,9 @@ def _open(path: Path) -> Image.Image:
             f"{path}: not a picture that Pillow reads (of TIFF: 8 and 16 bits or float32); "
             "save it again, copy it again or remove it"
         ) from error
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise DataError(f"{path}: {error} Cut it into smaller pictures") from error
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise UnreadableError(
             f"{path}: not a whole picture ({error}); copy it again or remove it"
         ) from error
@@ -165,7 +171,15 @@ def _refuse_what_pillow_changes(path: Path, picture: Image.Image) -> None:
             f"{path}: 16 bits a color, of which only 8 would be read; "
             "save it with 8 bits, or each channel as a 16-bit gray image"
         )
-    if picture.format == "TIFF" and picture.getexif().get(0x0112) in _TURNED:
+    if picture.format != "TIFF":
+        return
+    channels, read = picture.tag_v2.get(_SAMPLES_PER_PIXEL, 1), len(picture.getbands())
+    if channels > read:
+        raise DataError(
+            f"{path}: {channels} channels, of which only {read} would be read; "
+            "save the channels you need as gray or RGB images"
+        )
+    if picture.tag_v2.get(_ORIENTATION) in _TURNED:
         raise DataError(
             f"{path}: a TIFF with a note to turn it (orientation tag), which is not read reliably; "
             "save it upright"

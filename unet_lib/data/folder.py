@@ -48,6 +48,7 @@ class PairedFolder(SegmentationDataset):
 
     Raises:
         DataError: with every finding of both folders.
+        ValueError: fewer than two classes.
 
     Example:
         >>> import tempfile
@@ -78,6 +79,8 @@ class PairedFolder(SegmentationDataset):
         target: Target | None = None,
     ) -> None:
         super().__init__(normalize=normalize, transform=transform, target=target)
+        if num_classes is not None and num_classes < 2:
+            raise ValueError(f"num_classes={num_classes}; background counts, so 2 is the smallest")
         self.mode = mode
         self.mask_values = mask_values
         self.palette = palette
@@ -134,8 +137,8 @@ class PairedFolder(SegmentationDataset):
         image, labels = arrays
         try:
             check_pair(image, labels)
+            if image.dtype.kind == "f":  # of other types every value suits
+                self.normalize(image)
         except DataError as error:
-            problems.append(
-                ("image and mask that do not fit", f"{pair.image} and {pair.mask}: {error}")
-            )
+            problems.append(("pair that cannot be used", f"{pair.image} and {pair.mask}: {error}"))
         return problems, np.unique(labels).tolist()

@@ -11,9 +11,9 @@ def normalize_percentiles(
 ) -> Float32[np.ndarray, "H W *C"]:
     """Map the `low` percentile of an image to 0 and its `high` percentile to 1, each channel alone.
 
-    Microscopes leave the brightness to whoever turned the knob: a quarter of a data set may use
-    only the lowest quarter of the gray values. Percentiles, unlike minimum and maximum, ignore
-    one hot pixel. Values beyond them are kept (below 0, above 1): nothing is clipped.
+    Microscopes leave the brightness to whoever turned the knob: many pictures use only the lowest
+    gray values. Percentiles, unlike minimum and maximum, ignore one hot pixel. Values beyond them
+    are kept (below 0, above 1): nothing is clipped.
     A channel whose two percentiles are equal holds no contrast to stretch and becomes zeros.
 
     Args:

@@ -24,7 +24,7 @@ class DSB2018(PairedFolder):
         root: the folder with `{train,test}/{images,masks}/<id>.tif`; without it, `dsb2018` in
             the folder that the environment variable UNET_DATA_DIR names, else in `data`.
         split: "train" or "test".
-        download: fetch the archive to `root` if there is nothing yet (80 MB).
+        download: fetch the archive to `root` if there is nothing yet.
         normalize: see `SegmentationDataset`, also for `transform` and `target`.
         transform: changes image and labels together.
         target: makes of the labels what the loss wants, for example `foreground`.

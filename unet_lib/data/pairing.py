@@ -12,7 +12,12 @@ SHOWN = 5  # examples of each kind of finding in a message
 
 
 class Pair(NamedTuple):
-    """An image and its mask, as two files."""
+    """An image and its mask, as two files.
+
+    Example:
+        >>> Pair(Path("images/1.png"), Path("masks/1.png")).mask.name
+        '1.png'
+    """
 
     image: Path
     mask: Path
@@ -91,6 +96,20 @@ def pair_files(images: Path, masks: Path, suffix: str, findings: Findings) -> li
     `cell.1.png` belongs to `cell.1.tif`, or with `suffix="_mask"` to `cell.1_mask.tif`; `1.png`
     never to `10.png`. Both may lie in one folder if there is a suffix to tell them apart.
     Files that cannot be paired are added to `findings`.
+
+    Raises:
+        DataError: a folder is missing or without pictures, or one folder without a suffix.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for name in "1.png", "1_mask.png", "10.png":
+        ...     (folder / name).touch()
+        >>> findings = Findings()
+        >>> [pair.mask.name for pair in pair_files(folder, folder, "_mask", findings)]
+        ['1_mask.png']
+        >>> list(findings.kinds)
+        ['image without a mask of the same name']
     """
     if images == masks and not suffix:
         raise DataError(
@@ -131,6 +150,7 @@ def _add_orphans(
     kind: str, files: dict[str, Path], partners: dict[str, Path], findings: Findings
 ) -> None:
     free = [key for key in partners if key not in files] or list(partners)
+    free = free[:500]  # comparing names is slow
     orphans = [key for key in files if key not in partners]
     for count, key in enumerate(orphans):
         nearest = get_close_matches(key, free, n=1, cutoff=0.5) if count < SHOWN else []
