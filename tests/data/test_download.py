@@ -162,5 +162,7 @@ def test_fault_27_offline_then_placed_by_hand(tmp_path, monkeypatch):
 def test_data_folder_follows_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("UNET_DATA_DIR", str(tmp_path))
     assert data_folder("voc") == tmp_path / "voc"
+    monkeypatch.setenv("UNET_DATA_DIR", "")
+    assert data_folder("voc").parts == ("data", "voc")
     monkeypatch.delenv("UNET_DATA_DIR")
     assert data_folder("voc").parts == ("data", "voc")

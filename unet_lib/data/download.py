@@ -18,7 +18,7 @@ def data_folder(name: str) -> Path:
         >>> data_folder("dsb2018").name
         'dsb2018'
     """
-    return Path(os.environ.get("UNET_DATA_DIR", "data")) / name
+    return Path(os.environ.get("UNET_DATA_DIR") or "data") / name
 
 
 def fetch_archive(url: str, sha256: str, folder: str | Path) -> Path:
