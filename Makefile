@@ -28,7 +28,7 @@ help:  ## list these commands
 	@grep -E '^[a-z-]+:.*  ##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*  ##/\t/' | expand -t 17
 
 book: $(VENV)/.book node_modules/.ready  ## build the pages and say where they lie
-	@$(BIN)/jupyter-book build . --toc book/_toc.yml --path-output book -W -n --keep-going -q
+	$(BIN)/jupyter-book build . --toc book/_toc.yml --path-output book -W -n --keep-going > /dev/null
 	@echo
 	@echo "The book is built. Open this file in a browser:"
 	@echo "    $(HTML)/index.html"
@@ -38,7 +38,7 @@ test: test-code test-notebooks book test-book  ## run every test: code, notebook
 
 test-code: $(VENV)/.everything
 	@echo "== Code: unit tests, examples in docstrings, coverage"
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --ignore=tests/book --cov --cov-report=term
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --ignore=tests/book --cov
 
 test-notebooks: $(VENV)/.everything
 	@echo "== Notebooks: every cell runs, and marked outputs equal the stored ones"
@@ -47,7 +47,7 @@ test-notebooks: $(VENV)/.everything
 
 test-book: $(VENV)/.everything
 	@echo "== The built book, as a browser sees it"
-	$(BIN)/python -m pytest tests/book
+	$(BIN)/python -m pytest -n 2 tests/book
 
 lab: $(VENV)/.everything  ## open the chapters in JupyterLab
 	$(BIN)/python -m jupyterlab --notebook-dir=notebooks

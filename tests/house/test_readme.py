@@ -1,0 +1,39 @@
+"""The README says what is there."""
+
+import re
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_link_leads_to_a_file() -> None:
+    targets = [t for t in re.findall(r"\]\(([^)]+)\)", README) if "://" not in t]
+    assert targets
+    assert [target for target in targets if not (ROOT / target).is_file()] == []
+
+
+def test_every_chapter_is_listed_in_order() -> None:
+    toc = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text(encoding="utf-8"))
+    files = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
+    chapters = [f"{file}.ipynb" for file in files if file.startswith("notebooks/")]
+    assert re.findall(r"\((notebooks/\S+)\)", README) == chapters
+
+
+def test_every_make_target_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    named = set(re.findall(r"\bmake ([a-z]+)", README))
+    assert named - set(re.findall(r"(?m)^([a-z-]+):", makefile)) == set()
+    assert {"book", "test", "lab", "notebooks", "serve", "clean", "help"} <= named
+
+
+def test_plain_commands_are_those_of_the_makefile() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
+    spaced = " ".join(makefile.split())
+    for line in README.splitlines():
+        for start in ("pytest ", "jupyter-book "):
+            command = line.partition(start)[2]
+            if line.startswith(".venv/bin/") and command:
+                assert start + command in spaced, line
