@@ -15,7 +15,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 Pooling = Literal["image", "set"]
-Labels = Integer[np.ndarray, "H W"]
+Labels = Integer[np.ndarray, "_ _"]  # (H, W); whether two agree is checked where it matters
 
 
 class Counts(NamedTuple):
