@@ -12,6 +12,8 @@ HTML := book/_build/html
 # The locks are complete and carry hashes, so pip has nothing to resolve and takes nothing else.
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --no-compile
 LOCKED := $(INSTALL) --no-deps --require-hashes
+# Every warning is an error. A failed build is removed: the next one would not repeat its warnings.
+BUILD := $(BIN)/jupyter-book build . --toc book/_toc.yml --path-output book -W -n --keep-going
 
 # Real pictures, where they lie beside the project. UNET_DATA_DIR names any other folder.
 ifneq ($(wildcard ../shared/data),)
@@ -22,19 +24,20 @@ export JUPYTER_PREFER_ENV_PATH := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book test test-code test-notebooks test-book lab notebooks serve lock clean
+.PHONY: help book test test-code test-notebooks test-book unbuild lab notebooks serve lock clean
 
 help:  ## list these commands
 	@grep -E '^[a-z-]+:.*  ##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*  ##/\t/' | expand -t 17
 
 book: $(VENV)/.book node_modules/.ready  ## build the pages and say where they lie
-	$(BIN)/jupyter-book build . --toc book/_toc.yml --path-output book -W -n --keep-going > /dev/null
+	@echo "Building the pages"
+	@$(BUILD) > /dev/null || { rm -rf book/_build; exit 1; }
 	@echo
 	@echo "The book is built. Open this file in a browser:"
 	@echo "    $(HTML)/index.html"
 	@echo "or run \`make serve\` and open http://localhost:$(PORT)"
 
-test: test-code test-notebooks book test-book  ## run every test: code, notebooks, built book
+test: test-code test-notebooks unbuild book test-book  ## run every test: code, notebooks, built book
 
 test-code: $(VENV)/.everything
 	@echo "== Code: unit tests, examples in docstrings, coverage"
@@ -44,6 +47,9 @@ test-notebooks: $(VENV)/.everything
 	@echo "== Notebooks: every cell runs, and marked outputs equal the stored ones"
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -c tests/nbval.toml --rootdir . \
 	    -n 2 --dist loadscope notebooks
+
+unbuild:
+	@rm -rf book/_build
 
 test-book: $(VENV)/.everything
 	@echo "== The built book, as a browser sees it"
