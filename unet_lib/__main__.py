@@ -1,0 +1,8 @@
+"""`python -m unet_lib`: the commands of `unet_lib.cli`."""
+
+import sys
+
+from unet_lib.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())
