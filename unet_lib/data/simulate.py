@@ -81,7 +81,7 @@ def simulate_nuclei(
     (height, width). Raises ValueError for a size under 16 pixels.
 
     >>> image, labels = simulate_nuclei(seed=0, index=1, size=(64, 96))
-    >>> image.shape, image.dtype, labels.max() > 0
+    >>> image.shape, image.dtype, bool(labels.max() > 0)
     ((64, 96), dtype('uint8'), True)
     """
     if min(size) < 16:

@@ -1,0 +1,143 @@
+"""Chapter 10's long runs: nuclei segmented by networks trained on simulated and on real ones.
+
+    python results/nuclei.py               all runs, one after the other; interrupted, it goes on
+    python results/nuclei.py --help        fewer seeds, another recipe
+
+Each run trains, scores the 50 real test images once, and adds itself to `results/nuclei.json`;
+a run that stands there is not repeated. The weights of seed 0 are stored beside it.
+"""
+
+import json
+import os
+import platform
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import tyro
+
+from unet_lib.checkpoint import save_checkpoint, write_atomically
+from unet_lib.data import DSB2018, SimulatedNuclei, cached, interior_border
+from unet_lib.fit import fit
+from unet_lib.losses import cross_entropy_dice_loss
+from unet_lib.metrics import average_precision, count_pixels, dice, iou
+from unet_lib.model import UNet
+from unet_lib.predict import foreground_probability, label_instances, predict
+from unet_lib.training import TrainingSettings
+from unet_lib.transforms import RandomRightAngle, compose, random_crop, random_flips, random_scale
+
+HERE = Path(__file__).parent
+TABLE = HERE / "nuclei.json"
+THRESHOLDS = (0.5, 0.7, 0.9)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is trained, how often, and how long."""
+
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """One run each, on simulated and on real nuclei."""
+    width: int = 16
+    """Channels of the first stage."""
+    depth: int = 4
+    """Poolings."""
+    learning_rate: float = 4e-3
+    """The largest rate of the one-cycle schedule."""
+    simulated_images: int = 1400
+    """Pictures of 128x128 pixels, each simulated once."""
+    simulated_epochs: int = 4
+    """Passes through them."""
+    real_crop: int = 160
+    """Side of the random crops of the real images."""
+    real_epochs: int = 60
+    """Passes through the 411 real training images."""
+
+
+def training_set(name: str, seed: int, recipe: Recipe) -> torch.utils.data.Dataset:
+    """The pictures of one run, their targets background, interior and border."""
+    if name == "simulated":
+        simulated = SimulatedNuclei(
+            recipe.simulated_images, seed=seed, transform=right_angles(), target=interior_border
+        )
+        return cached(simulated)
+    crop = (recipe.real_crop, recipe.real_crop)
+    varied = compose(random_scale(0.7, 1.4), random_crop(crop), right_angles())
+    return cached(DSB2018(split="train", transform=varied, target=interior_border))
+
+
+def right_angles():
+    """The eight ways to lay a picture on a table."""
+    return compose(RandomRightAngle(), random_flips())
+
+
+def score(model: UNet, test_set: DSB2018) -> dict:
+    """Dice and IoU of the foreground and AP of the instances on the real test images."""
+    counts, found, true = [], [], []
+    for image, labels in test_set:
+        logits = predict(model, image, tile=512)
+        mask = foreground_probability(logits) > 0.5
+        counts.append(count_pixels(mask[None], (labels > 0)[None]))
+        found.append(label_instances(logits))
+        true.append(labels.numpy())
+    counts = type(counts[0])(*(torch.cat(parts) for parts in zip(*counts, strict=True)))
+    each = [float(dice(type(counts)(*(c[i : i + 1] for c in counts)))) for i in range(len(found))]
+    ap = average_precision(found, true, THRESHOLDS)
+    return {
+        "dice_per_image": float(np.mean(each)),
+        "dice_pooled": float(dice(counts, "set")),
+        "iou_pooled": float(iou(counts, "set")),
+        "ap_pooled": {str(threshold): ap[threshold] for threshold in THRESHOLDS},
+        "dice_of_each_image": [round(value, 4) for value in each],
+    }
+
+
+def run(name: str, seed: int, recipe: Recipe, test_set: DSB2018) -> dict:
+    """Trains one network and scores it."""
+    torch.manual_seed(seed)
+    model = UNet(1, 3, width=recipe.width, depth=recipe.depth, norm="batch")
+    settings = TrainingSettings(
+        epochs=recipe.simulated_epochs if name == "simulated" else recipe.real_epochs,
+        learning_rate=recipe.learning_rate,
+        keep="last",
+        seed=seed,
+    )
+    train_set = training_set(name, seed, recipe)
+    history = fit(
+        model,
+        train_set,
+        loss=cross_entropy_dice_loss,
+        settings=settings,
+        folder=HERE / "runs" / f"{name}-{seed}",
+        resume=True,
+    )
+    if seed == 0:
+        save_checkpoint(HERE / f"nuclei-{name}.pt", model, normalize="normalize_percentiles")
+    return {
+        "trained_on": name,
+        "seed": seed,
+        "recipe": asdict(recipe) | {"seeds": [seed]},
+        "mode": history.mode,
+        "training_seconds": round(sum(history.column("seconds")), 1),
+        "training_pictures": settings.epochs * len(train_set),
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, "
+        f"torch {torch.__version__.split('+')[0]}",
+    } | score(model, test_set)
+
+
+def main(recipe: Recipe) -> None:
+    """Does the runs that are not in the table yet."""
+    test_set = DSB2018(split="test")
+    rows = json.loads(TABLE.read_text()) if TABLE.exists() else []
+    for seed in recipe.seeds:
+        for name in ("simulated", "real"):
+            if any((row["trained_on"], row["seed"]) == (name, seed) for row in rows):
+                continue
+            print(f"trained on {name} nuclei, seed {seed}", flush=True)
+            rows.append(run(name, seed, recipe, test_set))
+            text = json.dumps(rows, indent=1) + os.linesep
+            write_atomically(TABLE, lambda file, text=text: file.write(text.encode()))
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Recipe, description=__doc__))
