@@ -27,12 +27,14 @@ from unet_lib.data.pairing import list_pictures
 from unet_lib.data.splits import require_disjoint, split
 from unet_lib.fit import fit
 from unet_lib.model import UNet, UNetSettings
-from unet_lib.outputs import new_files, save_labels
+from unet_lib.outputs import new_files, save_gray, save_labels
 from unet_lib.predict import label_instances, predict
 from unet_lib.sources import Source
 from unet_lib.task import Task, load_task, score_pictures
 from unet_lib.training import TrainingError, TrainingSettings
 from unet_lib.transforms import Joint, RandomRightAngle, compose, random_crop, random_flips
+
+FLAT = tyro.conf.arg(name="")  # options without a prefix, and errors that reach `main`
 
 
 @dataclass(frozen=True)
@@ -60,13 +62,15 @@ class Train:
     15
     """
 
-    source: Source = field(default_factory=Source)
+    source: Annotated[Source, FLAT] = field(default_factory=Source)
     """Where the pictures come from: simulated, unless folders or a data set are named."""
-    task: Task = field(default_factory=Task)
+    task: Annotated[Task, FLAT] = field(default_factory=Task)
     """What the network is to predict, from which pictures."""
-    network: NetworkSettings = field(default_factory=NetworkSettings)
+    network: Annotated[NetworkSettings, FLAT] = field(default_factory=NetworkSettings)
     """The U-Net."""
-    training: TrainingSettings = field(default_factory=lambda: TrainingSettings(epochs=15))
+    training: Annotated[TrainingSettings, FLAT] = field(
+        default_factory=lambda: TrainingSettings(epochs=15)
+    )
     """How to train it."""
     crop: int = 128
     """Height and width of the parts that are cut out, so that pictures of any size make a batch.
@@ -180,7 +184,10 @@ class Predict:
         numbered = new_files(self.output / "instances", files) if self.instances else masks
         for file, mask, instances in zip(files, masks, numbered, strict=True):
             logits = predict(model, task.prepare(read_image(file, task.mode)), self.tile)
-            save_labels(mask, task.mask(logits), as_classes=task.target == "classes")
+            if task.target == "classes":
+                save_labels(mask, task.mask(logits), as_classes=True)
+            else:
+                save_gray(mask, 255 * task.mask(logits))
             if self.instances:
                 save_labels(instances, label_instances(logits, task.threshold))
         print(f"{len(files)} pictures predicted, masks in {self.output / 'masks'}")
@@ -196,7 +203,9 @@ class Evaluate:
 
     checkpoint: Positional[Path]
     """What train wrote, for example runs/unet/best.pt."""
-    source: Source = field(default_factory=lambda: Source(count=48, simulation_seed=1))
+    source: Annotated[Source, FLAT] = field(
+        default_factory=lambda: Source(count=48, simulation_seed=1)
+    )
     """Where the pictures come from: simulated (not those of training), unless named."""
     threshold: float | None = None
     """Probability from which on a pixel is foreground; the checkpoint's if it is not given."""
@@ -249,8 +258,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     >>> main(["data", "check", "--images", "no/images", "--masks", "no/masks"])  # on stderr: ...
     2
     """
-    brief = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes)
-    options = (*brief, tyro.conf.FlagCreatePairsOff)
+    options = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff)
     command = Union[tuple(_named(kind, name) for name, kind in COMMANDS.items())]  # noqa: UP007
     try:
         tyro.cli(command, args=arguments, prog="python -m unet_lib", config=options)()
