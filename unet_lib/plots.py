@@ -9,17 +9,23 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
-from jaxtyping import Bool, Float, Integer, Shaped
+from jaxtyping import Integer
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from torch import Tensor
 
+from unet_lib.pixels import (
+    Picture,
+    as_binary,
+    as_gray,
+    as_labels,
+    as_picture,
+    label_edges,
+    require_same_size,
+)
 from unet_lib.training import History
-
-Picture = Shaped[Tensor, "..."] | Shaped[np.ndarray, "..."]
 
 PALETTE = {
     "blue": "#0072B2",
@@ -41,7 +47,7 @@ PALETTE = {
 }
 """Colors by name, and by what they stand for."""
 
-LABEL_COLORS = ("orange", "sky", "vermillion", "yellow", "green", "purple", "blue")
+LABEL_COLORS = ("orange", "green", "yellow", "purple", "blue", "sky", "vermillion")
 """Colors of labels 1, 2, ...; neighbors differ in lightness. Label 8 has that of label 1."""
 
 _LINES = ("blue", "orange", "black", "green", "vermillion", "purple")
@@ -101,7 +107,7 @@ def show_image(
     """
     ax = _panel(ax, title)
     low, high = limits or (None, None)
-    ax.imshow(_picture(image), cmap="gray", vmin=low, vmax=high, interpolation="nearest")
+    ax.imshow(as_picture(image), cmap="gray", vmin=low, vmax=high, interpolation="nearest")
     return ax
 
 
@@ -119,7 +125,7 @@ def show_mask(
     >>> show_mask(np.array([[0, 1], [2, 255]]), Figure().add_subplot(), ignore_index=255)
     <Axes: >
     """
-    labels = _labels(labels, "mask")
+    labels = as_labels(labels, "mask")
     ignored = np.zeros(labels.shape, bool) if ignore_index is None else labels == ignore_index
     colors = np.array([to_rgb(PALETTE[name]) for name in LABEL_COLORS])
     if not (labels[~ignored] > 1).any():
@@ -129,7 +135,7 @@ def show_mask(
     ax = _panel(ax, title)
     ax.imshow(shown, interpolation="nearest")
     if len(colors) > 1:  # touching instances may have one color
-        ax.add_collection(LineCollection(_edges(labels), colors="black", linewidths=0.8))
+        ax.add_collection(LineCollection(label_edges(labels), colors="black", linewidths=0.8))
     return ax
 
 
@@ -191,15 +197,15 @@ def overlay(
     >>> len(ax.collections[-1].get_segments())  # edges of pixels
     6
     """
-    shown, labels = _picture(image), _labels(labels, "labels")
-    _same_size(labels=labels, image=shown)
+    shown, labels = as_picture(image), as_labels(labels, "labels")
+    require_same_size(labels=labels, image=shown)
     ax = show_image(image, ax, title)
     lines = ((3.0, "black"), (1.2, color))  # width in points
     if classes is not None:
         _tint(ax, labels, classes)
         lines = ((0.6, "white"),)
     for width, line in lines:
-        ax.add_collection(LineCollection(_edges(labels), colors=line, linewidths=width))
+        ax.add_collection(LineCollection(label_edges(labels), colors=line, linewidths=width))
     return ax
 
 
@@ -221,9 +227,9 @@ def error_map(
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
     ['right (TP): 1', 'wrong (FP): 1', 'missed (FN): 1']
     """
-    found, true = _binary(prediction, "prediction"), _binary(target, "target")
-    shown = np.zeros(true.shape) if image is None else _gray(_picture(image))
-    _same_size(prediction=found, target=true, image=shown)
+    found, true = as_binary(prediction, "prediction"), as_binary(target, "target")
+    shown = np.zeros(true.shape) if image is None else as_gray(as_picture(image))
+    require_same_size(prediction=found, target=true, image=shown)
     colored = np.repeat(_DIM * shown[..., None], 3, axis=2)
     areas = (
         ("right (TP)", "TP", found & true),
@@ -279,77 +285,6 @@ def _panel(ax: Axes | None, title: str | None) -> Axes:
     ax.set_axis_off()
     ax.set_title(title or "")
     return ax
-
-
-def _array(values: Picture) -> np.ndarray:
-    return values.detach().cpu().numpy() if isinstance(values, Tensor) else values
-
-
-def _picture(image: Picture) -> Shaped[np.ndarray, "H W *C"]:
-    """The image as (H, W), or as (H, W, 3) with values that imshow takes as they are."""
-    array = _array(image)
-    if array.ndim == 3 and array.shape[0] in (1, 3):
-        array = np.moveaxis(array, 0, -1)
-    if array.ndim == 3 and array.shape[-1] == 1:
-        array = array[..., 0]
-    if array.ndim != 2 and array.shape[2:] != (3,):
-        raise ValueError(
-            "expected an image (H, W), (1, H, W), (3, H, W) or (H, W, 3), got "
-            f"{tuple(image.shape)}; show the images of a batch one by one, or with show_pairs"
-        )
-    if array.ndim == 2:
-        return array.astype(float)
-    scale = np.iinfo(array.dtype).max if array.dtype.kind in "iu" else 1.0
-    return np.clip(array / scale, 0, 1)
-
-
-def _gray(shown: Shaped[np.ndarray, "H W *C"]) -> Float[np.ndarray, "H W"]:
-    """One channel from 0, the darkest pixel, to 1, the brightest."""
-    gray = shown.mean(axis=2) if shown.ndim == 3 else shown
-    low, high = gray.min(), gray.max()
-    return (gray - low) / (high - low or 1)
-
-
-def _labels(values: Picture, what: str) -> Integer[np.ndarray, "H W"]:
-    array = _array(values)
-    array = array[0] if array.ndim == 3 and len(array) == 1 else array
-    if array.ndim != 2:
-        raise ValueError(
-            f"expected a {what} of shape (H, W) or (1, H, W), got {tuple(values.shape)}; for "
-            "class scores (K, H, W) pass logits.argmax(0)"
-        )
-    whole = array.astype(np.int64)
-    if not np.array_equal(whole, array):
-        raise ValueError(
-            f"expected a {what} of whole numbers, got values from {array.min():.4g} to "
-            f"{array.max():.4g}; pass probabilities > threshold, or use show_image"
-        )
-    return whole
-
-
-def _binary(values: Picture, what: str) -> Bool[np.ndarray, "H W"]:
-    labels = _labels(values, what)
-    if not np.isin(labels, (0, 1)).all():
-        raise ValueError(
-            f"expected a {what} of 0 and 1, got {np.unique(labels)[:6].tolist()}; pass labels > 0, "
-            "or labels == k for one class"
-        )
-    return labels == 1
-
-
-def _same_size(**arrays: np.ndarray) -> None:
-    if len({array.shape[:2] for array in arrays.values()}) > 1:
-        found = ", ".join(f"{name} {array.shape[:2]}" for name, array in arrays.items())
-        raise ValueError(f"expected one height and width, got {found}")
-
-
-def _edges(labels: Integer[np.ndarray, "H W"]) -> Float[np.ndarray, "E 2 2"]:
-    """The edge between every two neighboring pixels of different labels, as (x, y) from and to."""
-    y, x = np.nonzero(labels[:, 1:] != labels[:, :-1])  # edges that stand
-    standing = np.array([[x + 0.5, y - 0.5], [x + 0.5, y + 0.5]])
-    y, x = np.nonzero(labels[1:] != labels[:-1])  # edges that lie
-    lying = np.array([[x - 0.5, y + 0.5], [x + 0.5, y + 0.5]])
-    return np.concatenate([standing, lying], axis=2).transpose(2, 0, 1)
 
 
 def _tint(ax: Axes, labels: Integer[np.ndarray, "H W"], classes: Sequence[str]) -> None:
