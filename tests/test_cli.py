@@ -148,6 +148,7 @@ def test_classes_end_to_end(scenes, tmp_path, capsys) -> None:
     told = capsys.readouterr().out
     assert told.startswith("6 pictures, classes, threshold 0.5\n")
     assert "iou_per_image" in told
+    assert "means over the classes, background included" in told
     assert "ap_at" not in told
     output = ["--output", str(tmp_path / "out")]
     assert main(["predict", best, scenes[1], *output]) == 0

@@ -224,6 +224,8 @@ class Evaluate:
         print(f"{len(dataset)} pictures, {task.target}, threshold {task.threshold}")
         for name, value in scores.items():
             print(f"  {name:20} {value:.4f}")
+        if task.target == "classes":
+            print("means over the classes, background included")
         print("per_image: mean of the pictures' scores (1 where there is nothing, and nothing was")
         print("found); pooled: pixels, or for ap objects, of all pictures added up first")
 
