@@ -24,7 +24,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book test test-code test-notebooks test-book unbuild lab notebooks serve lock clean
+.PHONY: help book test install test-code test-notebooks test-book unbuild lab notebooks serve lock clean
 
 help:  ## list these commands
 	@grep -E '^[a-z-]+:.*  ##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*  ##/\t/' | expand -t 17
@@ -54,6 +54,8 @@ unbuild:
 test-book: $(VENV)/.everything
 	@echo "== The built book, as a browser sees it"
 	$(BIN)/python -m pytest -n 2 tests/book
+
+install: $(VENV)/.everything  ## install the library and all tools, and run nothing
 
 lab: $(VENV)/.everything  ## open the chapters in JupyterLab
 	$(BIN)/python -m jupyterlab --notebook-dir=notebooks
