@@ -4,6 +4,7 @@
 PYTHON ?= python3
 PORT ?= 8000
 FILES ?=
+LAB ?=
 UPGRADE ?=
 
 VENV := .venv
@@ -57,8 +58,8 @@ test-book: $(VENV)/.everything
 
 install: $(VENV)/.everything  ## install the library and all tools, and run nothing
 
-lab: $(VENV)/.everything  ## open the chapters in JupyterLab
-	$(BIN)/python -m jupyterlab --notebook-dir=notebooks
+lab: $(VENV)/.everything  ## open the chapters in JupyterLab (LAB=--no-browser: its own options)
+	$(BIN)/python -m jupyterlab --notebook-dir=notebooks $(LAB)
 
 notebooks: $(VENV)/.everything  ## execute and store the chapters again (FILES=… for some of them)
 	$(BIN)/python tools/notebooks.py $(FILES)
