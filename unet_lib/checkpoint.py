@@ -72,6 +72,11 @@ def load_checkpoint(path: Path | str) -> dict[str, Any]:
     """Everything `save_checkpoint` stored, on the CPU, without running any code from the file.
 
     Raises CheckpointError for a file that is missing, cut short or not one of ours.
+
+    >>> load_checkpoint("runs/none/best.pt")
+    Traceback (most recent call last):
+    ...
+    unet_lib.checkpoint.CheckpointError: no checkpoint runs/none/best.pt; runs/none holds none
     """
     path = Path(path)
     if not path.is_file():

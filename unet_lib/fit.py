@@ -56,6 +56,13 @@ def fit(
     what fit itself needs. `on_epoch` is called with each row.
     Raises ValueError for an empty data set, TrainingError for a loss that is not finite and
     CheckpointError where `last.pt` comes from other settings.
+
+    >>> from unet_lib.data import SimulatedNuclei, foreground
+    >>> nuclei = SimulatedNuclei(4, size=(32, 32), target=foreground)
+    >>> model = UNet(1, 1, width=2, depth=1)
+    >>> settings = TrainingSettings(epochs=2, precision="float32")
+    >>> len(fit(model, nuclei, settings=settings, verbose=False).rows)
+    2
     """
     run = _Run(model, train_set, validation_set, loss, settings or TrainingSettings())
     s, folder = run.settings, None if folder is None else Path(folder)

@@ -19,7 +19,12 @@ Labels = Integer[np.ndarray, "_ _"]  # (H, W); whether two agree is checked wher
 
 
 class Counts(NamedTuple):
-    """True and false positives and negatives: int64 tensors (N, K), per picture and class."""
+    """True and false positives and negatives: int64 tensors (N, K), per picture and class.
+
+    >>> counts = count_pixels(torch.ones(2, 8, 8), torch.ones(2, 8, 8))
+    >>> counts.tp.tolist(), counts.fn.tolist()
+    ([[64], [64]], [[0], [0]])
+    """
 
     tp: Int[Tensor, "N K"]
     fp: Int[Tensor, "N K"]

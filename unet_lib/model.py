@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -17,9 +17,6 @@ Upsampling = Literal["transposed", "bilinear"]
 class UNetSettings:
     """What defines a U-Net; checks itself and is stored in every checkpoint.
 
-    `width` is the number of channels of the first stage, doubled at each of the `depth`
-    poolings. `dropout` is the probability with which a channel of the bottleneck is dropped.
-
     Raises ValueError, naming the field, for a value out of range.
 
     >>> UNetSettings(width=16).channels
@@ -27,13 +24,21 @@ class UNetSettings:
     """
 
     in_channels: int = 3
+    """Channels of the images: 1 for gray, 3 for color."""
     out_channels: int = 1
+    """Channels of the logits: 1 for a binary mask, else one a class."""
     width: int = 64
+    """Channels of the first stage, doubled at each pooling."""
     depth: int = 4
+    """Poolings, and upsamplings."""
     padding: Padding = "same"
+    """"same" keeps the size of the image; "valid" is the paper's way without padding."""
     norm: Norm = "none"
+    """Normalization after each 3x3 convolution."""
     upsampling: Upsampling = "transposed"
+    """A learned transposed convolution, or bilinear interpolation after a 1x1 convolution."""
     dropout: float = 0.0
+    """Probability with which a channel of the bottleneck is dropped in training."""
 
     def __post_init__(self) -> None:
         for field in ("in_channels", "out_channels", "width", "depth"):
@@ -96,7 +101,11 @@ def upsample(in_channels: int, out_channels: int, settings: UNetSettings) -> nn.
 
 
 def center_crop(features: Float[Tensor, "N C H W"], like: Tensor) -> Float[Tensor, "N C h w"]:
-    """Cuts the border off so that `features` is as high and wide as `like` (paper, figure 1)."""
+    """Cuts the border off so that `features` is as high and wide as `like` (paper, figure 1).
+
+    >>> center_crop(torch.arange(16.0).view(1, 1, 4, 4), like=torch.zeros(1, 1, 2, 2)).tolist()
+    [[[[5.0, 6.0], [9.0, 10.0]]]]
+    """
     top = (features.shape[-2] - like.shape[-2]) // 2
     left = (features.shape[-1] - like.shape[-1]) // 2
     return features[..., top : top + like.shape[-2], left : left + like.shape[-1]]
@@ -115,7 +124,7 @@ class UNet(nn.Module):
 
     settings: UNetSettings
 
-    def __init__(self, in_channels: int = 3, out_channels: int = 1, **settings) -> None:
+    def __init__(self, in_channels: int = 3, out_channels: int = 1, **settings: Any) -> None:
         super().__init__()
         self.settings = s = UNetSettings(in_channels, out_channels, **settings)
         into = (in_channels, *s.channels)

@@ -106,6 +106,13 @@ def train_epoch(
 
     With an `accelerator`, model, loader and optimizer are those that its `prepare` returned.
     Raises TrainingError at the first loss that is not finite, before the step is taken.
+
+    >>> model, images = nn.Conv2d(1, 1, 1), torch.ones(4, 1, 2, 2)
+    >>> optimizer = AdamW(model.parameters(), 0.1)
+    >>> batches = [(images, images)]
+    >>> losses = [train_epoch(model, batches, bce_dice_loss, optimizer) for _ in range(9)]
+    >>> losses[-1] < losses[0]
+    True
     """
     accelerator = accelerator or Accelerator()
     model.train()
@@ -145,6 +152,10 @@ def evaluate(
     """Scores the model on every batch of the loader, in eval mode, which is set back after.
 
     Returns the scores by name and, if a loss is given, its mean over the images as "loss".
+
+    >>> images = torch.tensor([[[[1.0, -1.0]]]])
+    >>> evaluate(nn.Identity(), [(images, (images > 0).float())])["dice_per_image"]
+    1.0
     """
     scores = scores or SegmentationScores()
     was_training = model.training
@@ -174,6 +185,12 @@ def learning_rate_range_test(
     Works on a copy of the model; stops when the loss is ten times its smallest value. Returns
     the rates and the losses. A good largest rate lies where the loss falls fastest, well below
     the one where it begins to rise.
+
+    >>> images = torch.eye(8)[None, None]
+    >>> loader = [(images, images)]
+    >>> rates, losses = learning_rate_range_test(nn.Conv2d(1, 1, 1), loader, bce_dice_loss, steps=3)
+    >>> [float(f"{rate:.1g}") for rate in rates]
+    [1e-05, 0.003, 1.0]
     """
     model = copy.deepcopy(model).train()
     optimizer = AdamW(model.parameters(), low)
@@ -204,6 +221,7 @@ def overfit_one_batch(
 
     Works on a copy of the model.
 
+    >>> from unet_lib.model import UNet
     >>> images = torch.eye(8)[None, None]
     >>> losses = overfit_one_batch(UNet(1, width=4, depth=1), images, images, steps=30)
     >>> losses[-1] < losses[0]

@@ -20,7 +20,11 @@ VISIBLE = 0.7  # a nucleus may be covered by older ones up to 30 %
 
 @dataclass(frozen=True)
 class Look:
-    """What the nuclei of one picture have in common. Lengths in pixels, brightness 1 = typical."""
+    """What the nuclei of one picture have in common. Lengths in pixels, brightness 1 = typical.
+
+    >>> draw_look(np.random.default_rng(0)) == draw_look(np.random.default_rng(0))
+    True
+    """
 
     radius: float
     spread: float  # standard deviation of log radius

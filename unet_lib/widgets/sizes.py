@@ -10,6 +10,9 @@ class Trace(NamedTuple):
 
     `encoder` runs from the top, the bottleneck last, and `decoder` from the bottom. Where the
     input is not admissible both stop at the failing block, and `problem` says why.
+
+    >>> trace_sizes(20, depth=1).encoder
+    [(20, 16), (8, 4)]
     """
 
     encoder: list[tuple[int, int]]
