@@ -134,3 +134,11 @@ def test_page_in_the_browser(
     assert unseen == []
     assert shown == theme
     assert wide <= 0, f"the page is {wide} px wider than the window of {width} px"
+
+
+def test_search_finds_a_word(browser: Browser, server: str) -> None:
+    page = browser.new_page()
+    page.goto(f"{server}/search.html?q=bottleneck")
+    page.wait_for_selector("#search-results li a", timeout=20_000)
+    assert "glossary" in page.locator("#search-results").inner_html()
+    page.close()

@@ -62,6 +62,11 @@ def test_cells_ran_once_in_order(notebook: Notebook) -> None:
     assert notebook["metadata"]["run_seconds"] > 0
 
 
+def test_some_outputs_are_marked_to_be_compared(notebook: Notebook) -> None:
+    marked = [cell for cell in cells(notebook, "code") if "nbval-check-output" in tags(cell)]
+    assert any(cell["outputs"] for cell in marked)
+
+
 def test_only_announced_errors(notebook: Notebook) -> None:
     for cell in cells(notebook, "code"):
         errors = [o["ename"] for o in cell["outputs"] if o["output_type"] == "error"]
