@@ -1,7 +1,9 @@
 """pyproject.toml, both locks, environment.yml and the browser's lock say the same."""
 
+import ast
 import json
 import re
+import sys
 import tomllib
 from importlib import metadata
 from pathlib import Path
@@ -95,6 +97,22 @@ def test_installed_versions_are_the_locked_ones() -> None:
         here = [version(pin) for pin in pins if pin.marker is None or pin.marker.evaluate()]
         for expected in here:
             assert metadata.version(name) == expected, f"{name}: `make test` installs the lock"
+
+
+def imported(path: Path) -> set[str]:
+    """Return the top-level names that a module imports."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    names = [name.name for node in nodes if isinstance(node, ast.Import) for name in node.names]
+    names += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
+    return {name.partition(".")[0] for name in names}
+
+
+def test_the_library_imports_what_it_depends_on_and_nothing_else() -> None:
+    names = set().union(*map(imported, (ROOT / "unet_lib").rglob("*.py")))
+    owners = metadata.packages_distributions()
+    foreign = names - sys.stdlib_module_names - {"unet_lib"}
+    used = {canonicalize_name(owners[name][0]) for name in foreign}
+    assert used == {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
 
 
 def test_environment_is_python_of_the_project_and_the_lock() -> None:
