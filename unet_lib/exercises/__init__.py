@@ -5,11 +5,13 @@
 Not yet: the list is empty
 """
 
+import textwrap
+
 
 def say(right: bool, text: str) -> None:
-    """Prints one line that teaches, beginning with "Right" or "Not yet".
+    """Prints a sentence or two that teach, at most 76 columns wide, beginning with "Right" or "Not yet".
 
     >>> say(True, "572 gives 388.")
     Right: 572 gives 388.
     """
-    print(f"{'Right' if right else 'Not yet'}: {text}")
+    print(textwrap.fill(f"{'Right' if right else 'Not yet'}: {text}", width=76))
