@@ -5,13 +5,11 @@
 Not yet: the list is empty
 """
 
-import textwrap
-
 
 def say(right: bool, text: str) -> None:
-    """Prints a sentence or two that teach, at most 76 columns wide, beginning with "Right" or "Not yet".
+    """Prints one line that teaches, beginning with "Right" or "Not yet".
 
     >>> say(True, "572 gives 388.")
     Right: 572 gives 388.
     """
-    print(textwrap.fill(f"{'Right' if right else 'Not yet'}: {text}", width=76))
+    print(f"{'Right' if right else 'Not yet'}: {text}")
