@@ -25,7 +25,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book test install test-code test-notebooks test-book unbuild lab notebooks serve lock clean
+.PHONY: help book test install test-code test-notebooks test-book unbuild lab notebooks results serve lock clean
 
 help:  ## list these commands
 	@grep -E '^[a-z-]+:.*  ##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*  ##/\t/' | expand -t 17
@@ -63,6 +63,10 @@ lab: $(VENV)/.everything  ## open the chapters in JupyterLab (LAB=--no-browser: 
 
 notebooks: $(VENV)/.everything  ## execute and store the chapters again (FILES=… for some of them)
 	$(BIN)/python tools/notebooks.py $(FILES)
+
+results: $(VENV)/.everything  ## repeat the long runs whose tables the chapters show (resumable)
+	$(BIN)/python results/nuclei.py
+	$(BIN)/python benchmarks/throughput.py
 
 serve: book  ## build the pages and serve them on this machine (PORT=8000)
 	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory $(HTML)

@@ -33,6 +33,7 @@ class Look:
     coverage: float  # share of the image to be covered by nuclei
     clustering: float  # probability that a nucleus touches another one
     contrast: float  # standard deviation of log brightness between nuclei
+    dividing: float  # share of nuclei that divide: smaller, and several times as bright
     texture: float  # standard deviation of brightness within a nucleus
     dome: float  # how much darker the rim is than the middle
     blur: float  # standard deviation of the point spread function
@@ -63,6 +64,7 @@ def draw_look(rng: Generator) -> Look:
         coverage=log_uniform(0.02, 0.4),
         clustering=rng.uniform(0, 0.7),
         contrast=rng.uniform(0.05, 0.6),
+        dividing=rng.uniform(0, 0.08),
         texture=rng.uniform(0.03, 0.3),
         dome=rng.uniform(0, 0.75),
         blur=min(log_uniform(0.5, 2.5), 0.25 * radius),
@@ -108,6 +110,9 @@ def _place_nuclei(
         if np.count_nonzero(labels) >= wanted:
             break
         radius = look.radius * np.exp(look.spread * rng.standard_normal())
+        light = np.exp(look.contrast * rng.standard_normal())
+        if rng.random() < look.dividing:
+            radius, light = 0.75 * radius, light * rng.uniform(2, 5)
         row, column = _center(rng, look, placed, radius, size)
         ratio = np.clip(look.axis_ratio + 0.1 * rng.standard_normal(), 0.45, 1.0)
         window, shape = _nucleus(rng, look, (row, column), radius, ratio, size)
@@ -115,7 +120,7 @@ def _place_nuclei(
         if free.sum() < max(MINIMUM_PIXELS, VISIBLE * np.count_nonzero(shape)):
             continue
         placed.append((row, column, radius))
-        brightness[window] += shape * np.exp(look.contrast * rng.standard_normal())
+        brightness[window] += shape * light
         labels[window][free] = len(placed)
     return brightness, labels
 
@@ -181,7 +186,7 @@ def _litter(rng: Generator, look: Look, size: tuple[int, int]) -> Float[np.ndarr
         center = (rng.uniform(0, size[0]), rng.uniform(0, size[1]))
         radius, ratio = look.radius * rng.uniform(0.5, 1.5), np.exp(rng.uniform(-3.5, 0))
         window, shape = _nucleus(rng, look, center, radius, ratio, size)
-        light[window] += shape * rng.uniform(0.05, 0.4)
+        light[window] += shape * rng.uniform(0.05, 0.3)
     return gaussian_filter(light, min(rng.uniform(0.1, 0.6) * look.radius, 8.0))
 
 
