@@ -130,8 +130,8 @@ def main(recipe: Recipe) -> None:
     """Does the runs that are not in the table yet."""
     test_set = DSB2018(split="test")
     rows = json.loads(TABLE.read_text()) if TABLE.exists() else []
-    for seed in recipe.seeds:
-        for name in ("simulated", "real"):
+    for name in ("simulated", "real"):
+        for seed in recipe.seeds:
             if any((row["trained_on"], row["seed"]) == (name, seed) for row in rows):
                 continue
             print(f"trained on {name} nuclei, seed {seed}", flush=True)
