@@ -19,6 +19,8 @@ LIBRARIES = [
     ("requirejs/require.js", "widgets"),
     ("@jupyter-widgets/html-manager/dist/embed-amd.js", "widgets"),
     ("@jupyter-widgets/html-manager/dist/*.woff2", "widgets/html-manager/dist"),
+    # The manager looks for its icon fonts beside itself when it starts before its path is set.
+    ("@jupyter-widgets/html-manager/dist/*.woff2", "widgets"),
     ("@jupyter-widgets/html-manager/dist/embed.js.LICENSE.txt", "widgets"),
     ("anywidget/dist/index.js", "widgets/anywidget"),
     ("anywidget/LICENSE", "widgets/anywidget"),
