@@ -65,8 +65,8 @@ notebooks: $(VENV)/.everything  ## execute and store the chapters again (FILES=â
 	$(BIN)/python tools/notebooks.py $(FILES)
 
 results: $(VENV)/.everything  ## repeat the long runs whose tables the chapters show (resumable)
-	$(BIN)/python results/nuclei.py
-	$(BIN)/python benchmarks/throughput.py
+	@set -e; for run in $(filter-out results/table.py,$(wildcard results/*.py)) \
+	    benchmarks/throughput.py; do echo "$$run"; $(BIN)/python $$run; done
 
 serve: book  ## build the pages and serve them on this machine (PORT=8000)
 	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory $(HTML)

@@ -7,17 +7,16 @@ Each run trains, scores the 50 real test images once, and adds itself to `result
 a run that stands there is not repeated. The weights of seed 0 are stored beside it.
 """
 
-import json
-import os
-import platform
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 import tyro
+from table import complete
 
-from unet_lib.checkpoint import save_checkpoint, write_atomically
+from unet_lib.checkpoint import save_checkpoint
 from unet_lib.data import DSB2018, SimulatedNuclei, cached, foreground
 from unet_lib.fit import fit
 from unet_lib.losses import bce_dice_loss
@@ -93,51 +92,43 @@ def score(model: UNet, test_set: DSB2018) -> dict:
     }
 
 
-def run(name: str, seed: int, recipe: Recipe, test_set: DSB2018) -> dict:
+def run(recipe: Recipe, test_set: DSB2018, trained_on: str, seed: int) -> dict:
     """Trains one network and scores it."""
     torch.manual_seed(seed)
     model = UNet(1, 1, width=recipe.width, depth=recipe.depth, norm="batch")
     settings = TrainingSettings(
-        epochs=recipe.simulated_epochs if name == "simulated" else recipe.real_epochs,
+        epochs=recipe.simulated_epochs if trained_on == "simulated" else recipe.real_epochs,
         learning_rate=recipe.learning_rate,
         keep="last",
         seed=seed,
     )
-    train_set = training_set(name, seed, recipe)
+    train_set = training_set(trained_on, seed, recipe)
     history = fit(
         model,
         train_set,
         loss=bce_dice_loss,
         settings=settings,
-        folder=HERE / "runs" / f"{name}-{seed}",
+        folder=HERE / "runs" / f"{trained_on}-{seed}",
         resume=True,
     )
     if seed == 0:
-        save_checkpoint(HERE / f"nuclei-{name}.pt", model, **Task().stored())
+        save_checkpoint(HERE / f"nuclei-{trained_on}.pt", model, **Task().stored())
     return {
-        "trained_on": name,
-        "seed": seed,
         "recipe": asdict(recipe) | {"seeds": [seed]},
         "mode": history.mode,
         "training_seconds": round(sum(history.column("seconds")), 1),
         "training_pictures": settings.epochs * len(train_set),
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, "
-        f"torch {torch.__version__.split('+')[0]}",
     } | score(model, test_set)
 
 
 def main(recipe: Recipe) -> None:
     """Does the runs that are not in the table yet."""
-    test_set = DSB2018(split="test")
-    rows = json.loads(TABLE.read_text()) if TABLE.exists() else []
-    for name in ("simulated", "real"):
-        for seed in recipe.seeds:
-            if any((row["trained_on"], row["seed"]) == (name, seed) for row in rows):
-                continue
-            print(f"trained on {name} nuclei, seed {seed}", flush=True)
-            rows.append(run(name, seed, recipe, test_set))
-            text = json.dumps(rows, indent=1) + os.linesep
-            write_atomically(TABLE, lambda file, text=text: file.write(text.encode()))
+    plans = [
+        {"trained_on": name, "seed": seed}
+        for name in ("simulated", "real")
+        for seed in recipe.seeds
+    ]
+    complete(TABLE, plans, partial(run, recipe, DSB2018(split="test")))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Make both lock files from pyproject.toml: `make lock`, or `make lock UPGRADE=--upgrade`.
 
-requirements.lock       everything: the library and the extras [book], [test] and [lab]
+requirements.lock       everything: the library and all its extras
 requirements-book.lock  what reading needs, at the very same versions
 
 Both hold exact versions with hashes for Python 3.11 to 3.13 on Linux, macOS and Windows, and no
@@ -40,7 +40,7 @@ def main(options: list[str]) -> None:
     """Lock everything, then the reading subset within those versions."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    everything = project["dependencies"] + extras["book"] + extras["test"] + extras["lab"]
+    everything = project["dependencies"] + sum(extras.values(), [])
     lock(everything, "requirements.lock", *options)
     lock(extras["book"], "requirements-book.lock", "--constraints", "requirements.lock", *options)
 
