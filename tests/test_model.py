@@ -1,5 +1,7 @@
 """unet_lib.model: sizes, receptive field, equivariance, and what it answers to bad input."""
 
+from dataclasses import asdict
+
 import pytest
 import torch
 from torch import nn
@@ -33,14 +35,30 @@ def test_same_padding_keeps_any_size_forward_and_backward(norm, upsampling, size
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
-def test_valid_padding_gives_the_announced_size(depth):
-    model = UNet(1, 1, width=2, depth=depth, padding="valid")
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+def test_valid_padding_gives_the_announced_size(depth, kernel):
+    model = UNet(1, 1, width=2, depth=depth, padding="valid", kernel=kernel)
     size = model.minimum_size
     for n in (size, size + 2**depth):
         assert model(torch.rand(1, 1, n, size)).shape[-2:] == (
             model.output_size(n),
             model.output_size(size),
         )
+
+
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+def test_the_kernel_is_that_of_both_convolutions_of_every_block(kernel):
+    model = UNet(1, 1, width=2, depth=1, kernel=kernel)
+    blocks = [*model.encoder, model.bottleneck, *model.decoder]
+    sizes = [m.kernel_size for b in blocks for m in b if isinstance(m, nn.Conv2d)]
+    assert sizes == [(kernel, kernel)] * 6
+    assert model(torch.rand(1, 1, 17, 30)).shape == (1, 1, 17, 30)
+
+
+def test_settings_stored_before_there_was_a_kernel_mean_3x3():
+    stored = asdict(UNetSettings(1, 1, width=2, depth=1))
+    del stored["kernel"]
+    UNet(**stored).load_state_dict(UNet(1, 1, width=2, depth=1, kernel=3).state_dict())
 
 
 def test_the_papers_figure():
@@ -64,8 +82,10 @@ def test_a_crop_is_centered():
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
 @pytest.mark.parametrize("upsampling", ["transposed", "bilinear"])
-def test_receptive_field_and_halo_equal_the_measured_window(depth, upsampling):
-    model = positive_average_pooling(UNet(1, 1, width=1, depth=depth, upsampling=upsampling))
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+def test_receptive_field_and_halo_equal_the_measured_window(depth, upsampling, kernel):
+    model = UNet(1, 1, width=1, depth=depth, upsampling=upsampling, kernel=kernel)
+    model = positive_average_pooling(model)
     cell = 2**depth
     widest, reach = 0, 0
     for i in range(16 * cell, 17 * cell):  # every place in the pooling grid
@@ -74,7 +94,7 @@ def test_receptive_field_and_halo_equal_the_measured_window(depth, upsampling):
         seen = image.grad[0, 0].abs().sum(0).nonzero().flatten()
         widest = max(widest, int(seen[-1] - seen[0]) + 1)
         reach = max(reach, int(seen[-1]) - i, i - int(seen[0]))
-    assert widest == receptive_field(depth, upsampling=upsampling)
+    assert widest == receptive_field(depth, kernel=kernel, upsampling=upsampling)
     assert reach == model.halo
 
 
@@ -132,6 +152,8 @@ def test_fault_11_integers():
         ({"width": -2}, "width must be at least 1, got -2"),
         ({"dropout": 1.0}, r"dropout must lie in \[0, 1\), got 1.0"),
         ({"in_channels": 0}, "in_channels must be at least 1"),
+        ({"kernel": 4}, "kernel must be odd, so that it has a middle, got 4"),
+        ({"kernel": -1}, "kernel must be odd"),
     ],
 )
 def test_settings_check_themselves(settings, text):

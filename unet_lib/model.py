@@ -34,11 +34,13 @@ class UNetSettings:
     padding: Padding = "same"
     """"same" keeps the size of the image; "valid" is the paper's way without padding."""
     norm: Norm = "none"
-    """Normalization after each 3x3 convolution."""
+    """Normalization after each convolution of the blocks."""
     upsampling: Upsampling = "transposed"
     """A learned transposed convolution, or bilinear interpolation after a 1x1 convolution."""
     dropout: float = 0.0
     """Probability with which a channel of the bottleneck is dropped in training."""
+    kernel: int = 3
+    """Side of the window of the convolutions in the blocks: 1, 3, 5, ..."""
 
     def __post_init__(self) -> None:
         for field in ("in_channels", "out_channels", "width", "depth"):
@@ -51,6 +53,8 @@ class UNetSettings:
         ):
             if getattr(self, field) not in choices:
                 raise ValueError(f"{field} must be one of {choices}, got {getattr(self, field)!r}")
+        if self.kernel < 1 or self.kernel % 2 == 0:
+            raise ValueError(f"kernel must be odd, so that it has a middle, got {self.kernel}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must lie in [0, 1), got {self.dropout}")
 
@@ -70,7 +74,7 @@ def _norm_layer(norm: Norm, channels: int) -> list[nn.Module]:
 def double_convolution(
     in_channels: int, out_channels: int, settings: UNetSettings
 ) -> nn.Sequential:
-    """Two 3x3 convolutions, each followed by its normalization (if any) and ReLU.
+    """Two convolutions (3x3 unless set), each followed by its normalization (if any) and ReLU.
 
     (N, in_channels, H, W) -> (N, out_channels, H, W), or H-4, W-4 with `padding="valid"`.
 
@@ -79,9 +83,10 @@ def double_convolution(
     """
     layers: list[nn.Module] = []
     for channels in (in_channels, out_channels):
-        padding = 1 if settings.padding == "same" else 0
+        size = settings.kernel
+        padding = size // 2 if settings.padding == "same" else 0
         bias = settings.norm != "batch"  # BatchNorm subtracts the mean, and a bias with it
-        layers += [nn.Conv2d(channels, out_channels, kernel_size=3, padding=padding, bias=bias)]
+        layers += [nn.Conv2d(channels, out_channels, size, padding=padding, bias=bias)]
         layers += [*_norm_layer(settings.norm, out_channels), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers)
 
@@ -206,25 +211,24 @@ class UNet(nn.Module):
 
     def _output_size(self, size: int) -> int:
         """The size of the output, 0 where the size is not admissible."""
-        depth = self.settings.depth
+        depth, lost = self.settings.depth, 2 * (self.settings.kernel - 1)
         if self.settings.padding == "same":
             return size if size >= 2**depth else 0
         for _ in range(depth):
-            size -= 4  # two convolutions without padding cost two pixels each
+            size -= lost  # two convolutions without padding, two pixels each if they are 3x3
             if size <= 0 or size % 2:
                 return 0
             size //= 2
-        size -= 4
+        size -= lost
         for _ in range(depth):
-            size = 2 * size - 4
+            size = 2 * size - lost
         return max(size, 0)
 
     @property
     def halo(self) -> int:
         """Pixels of context on each side that can change one output pixel."""
-        low, high = zip(
-            *_contexts(self.settings.depth, 2, 3, self.settings.upsampling), strict=True
-        )
+        s = self.settings
+        low, high = zip(*_contexts(s.depth, 2, s.kernel, s.upsampling), strict=True)
         return max(*low, *high)
 
 
