@@ -1,6 +1,7 @@
 """Images and their labels: simulated, from folders, or public sets; chapter 3 derives it."""
 
 from unet_lib.data.base import DataError, SegmentationDataset, cached
+from unet_lib.data.camvid import CAMVID_CLASSES, CamVid
 from unet_lib.data.download import fetch_archive
 from unet_lib.data.files import UnreadableError, read_image, read_mask
 from unet_lib.data.folder import PairedFolder
@@ -12,9 +13,11 @@ from unet_lib.data.targets import border_weights, foreground, interior_border
 from unet_lib.data.voc import VOC, VOC_CLASSES, voc_palette, write_voc_scenes
 
 __all__ = [
+    "CAMVID_CLASSES",
     "DSB2018",
     "VOC",
     "VOC_CLASSES",
+    "CamVid",
     "DataError",
     "PairedFolder",
     "SegmentationDataset",
