@@ -5,15 +5,16 @@ import math
 
 import numpy as np
 import pytest
+import sklearn.metrics
 import torch
 import torchmetrics.functional as tm
-from sklearn.metrics import confusion_matrix
 
 from unet_lib.metrics import (
     Counts,
     SegmentationScores,
     _pool,
     average_precision,
+    confusion_matrix,
     count_pixels,
     dice,
     iou,
@@ -48,12 +49,40 @@ def test_counts_by_brute_force(masks):
 
 def test_counts_of_classes_equal_scikit_learn(classes):
     prediction, target = classes
-    table = confusion_matrix(target.flatten(), prediction.flatten(), labels=range(4))
+    table = sklearn.metrics.confusion_matrix(target.flatten(), prediction.flatten())
     counts = count_pixels(prediction, target, num_classes=4)
     np.testing.assert_array_equal(counts.tp.sum(0), np.diag(table))
     np.testing.assert_array_equal(counts.fn.sum(0), table.sum(1) - np.diag(table))
     np.testing.assert_array_equal(counts.fp.sum(0), table.sum(0) - np.diag(table))
     assert (sum(counts).sum(1) == 4 * 99).all()
+
+
+def test_confusion_equals_scikit_learn_picture_by_picture(classes):
+    prediction, target = classes
+    target = target.clone()
+    target[:, 0] = 255
+    ours = confusion_matrix(prediction, target, num_classes=5, ignore_index=255)
+    for n in range(3):
+        pair = target[n, 1:].flatten(), prediction[n, 1:].flatten()
+        theirs = sklearn.metrics.confusion_matrix(*pair, labels=range(5))
+        np.testing.assert_array_equal(ours[n], theirs)
+    assert ours[:, 4].sum() == ours[:, :, 4].sum() == 0
+
+
+def test_miou_with_void_and_absent_classes_equals_torchmetrics(classes):
+    """Of six classes two are nowhere; torchmetrics' macro mean leaves them out, too."""
+    prediction, target = classes
+    target = target.clone()
+    target[:, :, :3] = 255
+    logits = torch.nn.functional.one_hot(prediction, 6).movedim(-1, 1).float()
+    scores = SegmentationScores(ignore_index=255)
+    scores.update(logits, target)
+    valid = target != 255
+    how = {"task": "multiclass", "num_classes": 6, "average": "macro"}
+    theirs = tm.jaccard_index(prediction[valid], target[valid], **how)
+    assert scores.compute()["iou_pooled"] == pytest.approx(theirs.item())
+    each = iou(scores.counts, "set", empty=math.nan)
+    assert each.isnan().tolist() == [False] * 4 + [True] * 2
 
 
 def test_ratios_equal_torchmetrics(masks):

@@ -48,12 +48,36 @@ def count_pixels(
     >>> [int(count) for count in counts]
     [1, 1, 1, 1]
     """
+    k = 2 if num_classes is None else num_classes
+    confusion = confusion_matrix(prediction, target, k, ignore_index)
+    tp = confusion.diagonal(dim1=1, dim2=2)
+    fn, fp = confusion.sum(2) - tp, confusion.sum(1) - tp
+    counts = Counts(tp, fp, fn, confusion.sum((1, 2))[:, None] - tp - fn - fp)
+    return Counts(*(c[:, 1:] for c in counts)) if num_classes is None else counts
+
+
+def confusion_matrix(
+    prediction: Shaped[Tensor, "N ..."],
+    target: Shaped[Tensor, "N ..."],
+    num_classes: int,
+    ignore_index: int | None = None,
+) -> Int[Tensor, "N K K"]:
+    """Counts, for each picture, the pixels of each true class (rows) by predicted class (columns).
+
+    Shapes and errors as in `count_pixels`, which is made of this. Add the pictures' matrices up,
+    `confusion.sum(0)`, for that of the set; a row divided by its sum says what a class is taken
+    for.
+
+    >>> found, true = torch.tensor([[[0, 1, 2, 2]]]), torch.tensor([[[0, 1, 1, 255]]])
+    >>> confusion_matrix(found, true, num_classes=3, ignore_index=255)[0].tolist()
+    [[1, 0, 0], [0, 1, 1], [0, 0, 0]]
+    """
     if prediction.shape != target.shape:
         raise ValueError(
             "expected a prediction and a target of one shape, got "
             f"{tuple(prediction.shape)} and {tuple(target.shape)}"
         )
-    k = 2 if num_classes is None else num_classes
+    k = num_classes
     prediction, target = (x.flatten(1).long() for x in (prediction, target))
     valid = torch.ones_like(target, dtype=torch.bool)
     if ignore_index is not None:
@@ -67,11 +91,7 @@ def count_pixels(
             )
     n = len(target)
     cell = torch.arange(n, device=target.device)[:, None] * k * k + target * k + prediction
-    confusion = torch.bincount(cell[valid], minlength=n * k * k).view(n, k, k)  # truth, prediction
-    tp = confusion.diagonal(dim1=1, dim2=2)
-    fn, fp = confusion.sum(2) - tp, confusion.sum(1) - tp
-    counts = Counts(tp, fp, fn, confusion.sum((1, 2))[:, None] - tp - fn - fp)
-    return Counts(*(c[:, 1:] for c in counts)) if num_classes is None else counts
+    return torch.bincount(cell[valid], minlength=n * k * k).view(n, k, k)
 
 
 def dice(counts: Counts, pooling: Pooling = "image", empty: float = 1.0) -> Float[Tensor, " K"]:
@@ -150,7 +170,9 @@ def _ratio(top: Tensor, bottom: Tensor, errors: Tensor, empty: float) -> Float[T
 class SegmentationScores:
     """Collects the counts of many batches and names the scores by how they are pooled.
 
-    For K classes the scores are means over the classes (IoU: the "mIoU"), background included.
+    For K classes the scores are means over the classes (IoU: the "mIoU"), background included. A
+    class that is neither there nor found (in the picture, or in the set) is left out of them; a
+    mask of one channel that is rightly empty counts 1.
     With `foreground=True` all classes but 0 count as one. `threshold` is a probability.
 
     >>> scores = SegmentationScores()
@@ -194,13 +216,14 @@ class SegmentationScores:
     def compute(self) -> dict[str, float]:
         """Scores by name, each from 0 to 1; raises ValueError before the first batch."""
         counts = self.counts
+        empty = 1.0 if counts.tp.shape[1] == 1 else math.nan
         scores = {
-            "dice_per_image": dice(counts, "image"),
-            "dice_pooled": dice(counts, "set"),
-            "iou_per_image": iou(counts, "image"),
-            "iou_pooled": iou(counts, "set"),
-            "precision_pooled": precision(counts, "set"),
-            "recall_pooled": recall(counts, "set"),
+            "dice_per_image": dice(counts, "image", empty),
+            "dice_pooled": dice(counts, "set", empty),
+            "iou_per_image": iou(counts, "image", empty),
+            "iou_pooled": iou(counts, "set", empty),
+            "precision_pooled": precision(counts, "set", empty),
+            "recall_pooled": recall(counts, "set", empty),
             "pixel_accuracy": pixel_accuracy(counts, "set"),
         }
         return {name: float(score.nanmean()) for name, score in scores.items()}

@@ -1,5 +1,6 @@
 """Images and their labels: simulated, from folders, or public sets; chapter 3 derives it."""
 
+from unet_lib.data.balance import count_classes, median_frequency_weights
 from unet_lib.data.base import DataError, SegmentationDataset, cached
 from unet_lib.data.camvid import CAMVID_CLASSES, CamVid
 from unet_lib.data.download import fetch_archive
@@ -25,10 +26,12 @@ __all__ = [
     "UnreadableError",
     "border_weights",
     "cached",
+    "count_classes",
     "fetch_archive",
     "find_duplicates",
     "foreground",
     "interior_border",
+    "median_frequency_weights",
     "normalize_percentiles",
     "read_image",
     "read_mask",
