@@ -19,7 +19,7 @@ import torch
 import tyro
 from torch import Tensor, nn
 
-from unet_lib.fit import _accelerator
+from unet_lib.fit import new_accelerator
 from unet_lib.losses import bce_dice_loss
 from unet_lib.model import UNet
 from unet_lib.precision import choose_mode
@@ -116,7 +116,7 @@ def library(norm: str, width: int, images: Tensor, target: Tensor) -> tuple[Step
     settings = TrainingSettings()
     model = UNet(images.shape[1], 1, width=width, norm=norm).to(images.device)
     mode = choose_mode(model, images, target, bce_dice_loss)
-    accelerator = _accelerator(mode.precision, settings)
+    accelerator = new_accelerator(mode.precision, settings)
     if mode.channels_last:
         model.to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), settings.learning_rate, fused=True)

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from unet_lib.losses import (
@@ -173,3 +174,17 @@ def test_fault_30_number_of_class_weights():
 def test_weight_of_another_shape():
     with pytest.raises(ValueError, match=r"target's shape \(1, 1, 2, 2\), got \(2, 2\)"):
         bce_loss(torch.zeros(1, 1, 2, 2), torch.zeros(1, 1, 2, 2), weight=torch.ones(2, 2))
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+@pytest.mark.parametrize("last", [nn.Sigmoid(), nn.Softmax(dim=1)])
+def test_fault_15_probabilities_are_noticed(last, autocast):
+    channels = 1 if isinstance(last, nn.Sigmoid) else 3
+    layer = nn.Conv2d(1, channels, 1)
+    target = torch.zeros((2, 1, 4, 4) if channels == 1 else (2, 4, 4), dtype=torch.int64)
+    loss = bce_loss if channels == 1 else cross_entropy_loss
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+        logits = layer(torch.rand(2, 1, 4, 4))
+        loss(logits, target)  # says nothing of logits
+        with pytest.warns(UserWarning, match=r"got probabilities .* remove the last layer"):
+            loss(last(logits).float(), target)

@@ -91,7 +91,7 @@ def test_the_loss_is_given_float32(step) -> None:
         return bce_dice_loss(logits, target)
 
     step_seconds(model, images, target, loss, BF16)
-    assert seen == [torch.float32] * 3  # one to warm up, two that count
+    assert seen == [torch.float32] * 4  # one to warm up, three that count
 
 
 def test_a_mode_says_what_it_is() -> None:

@@ -1,5 +1,6 @@
 """unet_lib.training and unet_lib.fit: what they compute, and that a run can be repeated."""
 
+import inspect
 import json
 import math
 import os
@@ -14,12 +15,13 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from unet_lib.checkpoint import CheckpointError, load_checkpoint, load_model
 from unet_lib.data import SimulatedNuclei, cached, foreground
-from unet_lib.fit import fit
+from unet_lib.fit import fit, one_class
 from unet_lib.losses import bce_loss
-from unet_lib.metrics import SegmentationScores, dice
+from unet_lib.metrics import Counts, SegmentationScores, dice
 from unet_lib.model import UNet
 from unet_lib.training import (
     History,
+    OneClassWarning,
     TrainingError,
     TrainingSettings,
     evaluate,
@@ -218,11 +220,157 @@ def test_fault_13_a_loss_that_is_not_finite(nuclei, tmp_path):
     fit(model, TensorDataset(images, target), settings=settings, folder=tmp_path, verbose=False)
     good = weights_of(model)
     with pytest.raises(
-        TrainingError, match=r"loss of step 1 is nan at learning rate .* precision no"
+        TrainingError, match=r"epoch 1, step 1: the loss is nan at learning rate .* precision no"
     ):
         fit(model, TensorDataset(bad, target), settings=settings, folder=tmp_path, verbose=False)
     assert equal(good, weights_of(model))  # stopped before the step was taken
     assert equal(good, weights_of(load_model(tmp_path / "last.pt")))
+
+
+def test_fault_13_names_the_pictures_of_the_batch(nuclei):
+    class Broken(torch.utils.data.Dataset):
+        def __len__(self):
+            return 6
+
+        def __getitem__(self, index):
+            image, target = nuclei[index]
+            return image * (math.nan if index == 4 else 1), target
+
+        def name(self, index):
+            return f"cell_{index}.tif"
+
+    subset = torch.utils.data.Subset(Broken(), [5, 4, 3, 2, 1])
+    settings = TrainingSettings(epochs=1, batch_size=1, precision="float32", seed=3)
+    with pytest.raises(TrainingError, match=r"pictures of this batch: cell_4\.tif$"):
+        fit(small_unet(), subset, settings=settings, verbose=False)
+
+
+def test_fault_13_a_gradient_that_is_not_finite(nuclei):
+    def loss_with_a_bad_slope(logits, target):
+        return (logits * 0).sqrt().mean()  # 0, and its slope 0 * inf
+
+    model = small_unet(norm="none")
+    before = weights_of(model)
+    loader = DataLoader(nuclei, batch_size=4)
+    with pytest.raises(TrainingError, match=r"step 1: the gradient is nan at learning rate 0\.1"):
+        train_epoch(
+            model, loader, loss_with_a_bad_slope, torch.optim.SGD(model.parameters(), lr=0.1)
+        )
+    assert equal(before, weights_of(model))
+
+
+def blind_unet(bias: float) -> UNet:
+    """A network that answers every pixel with `bias`, and cannot learn."""
+    model = small_unet(norm="none").requires_grad_(False)
+    model.head.weight.zero_()
+    model.head.bias.fill_(bias).requires_grad_(True)
+    return model
+
+
+@pytest.mark.parametrize(("bias", "name"), [(-50.0, "background"), (50.0, "foreground")])
+def test_fault_14_one_class_everywhere(nuclei, bias, name):
+    settings = TrainingSettings(epochs=6, learning_rate=1e-6, **FAST)
+    model = blind_unet(bias)
+    with pytest.warns(OneClassWarning) as caught:
+        fit(model, nuclei, nuclei, loss=bce_loss, settings=settings, verbose=False)
+    assert len(caught) == 1  # said once
+    assert f"after epoch 3 every pixel of the validation set is predicted as {name}" in str(
+        caught[0].message
+    )
+    assert "python -m unet_lib check" in str(caught[0].message)
+
+
+def test_one_class_is_right_where_the_truth_has_one():
+    zero, some = torch.zeros(2, 1, dtype=torch.int64), torch.ones(2, 1, dtype=torch.int64)
+    assert one_class(Counts(tp=zero, fp=zero, fn=zero, tn=some)) == ""  # nothing was there
+    assert one_class(Counts(tp=some, fp=zero, fn=some, tn=some)) == ""
+    tp, fp = torch.tensor([[0, 6, 0]]), torch.tensor([[0, 4, 0]])
+    found = one_class(Counts(tp, fp, fn=torch.tensor([[3, 0, 1]]), tn=torch.tensor([[7, 0, 9]])))
+    assert found == "every pixel of the validation set is predicted as class 1, though 40 % are not"
+
+
+def test_fault_21_a_batch_of_one_with_batchnorm():
+    data = TensorDataset(torch.rand(3, 1, 4, 4), torch.ones(3, 1, 4, 4))
+    settings = TrainingSettings(epochs=1, batch_size=2, precision="float32")
+    with pytest.raises(TrainingError) as caught:
+        fit(small_unet(), data, settings=settings, verbose=False)
+    for part in ("epoch 1, step 2", "shape (1, 1, 4, 4)", 'norm="group"', "drop_last=True"):
+        assert part in str(caught.value)
+    fit(small_unet(norm="group"), data, settings=settings, verbose=False)  # the cure
+
+
+def test_fault_22_out_of_memory(nuclei):
+    def greedy(logits, target):
+        return logits.mean() + torch.empty(2**60, dtype=torch.uint8).sum()
+
+    with pytest.raises(TrainingError) as caught:
+        fit(small_unet(), nuclei, loss=greedy, settings=TrainingSettings(**FAST), verbose=False)
+    for part in ("memory ran out", "shape (4, 1, 32, 32)", "accumulation_steps"):
+        assert part in str(caught.value)
+
+
+class Killed(torch.utils.data.Dataset):
+    """Its second picture kills the process that loads it."""
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        if index == 1 and torch.utils.data.get_worker_info():
+            os.kill(os.getpid(), 9)
+        return torch.rand(1, 8, 8), torch.ones(1, 8, 8)
+
+
+def test_fault_23_a_data_worker_died():
+    model = small_unet()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    run_epoch = inspect.unwrap(train_epoch)  # the type checker would load a batch by itself
+    with pytest.raises(TrainingError) as caught:
+        run_epoch(model, DataLoader(Killed(), num_workers=1), bce_loss, optimizer)
+    for part in ("died", "num_workers=0", '`if __name__ == "__main__":`'):
+        assert part in str(caught.value)
+    train_epoch(model, DataLoader(Killed(), batch_size=4), bce_loss, optimizer)  # the cure
+
+
+def test_other_errors_stay_themselves(nuclei):
+    def wrong(logits, target):
+        raise ValueError("my own mistake")
+
+    with pytest.raises(ValueError, match=r"^my own mistake$"):
+        fit(small_unet(), nuclei, loss=wrong, settings=TrainingSettings(**FAST), verbose=False)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("adamw", "AdamW"), ("adam", "Adam"), ("sgd", "SGD")])
+@pytest.mark.parametrize("schedule", ["one-cycle", "cosine", "constant"])
+def test_optimizers_and_groups_of_parameters(nuclei, name, kind, schedule):
+    frozen = small_unet(norm="none")
+    before = [p.clone() for p in frozen.encoder.parameters()]
+
+    def groups(model):
+        slow = {"params": list(model.encoder.parameters()), "lr": 1e-12}
+        rest = [p for name, p in model.named_parameters() if not name.startswith("encoder")]
+        return [slow, {"params": rest, "lr": 1e-2}]
+
+    settings = TrainingSettings(
+        epochs=2, optimizer=name, schedule=schedule, weight_decay=0.0, **FAST
+    )
+    history = fit(
+        frozen, nuclei, settings=settings, parameter_groups=groups, loss=bce_loss, verbose=False
+    )
+    for old, new in zip(before, frozen.encoder.parameters(), strict=True):
+        torch.testing.assert_close(old, new, atol=1e-6, rtol=0)
+    assert max(history.column("learning_rate")) <= 1e-2
+    assert history.column("loss")[1] < history.column("loss")[0]
+
+
+def test_runs_stored_before_a_setting_existed_go_on(nuclei, tmp_path):
+    settings = TrainingSettings(epochs=1, **FAST)
+    fit(small_unet(), nuclei, settings=settings, folder=tmp_path, verbose=False)
+    contents = load_checkpoint(tmp_path / "last.pt")
+    stored = json.loads(contents["training"])
+    del stored["optimizer"]
+    torch.save(contents | {"training": json.dumps(stored)}, tmp_path / "last.pt")
+    fit(small_unet(), nuclei, settings=settings, folder=tmp_path, resume=True, verbose=False)
 
 
 def test_fault_18_empty_sets(nuclei):
@@ -285,7 +433,7 @@ def test_history_is_json():
 TWO = """
 import json, sys, torch
 from torch.utils.data import TensorDataset
-from unet_lib.fit import fit
+from unet_lib.fit import fit, one_class
 from unet_lib.losses import bce_loss
 from unet_lib.model import UNet
 from unet_lib.training import TrainingSettings

@@ -5,9 +5,11 @@ under `accelerate launch` or `torchrun` in several processes.
 """
 
 import copy
+import itertools
 import json
 import math
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -17,17 +19,28 @@ import torch
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState, GradientState
 from accelerate.utils import DataLoaderConfiguration, broadcast_object_list, set_seed
-from torch.optim import AdamW, Optimizer
+from torch import nn
+from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, OneCycleLR
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm import tqdm
 
 from unet_lib.checkpoint import CheckpointError, load_checkpoint, load_weights, save_checkpoint
 from unet_lib.losses import bce_dice_loss
-from unet_lib.metrics import SegmentationScores
+from unet_lib.metrics import Counts, SegmentationScores
 from unet_lib.model import UNet
 from unet_lib.precision import Mode, choose_mode
-from unet_lib.training import History, LossFunction, TrainingSettings, evaluate, train_epoch
+from unet_lib.training import (
+    History,
+    LossFunction,
+    OneClassWarning,
+    TrainingError,
+    TrainingSettings,
+    evaluate,
+    train_epoch,
+)
+
+ParameterGroups = Callable[[nn.Module], list[dict[str, Any]]]
 
 EPOCHS_PER_SEED = 1009  # so that no epoch of one seed repeats one of the next
 LINES = 10  # printed in a run, about
@@ -45,6 +58,7 @@ def fit(
     folder: Path | str | None = None,
     resume: bool = False,
     extra: dict[str, Any] | None = None,
+    parameter_groups: ParameterGroups | None = None,
     on_epoch: Callable[[dict[str, float]], Any] | None = None,
     verbose: bool = True,
 ) -> History:
@@ -53,7 +67,11 @@ def fit(
     The best epoch is the one with the highest `monitor` on the validation set. With a `folder`
     every epoch writes `last.pt` there, and the best one `best.pt`; `resume=True` goes on from
     `last.pt`, to the same result as an uninterrupted run. `extra` is stored in both, beside
-    what fit itself needs. `on_epoch` is called with each row.
+    what fit itself needs. `parameter_groups` is called with the model and returns groups as
+    optimizers take them, `{"params": [...], "lr": largest rate}`; without it all parameters have
+    the rate of the settings. `on_epoch` is called with each row.
+    Warns (OneClassWarning), once, when the last epoch, or some (2 to 5) in a row, predict one
+    and the same class for every pixel of the validation set.
     Raises ValueError for an empty data set, TrainingError for a loss that is not finite and
     CheckpointError where `last.pt` comes from other settings.
 
@@ -64,7 +82,8 @@ def fit(
     >>> len(fit(model, nuclei, settings=settings, verbose=False).rows)
     2
     """
-    run = _Run(model, train_set, validation_set, loss, settings or TrainingSettings())
+    settings = settings or TrainingSettings()
+    run = _Run(model, train_set, validation_set, loss, settings, parameter_groups)
     s, folder = run.settings, None if folder is None else Path(folder)
     best, best_weights = -math.inf, None
     if folder is not None and resume and (folder / "last.pt").exists():
@@ -101,6 +120,7 @@ class _Run:
         validation_set: Dataset | None,
         loss: LossFunction,
         settings: TrainingSettings,
+        parameter_groups: ParameterGroups | None,
     ) -> None:
         for name, dataset in (("training", train_set), ("validation", validation_set)):
             if dataset is not None and not len(dataset):  # type: ignore[arg-type]
@@ -108,13 +128,11 @@ class _Run:
         s = self.settings = settings
         self.loss, self.unwrapped = loss, model
         mode = _mode(model, train_set, loss, s)
-        self.accelerator = _accelerator(mode.precision, s)
+        self.accelerator = new_accelerator(mode.precision, s)
         if mode.channels_last:
             model.to(memory_format=torch.channels_last)
-        fused = self.accelerator.device.type in ("cpu", "cuda")
-        optimizer = AdamW(
-            model.parameters(), s.learning_rate, weight_decay=s.weight_decay, fused=fused
-        )
+        groups = parameter_groups(model) if parameter_groups else [{"params": model.parameters()}]
+        optimizer = _optimizer(groups, s, fused=self.accelerator.device.type in ("cpu", "cuda"))
         train = DataLoader(train_set, s.batch_size, shuffle=True, num_workers=s.num_workers)
         self.model, self.optimizer, self.train = self.accelerator.prepare(model, optimizer, train)
         self.validation = None
@@ -124,6 +142,7 @@ class _Run:
         steps = s.epochs * math.ceil(len(self.train) / s.accumulation_steps)
         self.schedule = _schedule(optimizer, s, steps)
         self.history = History(mode=str(mode))
+        self.one_class_epochs, self.warned = 0, False
 
     def epoch(self, epoch: int, scores: SegmentationScores, verbose: bool) -> dict[str, float]:
         """Trains and evaluates once; every random number follows from the seed and the epoch."""
@@ -134,21 +153,20 @@ class _Run:
         bar = tqdm(
             self.train, f"epoch {epoch}", leave=False, disable=not verbose or None, unit="batch"
         )
-        rate = self.optimizer.param_groups[0]["lr"]
+        rate = max(group["lr"] for group in self.optimizer.param_groups)
+        parts = (self.model, bar, self.loss, self.optimizer, self.accelerator, self.schedule)
         with bar:
-            loss = train_epoch(
-                self.model,
-                bar,
-                self.loss,
-                self.optimizer,
-                self.accelerator,
-                self.schedule,
-                s.clip_norm,
-            )
+            try:
+                loss = train_epoch(*parts, clip_norm=s.clip_norm)
+            except TrainingError as error:
+                raise TrainingError(
+                    f"epoch {epoch}, {error}{self._files(epoch, error.step)}"
+                ) from (error.__cause__)
         row = {"epoch": epoch, "learning_rate": rate, "loss": loss}
         if self.validation is not None:
             result = evaluate(self.model, self.validation, self.loss, scores, self.accelerator)
             row |= {"validation_loss": result.pop("loss")} | result
+            self._warn_of_one_class(epoch, scores)
         row["seconds"] = time.perf_counter() - start
         self.history.rows.append(row)
         if verbose and (epoch in (1, s.epochs) or epoch % max(1, s.epochs // LINES) == 0):
@@ -156,6 +174,30 @@ class _Run:
             numbers = "  ".join(f"{name} {row[name]:.3f}" for name in shown if name in row)
             tqdm.write(f"epoch {epoch:3d}/{s.epochs}  {numbers}  {row['seconds']:.1f} s")
         return row
+
+    def _files(self, epoch: int, step: int | None) -> str:
+        """Names the pictures of a step: the sampler repeats its order from the epoch."""
+        if not step:
+            return ""
+        self.train.set_epoch(epoch)
+        indices = next(itertools.islice(iter(self.train.batch_sampler), step - 1, None), [])
+        names = [picture_name(self.train.dataset, index) for index in indices]
+        return f"; pictures of this batch: {', '.join(names)}" if names else ""
+
+    def _warn_of_one_class(self, epoch: int, scores: SegmentationScores) -> None:
+        """Once, and not while a slow start may still explain it."""
+        found = one_class(scores.counts)
+        self.one_class_epochs = self.one_class_epochs + 1 if found else 0
+        enough = max(2, min(5, self.settings.epochs // 2))
+        due = self.one_class_epochs == enough or (found and epoch == self.settings.epochs)
+        if due and not self.warned and self.accelerator.is_main_process:
+            self.warned = True
+            warnings.warn(
+                f"after epoch {epoch} {found}; `python -m unet_lib check` looks for the cause, and "
+                'the chapter "My mask is black" shows what it may be',
+                OneClassWarning,
+                stacklevel=4,
+            )
 
     def save(self, path: Path, best: float, extra: dict[str, Any]) -> None:
         if not self.accelerator.is_main_process:
@@ -176,10 +218,9 @@ class _Run:
     def restore(self, path: Path) -> float:
         """Goes back to where `path` was saved; returns the best score until then."""
         contents = load_checkpoint(path)
-        stored, own = json.loads(contents["training"]), asdict(self.settings)
-        if differ := [
-            f"{k}: {stored.get(k)} there, {own[k]} here" for k in own if stored.get(k) != own[k]
-        ]:
+        own = asdict(self.settings)
+        stored = asdict(TrainingSettings()) | json.loads(contents["training"])
+        if differ := [f"{k}: {stored[k]} there, {own[k]} here" for k in own if stored[k] != own[k]]:
             raise CheckpointError(
                 f"{path} was trained with other settings ({'; '.join(differ)}); resume with the "
                 "same, or train into another folder"
@@ -211,8 +252,51 @@ def _mode(model: UNet, train_set: Dataset, loss: LossFunction, settings: Trainin
     return Mode(*broadcast_object_list(chosen)[0])
 
 
-def _accelerator(precision: str, settings: TrainingSettings) -> Accelerator:
-    """A new Accelerator: its state is global, and would keep the last run's precision."""
+def picture_name(dataset: Dataset, index: int) -> str:
+    """What messages call a picture: its file, where the data set knows it, else its number.
+
+    >>> from unet_lib.data import SimulatedNuclei
+    >>> picture_name(Subset(SimulatedNuclei(3), [2, 0]), 1)
+    'simulated picture 0 of seed 0'
+    """
+    if isinstance(dataset, Subset):
+        return picture_name(dataset.dataset, dataset.indices[index])
+    name = getattr(dataset, "name", None)
+    return name(index) if callable(name) else f"number {index}"
+
+
+def one_class(counts: Counts) -> str:
+    """Says which class every pixel was given though the truth has several; else nothing.
+
+    `counts` as `SegmentationScores.counts` holds them: of one channel, or of K classes.
+
+    >>> one, none = torch.tensor([[1]]), torch.tensor([[0]])
+    >>> one_class(Counts(tp=none, fp=none, fn=one, tn=3 * one))
+    'every pixel of the validation set is predicted as background, though 25 % are not'
+    """
+    tp, fp, fn, tn = (c.sum(0).double() for c in (counts.tp, counts.fp, counts.fn, counts.tn))
+    predicted, true = tp + fp, tp + fn
+    names = [f"class {k}" for k in range(len(true))]
+    if len(true) == 1:  # make two classes of it
+        predicted = torch.cat([fn + tn, predicted])
+        true = torch.cat([fp + tn, true])
+        names = ["background", "foreground"]
+    if (predicted > 0).sum() != 1 or (true > 0).sum() < 2:
+        return ""
+    only = int(predicted.argmax())
+    other = 100 * float(1 - true[only] / true.sum())
+    return (
+        f"every pixel of the validation set is predicted as {names[only]}, though "
+        f"{other:.2g} % are not"
+    )
+
+
+def new_accelerator(precision: str, settings: TrainingSettings) -> Accelerator:
+    """A new Accelerator: its state is global, and would keep the last run's precision.
+
+    >>> new_accelerator("float32", TrainingSettings(accumulation_steps=4)).mixed_precision
+    'no'
+    """
     AcceleratorState._reset_state()
     GradientState._reset_state()
     return Accelerator(
@@ -224,9 +308,17 @@ def _accelerator(precision: str, settings: TrainingSettings) -> Accelerator:
     )
 
 
+def _optimizer(groups: list[dict[str, Any]], settings: TrainingSettings, fused: bool) -> Optimizer:
+    common = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay, "fused": fused}
+    if settings.optimizer == "sgd":
+        return SGD(groups, momentum=0.9, **common)
+    return {"adam": Adam, "adamw": AdamW}[settings.optimizer](groups, **common)
+
+
 def _schedule(optimizer: Optimizer, settings: TrainingSettings, steps: int) -> LRScheduler:
     if settings.schedule == "one-cycle":  # Smith and Topin (2018)
-        return OneCycleLR(optimizer, settings.learning_rate, total_steps=max(steps, 2) + 1)
+        largest = [group["lr"] for group in optimizer.param_groups]
+        return OneCycleLR(optimizer, largest, total_steps=max(steps, 2) + 1)
     if settings.schedule == "cosine":
         return CosineAnnealingLR(optimizer, T_max=steps)
     return ConstantLR(optimizer, factor=1.0)

@@ -5,6 +5,7 @@ one channel, logits (N, 1, H, W) with a target (N, 1, H, W) of 0 and 1; or K cla
 (N, K, H, W) with a target (N, H, W) of class indices. Nothing is broadcast.
 """
 
+import warnings
 from collections.abc import Sequence
 
 import torch
@@ -131,6 +132,7 @@ def _check(
     logits: Tensor, target: Tensor, ignore_index: int | None, binary: bool
 ) -> tuple[Tensor, Tensor]:
     """The target with 0 at the ignored pixels, and the mask of the others."""
+    _warn_of_probabilities(logits)
     n, k, h, w = logits.shape
     expected = (n, 1, h, w) if binary else (n, h, w)
     if tuple(target.shape) != expected or binary != (k == 1):
@@ -152,3 +154,17 @@ def _check(
             "mask_values={0: 0, 255: 1}, or pass ignore_index"
         )
     return target, valid
+
+
+def _warn_of_probabilities(logits: Tensor) -> None:
+    """Tells when the last thing that happened to the logits was a sigmoid or a softmax."""
+    node = logits.grad_fn
+    if node is not None and node.name().startswith("ToCopy"):  # autocast's float32
+        node = node.next_functions[0][0]
+    if node is not None and node.name().startswith(("Sigmoid", "Softmax")):
+        warnings.warn(
+            "the loss got probabilities (the network ends with a sigmoid or softmax) where logits "
+            "are due: it would apply a second one, and learn slowly or not at all; remove the "
+            "last layer of the network",
+            stacklevel=4,
+        )

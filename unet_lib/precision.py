@@ -30,7 +30,7 @@ class Mode(NamedTuple):
 
 
 def step_seconds(
-    model: nn.Module, images: Tensor, target: Tensor, loss: Callable, mode: Mode, repeats: int = 2
+    model: nn.Module, images: Tensor, target: Tensor, loss: Callable, mode: Mode, repeats: int = 3
 ) -> float:
     """Seconds of one forward and backward pass in that mode, the fastest of `repeats`.
 

@@ -25,7 +25,14 @@ Batches = Iterable[tuple[Tensor, Tensor] | list[Tensor]]
 
 
 class TrainingError(RuntimeError):
-    """A run that cannot go on: the message says the epoch, the step, why, and the cure."""
+    """A run that cannot go on: the message says the step, why, and the cure."""
+
+    step: int | None = None
+    """The step of the epoch, counted from 1, in which it happened."""
+
+
+class OneClassWarning(UserWarning):
+    """The network predicts one and the same class everywhere: the mask is black, or white."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +49,12 @@ class TrainingSettings:
     """Passes through the training set."""
     batch_size: int = 8
     """Images per step and process."""
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    """"adam" adds the weight decay to the gradient; "sgd" has a momentum of 0.9."""
     learning_rate: float = 2e-3
     """The largest rate of the schedule."""
     weight_decay: float = 1e-4
-    """AdamW's decoupled weight decay."""
+    """Pull of the weights towards zero."""
     schedule: Literal["one-cycle", "cosine", "constant"] = "one-cycle"
     """How the learning rate moves over the run."""
     precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
@@ -105,7 +114,8 @@ def train_epoch(
     """Shows the model every batch once; returns the mean loss over the images.
 
     With an `accelerator`, model, loader and optimizer are those that its `prepare` returned.
-    Raises TrainingError at the first loss that is not finite, before the step is taken.
+    Raises TrainingError at the first loss or gradient that is not finite, before the step is
+    taken; when memory runs out; when a data worker dies; and for a batch too small for BatchNorm.
 
     >>> model, images = nn.Conv2d(1, 1, 1), torch.ones(4, 1, 2, 2)
     >>> optimizer = AdamW(model.parameters(), 0.1)
@@ -116,29 +126,71 @@ def train_epoch(
     """
     accelerator = accelerator or Accelerator()
     model.train()
-    total, seen = 0.0, 0
-    for step, (images, target) in enumerate(loader, start=1):
-        with accelerator.accumulate(model):
-            batch_loss = loss(model(images), target)
-            value = batch_loss.item()
-            if not math.isfinite(value):
-                rate = optimizer.param_groups[0]["lr"]
-                raise TrainingError(
-                    f"the loss of step {step} is {value} at learning rate {rate:.2g}, precision "
-                    f"{accelerator.mixed_precision}; images from {images.min():.3g} to "
-                    f"{images.max():.3g}: check them for NaN, try a tenth of the rate or float32"
-                )
-            accelerator.backward(batch_loss)
-            if accelerator.sync_gradients and clip_norm:
-                accelerator.clip_grad_norm_(model.parameters(), clip_norm)
-            optimizer.step()
-            if schedule is not None and accelerator.sync_gradients:
-                schedule.step()
-            optimizer.zero_grad()
-        total, seen = total + value * len(images), seen + len(images)
+    total, seen, step, images = 0.0, 0, 0, None
+    try:
+        for step, (images, target) in enumerate(loader, start=1):  # noqa: B007
+            with accelerator.accumulate(model):
+                batch_loss = loss(model(images), target)
+                value = batch_loss.item()
+                _check_finite("loss", value, images, optimizer, accelerator)
+                accelerator.backward(batch_loss)
+                if accelerator.sync_gradients:
+                    norm = accelerator.clip_grad_norm_(model.parameters(), clip_norm or math.inf)
+                    if accelerator.mixed_precision != "fp16":  # its scaler skips such a step
+                        _check_finite("gradient", float(norm), images, optimizer, accelerator)
+                optimizer.step()
+                if schedule is not None and accelerator.sync_gradients:
+                    schedule.step()
+                optimizer.zero_grad()
+            total, seen = total + value * len(images), seen + len(images)
+    except (RuntimeError, ValueError) as error:
+        if (explanation := _explained(error, images)) is None:
+            raise
+        wrong = TrainingError(f"step {step}: {explanation}")
+        wrong.step = step
+        raise wrong from (None if isinstance(error, TrainingError) else error)
     if not seen:
         raise TrainingError("the loader gave no batch: the data set is empty, or drop_last ate it")
     return total / seen
+
+
+def _check_finite(
+    what: str, value: float, images: Tensor, optimizer: Optimizer, accelerator: Accelerator
+) -> None:
+    if math.isfinite(value):
+        return
+    rate = max(group["lr"] for group in optimizer.param_groups)
+    raise TrainingError(
+        f"the {what} is {value} at learning rate {rate:.2g}, precision "
+        f"{accelerator.mixed_precision}; images from {images.min():.3g} to {images.max():.3g}: "
+        "check them for NaN, try a tenth of the rate or float32"
+    )
+
+
+def _explained(wrong: Exception, images: Tensor | None) -> str | None:
+    """What an error of PyTorch means for the reader, and the cure; None where it speaks itself."""
+    error = str(wrong)
+    if isinstance(wrong, TrainingError):
+        return error
+    shape = "unknown shape" if images is None else f"shape {tuple(images.shape)}"
+    if "more than 1 value per channel" in error:
+        return (
+            f"a batch of {shape} leaves BatchNorm one value per channel in the bottleneck, and no "
+            'variance: take larger crops, norm="group", or a batch size that leaves no image '
+            "alone at the end (drop_last=True, for training only)"
+        )
+    if "out of memory" in error or "can't allocate memory" in error:
+        return (
+            f"memory ran out in a step with a batch of {shape}: halve the batch size and double "
+            "accumulation_steps, which costs no quality; unet_lib.budget tells what fits"
+        )
+    if "DataLoader worker" in error or "bootstrapping phase" in error:
+        return (
+            "a process that prepares images died, killed for its memory or by a crash in a library "
+            f"({error.splitlines()[0]}): set num_workers=0, and the error appears with its file; "
+            'in a script on Windows or macOS, call it under `if __name__ == "__main__":`'
+        )
+    return None
 
 
 @torch.no_grad()

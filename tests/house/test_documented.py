@@ -29,7 +29,7 @@ def faults(tree: ast.Module, examples: bool) -> list[str]:
     found = [] if ast.get_docstring(tree) else ["the module has no docstring"]
     for node in public(tree.body, (ast.FunctionDef, ast.ClassDef)):
         text = ast.get_docstring(node) or ""
-        if examples and ">>>" not in text and not node.name.endswith("Error"):
+        if examples and ">>>" not in text and not node.name.endswith(("Error", "Warning")):
             found.append(f"{node.name}: no example (>>>) in its docstring")
         functions = [node] if isinstance(node, Function) else methods(node)
         for function in functions:
