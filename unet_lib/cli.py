@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Union
 
 import torch
 import tyro
+from accelerate import PartialState
 from torch.utils.data import Subset
 from torchvision.transforms import v2
 from tyro.conf import Fixed, Positional, Suppress, subcommand
@@ -85,7 +86,8 @@ class Train:
     """Go on from last.pt, with the same options."""
 
     def __call__(self) -> None:
-        """Train, and say where the result is."""
+        """Train, and say where the result is: once, however many processes train together."""
+        process = PartialState()
         dataset = self.source.open(self.task)
         task = self.task
         if task.target == "classes":
@@ -95,7 +97,7 @@ class Train:
         channels = {"in_channels": task.in_channels, "out_channels": task.out_channels}
         model = UNet(**asdict(self.network) | channels)
         parts = self._split(dataset, task)
-        print("{} pictures for training, {} for validation".format(*map(len, parts)))
+        process.print("{} pictures for training, {} for validation".format(*map(len, parts)))
         history = fit(
             model,
             *parts,
@@ -107,9 +109,10 @@ class Train:
             extra=task.stored(),
         )
         text = json.dumps(history.rows, indent=1)
-        write_atomically(self.folder / "history.json", lambda file: file.write(text.encode()))
+        if process.is_main_process:
+            write_atomically(self.folder / "history.json", lambda file: file.write(text.encode()))
         best = max(history.rows, key=lambda row: row["dice_per_image"])
-        print(
+        process.print(
             f"{self.folder / 'best.pt'}: epoch {best['epoch']}, mean Dice of the validation "
             f"pictures {best['dice_per_image']:.3f} (trained in {history.mode})"
         )
