@@ -1,57 +1,14 @@
-"""Change an image and its labels together: flips, turns, scales and crops (chapters 3 and 6).
-
-torchvision.transforms.v2 knows how to treat a mask, if it is told that a tensor is one; `Joint`
-tells it. Labels are never blended: where pixels are computed anew, a label is taken from the
-nearest pixel, while image values are interpolated. All random numbers come from torch's global
-generator, so `torch.manual_seed` repeats them and data workers differ.
-"""
+"""Flips, quarter turns, scales and crops (chapters 3 and 6)."""
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Int64
 from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
+from unet_lib.transforms.joint import Joint, uniform
+
 Size = tuple[int, int]
-
-
-class Joint:
-    """Transforms of torchvision.transforms.v2, applied to an image and its labels alike.
-
-    Args:
-        transforms: applied one after the other; each draws its random numbers once for both.
-
-    Example:
-        >>> from torchvision.transforms import v2
-        >>> turn = Joint(v2.RandomHorizontalFlip(p=1))
-        >>> turn(torch.tensor([[[0.0, 0.1, 0.2]]]), torch.tensor([[0, 1, 2]]))
-        (tensor([[[0.2000, 0.1000, 0.0000]]]), tensor([[2, 1, 0]]))
-    """
-
-    def __init__(self, *transforms: v2.Transform) -> None:
-        self.transforms = transforms
-
-    def __call__(
-        self, image: Float[Tensor, "C H W"], labels: Int64[Tensor, "H W"]
-    ) -> tuple[Float[Tensor, "C H2 W2"], Int64[Tensor, "H2 W2"]]:
-        """Both transformed, plain tensors again, perhaps of another size."""
-        image, labels = tv_tensors.Image(image), tv_tensors.Mask(labels)
-        for transform in self.transforms:
-            image, labels = transform(image, labels)
-        return image.as_subclass(Tensor), labels.as_subclass(Tensor)
-
-
-def compose(*transforms: Joint | v2.Transform) -> Joint:
-    """One joint transform that applies several in turn.
-
-    Example:
-        >>> augment = compose(random_scale(0.8, 1.2), random_crop((64, 64)), random_flips())
-        >>> image, labels = augment(torch.rand(1, 90, 70), torch.zeros(90, 70, dtype=torch.int64))
-        >>> image.shape, labels.shape
-        (torch.Size([1, 64, 64]), torch.Size([64, 64]))
-    """
-    parts = [part.transforms if isinstance(part, Joint) else [part] for part in transforms]
-    return Joint(*(transform for part in parts for transform in part))
 
 
 class RandomRightAngle(v2.Transform):
@@ -152,7 +109,7 @@ class _RandomScale(_Resize):
         self.low, self.high = low, high
 
     def make_params(self, flat_inputs: list) -> dict[str, Size]:
-        factor = self.low + (self.high - self.low) * float(torch.rand(()))
+        factor = uniform(self.low, self.high)
         height, width = v2.functional.get_size(flat_inputs[0])
         return {"size": (max(1, round(height * factor)), max(1, round(width * factor)))}
 
