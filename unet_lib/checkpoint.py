@@ -15,9 +15,11 @@ from zipfile import BadZipFile
 
 import torch
 
-from unet_lib.model import UNet
+from unet_lib.encoders import EncoderUNet
+from unet_lib.model import SegmentationModel, UNet
 
 FORMAT = 1
+KINDS: dict[str, type[SegmentationModel]] = {"UNet": UNet, "EncoderUNet": EncoderUNet}
 
 
 class CheckpointError(ValueError):
@@ -48,7 +50,7 @@ def write_atomically(path: Path | str, write: Callable[[BinaryIO], Any]) -> None
         beside.unlink(missing_ok=True)
 
 
-def save_checkpoint(path: Path | str, model: UNet, **state: Any) -> None:
+def save_checkpoint(path: Path | str, model: SegmentationModel, **state: Any) -> None:
     """Saves the weights with the model's settings, and anything else a run wants to keep.
 
     `state` may hold numbers, strings, lists, dicts and tensors (an optimizer's state dict, say).
@@ -59,9 +61,10 @@ def save_checkpoint(path: Path | str, model: UNet, **state: Any) -> None:
     >>> load_checkpoint(file)["epoch"]
     3
     """
+    kind = next(name for name, kind in KINDS.items() if isinstance(model, kind))
     contents = {
         "format": FORMAT,
-        "model": json.dumps(asdict(model.settings)),
+        "model": json.dumps(asdict(model.settings) | {"kind": kind}),
         "weights": model.state_dict(),
         **state,
     }
@@ -98,10 +101,11 @@ def load_checkpoint(path: Path | str) -> dict[str, Any]:
     return contents
 
 
-def load_model(path: Path | str) -> UNet:
+def load_model(path: Path | str) -> SegmentationModel:
     """The model of a checkpoint, rebuilt from its stored settings, on the CPU, in eval mode.
 
-    Raises CheckpointError, naming the tensors, where the weights do not fit the settings.
+    Raises CheckpointError, naming the tensors, where the weights do not fit the settings, and
+    for a kind of model that this version does not know.
 
     >>> import tempfile
     >>> file = Path(tempfile.mkdtemp()) / "model.pt"
@@ -110,7 +114,13 @@ def load_model(path: Path | str) -> UNet:
     2
     """
     contents = load_checkpoint(path)
-    model = UNet(**json.loads(contents["model"]))
+    settings = json.loads(contents["model"])
+    kind = settings.pop("kind", "UNet")  # the first checkpoints did not say it
+    if kind not in KINDS:
+        raise CheckpointError(
+            f"{path} holds a {kind}; known are {', '.join(KINDS)}: update unet-lib"
+        )
+    model = KINDS[kind](**settings)
     load_weights(model, contents["weights"], path)
     return model.eval()
 

@@ -27,7 +27,7 @@ from unet_lib.data.files import read_image
 from unet_lib.data.pairing import list_pictures
 from unet_lib.data.splits import require_disjoint, split
 from unet_lib.fit import fit
-from unet_lib.model import UNet, UNetSettings
+from unet_lib.model import SegmentationModel, UNet, UNetSettings
 from unet_lib.outputs import new_files, save_gray, save_labels
 from unet_lib.predict import label_instances, predict
 from unet_lib.sources import Source
@@ -276,7 +276,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _load(checkpoint: Path, threshold: float | None) -> tuple[UNet, Task]:
+def _load(checkpoint: Path, threshold: float | None) -> tuple[SegmentationModel, Task]:
     """The network, on the GPU if there is one, and its task."""
     task = load_task(checkpoint)
     model = load_model(checkpoint).to("cuda" if torch.cuda.is_available() else "cpu")

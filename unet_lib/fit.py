@@ -28,7 +28,7 @@ from tqdm import tqdm
 from unet_lib.checkpoint import CheckpointError, load_checkpoint, load_weights, save_checkpoint
 from unet_lib.losses import bce_dice_loss
 from unet_lib.metrics import Counts, SegmentationScores
-from unet_lib.model import UNet
+from unet_lib.model import SegmentationModel
 from unet_lib.precision import Mode, choose_mode
 from unet_lib.training import (
     History,
@@ -47,7 +47,7 @@ LINES = 10  # printed in a run, about
 
 
 def fit(
-    model: UNet,
+    model: SegmentationModel,
     train_set: Dataset,
     validation_set: Dataset | None = None,
     *,
@@ -76,6 +76,7 @@ def fit(
     CheckpointError where `last.pt` comes from other settings.
 
     >>> from unet_lib.data import SimulatedNuclei, foreground
+    >>> from unet_lib.model import UNet
     >>> nuclei = SimulatedNuclei(4, size=(32, 32), target=foreground)
     >>> model = UNet(1, 1, width=2, depth=1)
     >>> settings = TrainingSettings(epochs=2, precision="float32")
@@ -115,7 +116,7 @@ class _Run:
 
     def __init__(
         self,
-        model: UNet,
+        model: SegmentationModel,
         train_set: Dataset,
         validation_set: Dataset | None,
         loss: LossFunction,
@@ -239,7 +240,9 @@ class _Run:
         self.accelerator.free_memory()
 
 
-def _mode(model: UNet, train_set: Dataset, loss: LossFunction, settings: TrainingSettings) -> Mode:
+def _mode(
+    model: SegmentationModel, train_set: Dataset, loss: LossFunction, settings: TrainingSettings
+) -> Mode:
     """The mode that the settings ask for; "auto" is decided by the first process for all."""
     if settings.precision != "auto":
         return Mode(settings.precision)

@@ -1,5 +1,7 @@
 """The U-Net of Ronneberger, Fischer and Brox (2015) as one loop over stages (chapters 1 and 2)."""
 
+from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
@@ -91,17 +93,19 @@ def double_convolution(
     return nn.Sequential(*layers)
 
 
-def upsample(in_channels: int, out_channels: int, settings: UNetSettings) -> nn.Module:
-    """Doubles height and width and halves the channels, as the U-Net paper's "up-conv 2x2".
+def upsample(
+    in_channels: int, out_channels: int, settings: UNetSettings, factor: int = 2
+) -> nn.Module:
+    """Doubles height and width (or `factor` times), as the U-Net paper's "up-conv 2x2".
 
     >>> upsample(8, 4, UNetSettings(upsampling="bilinear"))(torch.zeros(1, 8, 3, 5)).shape
     torch.Size([1, 4, 6, 10])
     """
     if settings.upsampling == "transposed":
-        return nn.ConvTranspose2d(in_channels, out_channels, kernel_size=2, stride=2)
+        return nn.ConvTranspose2d(in_channels, out_channels, kernel_size=factor, stride=factor)
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, kernel_size=1),  # first: it costs a quarter here
-        nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),
+        nn.Upsample(scale_factor=factor, mode="bilinear", align_corners=False),
     )
 
 
@@ -116,7 +120,71 @@ def center_crop(features: Float[Tensor, "N C H W"], like: Tensor) -> Float[Tenso
     return features[..., top : top + like.shape[-2], left : left + like.shape[-1]]
 
 
-class UNet(nn.Module):
+def decode(
+    x: Float[Tensor, "N C h w"], skips: Sequence[Tensor], ups: nn.ModuleList, blocks: nn.ModuleList
+) -> Float[Tensor, "N K H W"]:
+    """The decoder of every U-Net here: enlarge, lay the skip beside it, convolve, stage by stage.
+
+    `skips` are in the order in which an encoder makes them, the largest first. What was enlarged
+    may be a row or column larger than its skip (the encoder had an odd size): it loses them. A
+    skip that is larger (no padding) is cropped around its center, as in the paper.
+
+    >>> twice = nn.ModuleList([nn.Upsample(scale_factor=2)])
+    >>> x, skip = torch.zeros(1, 4, 3, 3), torch.zeros(1, 2, 5, 6)
+    >>> decode(x, [skip], twice, nn.ModuleList([nn.Identity()])).shape
+    torch.Size([1, 6, 5, 6])
+    """
+    for up, block, skip in zip(ups, blocks, reversed(skips), strict=True):
+        x = up(x)[..., : skip.shape[-2], : skip.shape[-1]]
+        x = block(torch.cat([x, center_crop(skip, like=x)], dim=1))
+    return x
+
+
+class SegmentationModel(nn.Module):
+    """What training, prediction and checkpoints ask of a network: `UNet` is one of its kinds.
+
+    A subclass takes images (N, in_channels, H, W), about 0 to 1, and returns logits; it has
+    `settings` (a frozen dataclass with `in_channels` and `out_channels`) and the sizes below.
+    """
+
+    settings: Any
+
+    @property
+    @abstractmethod
+    def minimum_size(self) -> int:
+        """The smallest admissible height or width of an image, in pixels."""
+
+    @property
+    @abstractmethod
+    def grid(self) -> int:
+        """Pixels between neighboring values of the deepest features: tiles begin at multiples."""
+
+    @property
+    @abstractmethod
+    def halo(self) -> int:
+        """Pixels of context on each side that can change one output pixel."""
+
+    @abstractmethod
+    def output_size(self, size: int) -> int:
+        """Height (or width) of the output; raises ValueError for a size that is not admissible."""
+
+    def _check(self, images: Tensor) -> None:
+        if not images.is_floating_point():
+            raise TypeError(
+                f"the model got {images.dtype} values; convert the images by their type first, "
+                "for example with unet_lib.data.scale_by_dtype"
+            )
+        if images.ndim != 4 or images.shape[1] != self.settings.in_channels:
+            raise ValueError(
+                f"expected images of shape (N, {self.settings.in_channels}, H, W), got "
+                f'{tuple(images.shape)}; choose mode="L" (1 channel) or "RGB" (3) in the data '
+                "set, or in_channels in the model"
+            )
+        for size in images.shape[-2:]:
+            self.output_size(int(size))
+
+
+class UNet(SegmentationModel):
     """A U-Net: an encoder that sees what, a decoder that says where, and skips between them.
 
     Takes the fields of `UNetSettings` as keyword arguments. With `padding="same"` any image of
@@ -153,29 +221,8 @@ class UNet(nn.Module):
             skips.append(block(x))  # (N, width * 2^stage, H / 2^stage, W / 2^stage)
             x = self.pool(skips[-1])
         x = self.dropout(self.bottleneck(x))  # (N, width * 2^depth, H / 2^depth, W / 2^depth)
-        for up, block, skip in zip(self.up, self.decoder, reversed(skips), strict=True):
-            x = up(x)
-            if self.settings.padding == "same":
-                x = x[..., : skip.shape[-2], : skip.shape[-1]]  # the row that ceil_mode added
-            else:
-                skip = center_crop(skip, like=x)
-            x = block(torch.cat([x, skip], dim=1))
+        x = decode(x, skips, self.up, self.decoder)  # (N, width, H, W)
         return self.head(x)  # (N, out_channels, H, W)
-
-    def _check(self, images: Tensor) -> None:
-        if not images.is_floating_point():
-            raise TypeError(
-                f"the model got {images.dtype} values; convert the images by their type first, "
-                "for example with unet_lib.data.scale_by_dtype"
-            )
-        if images.ndim != 4 or images.shape[1] != self.settings.in_channels:
-            raise ValueError(
-                f"expected images of shape (N, {self.settings.in_channels}, H, W), got "
-                f'{tuple(images.shape)}; choose mode="L" (1 channel) or "RGB" (3) in the data '
-                "set, or in_channels in the model"
-            )
-        for size in images.shape[-2:]:
-            self.output_size(int(size))
 
     @property
     def minimum_size(self) -> int:
@@ -223,6 +270,15 @@ class UNet(nn.Module):
         for _ in range(depth):
             size = 2 * size - lost
         return max(size, 0)
+
+    @property
+    def grid(self) -> int:
+        """Pixels between neighboring values of the bottleneck, 2^depth.
+
+        >>> UNet(width=1, depth=3).grid
+        8
+        """
+        return 2**self.settings.depth
 
     @property
     def halo(self) -> int:

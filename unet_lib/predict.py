@@ -10,33 +10,37 @@ from skimage.measure import label
 from skimage.segmentation import watershed
 from torch import Tensor
 
-from unet_lib.model import UNet
+from unet_lib.model import SegmentationModel
 
 
 def predict(
-    model: UNet, image: Float[Tensor, "... C H W"], tile: int = 256, halo: int | None = None
+    model: SegmentationModel,
+    image: Float[Tensor, "... C H W"],
+    tile: int = 256,
+    halo: int | None = None,
 ) -> Float[Tensor, "... K H W"]:
     """Logits of one image (C, H, W) or a batch (N, C, H, W), on the CPU, tile by tile.
 
     Each step shows the model `tile` by `tile` pixels and a `halo` of context around them, and
     keeps only the tile: memory follows the tile, not the image. With the default halo, which
     covers the receptive field, the result equals that of the whole image; a smaller one is faster
-    and may leave seams. Both are rounded up to multiples of 2^depth, so that every tile meets
-    the pooling grid where the whole image does. Runs in eval mode, on the model's device.
+    and may leave seams. Both are rounded up to multiples of `model.grid`, so that every tile
+    meets the pooling grid where the whole image does. Runs in eval mode, on the model's device.
 
     Raises ValueError for `tile` < 1 or `halo` < 0, and for a model with `padding="valid"`.
 
+    >>> from unet_lib.model import UNet
     >>> model = UNet(1, width=2, depth=2)
     >>> image = torch.rand(1, 70, 50)
     >>> torch.allclose(predict(model, image, tile=16), predict(model, image, tile=80), atol=1e-5)
     True
     """
-    if model.settings.padding != "same":
+    if model.output_size(model.minimum_size) != model.minimum_size:
         raise ValueError('predict needs a model with padding="same"; got one with "valid"')
     halo = model.halo if halo is None else halo
     if tile < 1 or halo < 0:
         raise ValueError(f"tile must be at least 1 and halo at least 0, got {tile} and {halo}")
-    grid = 2**model.settings.depth
+    grid = model.grid
     tile, halo = (-(-size // grid) * grid for size in (tile, halo))
     images = image[None] if image.ndim == 3 else image
     device, was_training = next(model.parameters()).device, model.training
@@ -81,12 +85,13 @@ def probabilities(logits: Float[Tensor, "... K H W"]) -> Float[Tensor, "... K H 
 
 
 def predict_mask(
-    model: UNet, image: Float[Tensor, "C H W"], threshold: float = 0.5, tile: int = 256
+    model: SegmentationModel, image: Float[Tensor, "C H W"], threshold: float = 0.5, tile: int = 256
 ) -> Bool[Tensor, "H W"]:
     """Where the model sees foreground: its probability is above `threshold`.
 
     With several classes, foreground is everything but class 0.
 
+    >>> from unet_lib.model import UNet
     >>> predict_mask(UNet(1, width=2, depth=1), torch.rand(1, 9, 12)).shape
     torch.Size([9, 12])
     """

@@ -20,7 +20,7 @@ from unet_lib.data.normalize import normalize_percentiles, scale_by_dtype
 from unet_lib.data.targets import foreground, interior_border
 from unet_lib.losses import bce_dice_loss, cross_entropy_dice_loss
 from unet_lib.metrics import SegmentationScores, average_precision
-from unet_lib.model import UNet
+from unet_lib.model import SegmentationModel
 from unet_lib.predict import foreground_probability, label_instances, predict
 
 
@@ -123,6 +123,7 @@ def load_task(path: Path | str) -> Task:
 
     >>> import tempfile
     >>> from unet_lib.checkpoint import save_checkpoint
+    >>> from unet_lib.model import UNet
     >>> file = Path(tempfile.mkdtemp()) / "model.pt"
     >>> save_checkpoint(file, UNet(3, width=2, depth=1), **Task(mode="RGB").stored())
     >>> load_task(file).mode
@@ -138,7 +139,7 @@ def load_task(path: Path | str) -> Task:
 
 
 def score_pictures(
-    model: UNet,
+    model: SegmentationModel,
     task: Task,
     dataset: SegmentationDataset,
     instances: bool = False,
@@ -150,6 +151,7 @@ def score_pictures(
     average precision at each threshold of the IoU is added, over the objects of all pictures.
 
     >>> from unet_lib.data import SimulatedNuclei
+    >>> from unet_lib.model import UNet
     >>> nuclei = SimulatedNuclei(2, size=(32, 32))
     >>> list(score_pictures(UNet(1, width=2, depth=1), Task(), nuclei, instances=True))[-1]
     'ap_at_iou_0.9_pooled'
