@@ -3,8 +3,8 @@
     python results/tuning.py               everything that is not there yet; it can be interrupted
     python results/tuning.py --help        fewer seeds, fewer trials
 
-Every training sees the same number of simulated pictures. The runs stand in `results/tuning.json`,
-the trials of the search in `results/tuning-search.jsonl`, Optuna's own journal.
+Trainings that are compared see the same number of simulated pictures. The runs stand in
+`results/tuning.json`, the search in `results/tuning-search.jsonl`, Optuna's own journal.
 """
 
 from collections.abc import Callable, Iterator
@@ -57,6 +57,8 @@ class Plan:
     """Best trials that are repeated, and ranked again."""
     epochs: int = 4
     """Passes through the training pictures."""
+    longer: int = 8
+    """Passes of the runs that turn kernel, depth and width, done once more."""
 
 
 @cache
@@ -86,7 +88,7 @@ def train(
     return model, history.rows
 
 
-def run(epochs: int, part: str, seed: int, **knobs) -> Row:
+def run(part: str, seed: int, epochs: int, **knobs) -> Row:
     """One row: the validation score after each epoch, and in the part "test" the test score."""
     knobs.pop("of", None)
     model, rows = train(knobs, epochs, seed)
@@ -100,20 +102,22 @@ def run(epochs: int, part: str, seed: int, **knobs) -> Row:
     return result
 
 
-def settings_of_the_knobs() -> list[Row]:
-    """The default with one knob turned, and learning rate and batch size turned together."""
+def shapes() -> list[Row]:
+    """The default with another kernel, depth or width."""
     turned = [{"kernel": kernel} for kernel in (1, 5)]
     turned += [{"depth": depth} for depth in (1, 2, 4)]
     turned += [{"width": width} for width in (4, 16)]
-    turned += [{"learning_rate": r, "batch_size": b} for r in RATES for b in BATCHES]
     return [DEFAULT | knobs for knobs in turned]
 
 
 def knob_plans(plan: Plan) -> Iterator[Row]:
     """Seed by seed, so that slow minutes of the machine fall on every setting alike."""
-    for seed in plan.seeds:
-        yield from ({"part": "knobs", "seed": seed} | knobs for knobs in settings_of_the_knobs())
-    yield from ({"part": "knobs", "seed": seed} | DEFAULT for seed in plan.default_seeds)
+    grid = [DEFAULT | {"learning_rate": r, "batch_size": b} for r in RATES for b in BATCHES]
+    for epochs, settings in ((plan.epochs, shapes() + grid), (plan.longer, shapes())):
+        common = {"part": "knobs", "epochs": epochs}
+        for seed in plan.seeds:
+            yield from (common | {"seed": seed} | knobs for knobs in [DEFAULT, *settings])
+        yield from (common | {"seed": seed} | DEFAULT for seed in plan.default_seeds)
 
 
 def objective(trial: Trial, epochs: int) -> float:
@@ -146,7 +150,7 @@ def search(plan: Plan) -> optuna.Study:
         storage=JournalStorage(JournalFileBackend(str(JOURNAL))),
         study_name="nuclei",
         direction="maximize",
-        pruner=MedianPruner(n_startup_trials=8, n_warmup_steps=1),
+        pruner=MedianPruner(n_startup_trials=8),
         load_if_exists=True,
     )
     while len(finished(study)) < plan.trials:
@@ -170,7 +174,8 @@ def again_plans(study: optuna.Study, plan: Plan) -> Iterator[Row]:
     """The finalists with seeds that the search has not seen."""
     for seed in (2000 + s for s in plan.seeds):
         for trial in best_trials(study, plan.finalists):
-            yield {"part": "again", "seed": seed, "of": trial.number} | trial.params
+            common = {"part": "again", "epochs": plan.epochs, "seed": seed}
+            yield common | {"of": trial.number} | trial.params
 
 
 def chosen(rows: list[Row]) -> Row:
@@ -188,12 +193,13 @@ def test_plans(study: optuna.Study, rows: list[Row], plan: Plan) -> Iterator[Row
     candidates = {"default": DEFAULT, "best trial": study.best_params, "chosen": chosen(rows)}
     for seed in (3000 + s for s in plan.seeds):
         for name, knobs in candidates.items():
-            yield {"part": "test", "seed": seed, "of": name} | knobs
+            common = {"part": "test", "epochs": plan.epochs, "seed": seed}
+            yield common | {"of": name} | knobs
 
 
 def main(plan: Plan) -> None:
     """Does what is not in the table or the journal yet."""
-    do = partial(complete, TABLE, run=partial(run, plan.epochs))
+    do = partial(complete, TABLE, run=run)
     do(knob_plans(plan))
     study = search(plan)
     rows = do(again_plans(study, plan))
