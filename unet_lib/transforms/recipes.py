@@ -1,5 +1,7 @@
 """Transforms put together for a kind of pictures (chapter 6 measures what they are worth)."""
 
+import math
+
 from unet_lib.transforms.geometry import RandomRightAngle, random_crop, random_flips, random_scale
 from unet_lib.transforms.intensity import (
     random_blur,
@@ -30,7 +32,9 @@ def augment_nuclei(size: tuple[int, int], elastic: float = 0.0) -> Joint:
         >>> augment_nuclei((64, 64))(image, labels)[0].shape
         torch.Size([1, 64, 64])
     """
+    before = tuple(math.ceil(side / 0.7) for side in size)  # no need to scale what is cut off
     places = compose(
+        random_crop(before),
         random_scale(0.7, 1.4),
         random_crop(size),
         RandomRightAngle(),
