@@ -4,9 +4,6 @@ import inspect
 import json
 import math
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -428,37 +425,3 @@ def test_overfitting_one_batch_tells_a_healthy_set_up_from_a_broken_one(nuclei):
 def test_history_is_json():
     history = History([{"epoch": 1, "loss": 0.5}], mode="float32")
     assert json.loads(history.to_json()) == history.rows
-
-
-TWO = """
-import json, sys, torch
-from torch.utils.data import TensorDataset
-from unet_lib.fit import fit, one_class
-from unet_lib.losses import bce_loss
-from unet_lib.model import UNet
-from unet_lib.training import TrainingSettings
-torch.manual_seed(0)
-images = torch.rand(8, 1, 16, 16)
-model = UNet(1, 1, width=4, depth=2)
-settings = TrainingSettings(epochs=2, batch_size=int(sys.argv[1]), precision="float32")
-data = TensorDataset(images, (images > 0.5).float())
-history = fit(model, data, data, loss=bce_loss, settings=settings, verbose=False)
-print(json.dumps(history.column("validation_loss")))
-"""
-
-
-@pytest.mark.skipif(not torch.distributed.is_gloo_available(), reason="torch without gloo")
-def test_two_processes_train_as_one(tmp_path):
-    script = tmp_path / "train.py"
-    script.write_text(TWO)
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
-    environment["PYTHONPATH"] = str(Path(__file__).parents[1])
-
-    def run(*command: str) -> list[float]:
-        process = subprocess.run(command, env=environment, capture_output=True, text=True)
-        assert process.returncode == 0, process.stderr[-2000:]
-        return json.loads(process.stdout.splitlines()[-1])
-
-    one = run(sys.executable, str(script), "8")
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    assert run(*launcher, str(script), "4") == pytest.approx(one, rel=1e-4)

@@ -15,7 +15,6 @@ from typing import Annotated, Any, Literal, Union
 
 import torch
 import tyro
-from accelerate import PartialState
 from torch.utils.data import Subset
 from torchvision.transforms import v2
 from tyro.conf import Fixed, Positional, Suppress, subcommand
@@ -26,7 +25,7 @@ from unet_lib.data.base import SegmentationDataset, Transform
 from unet_lib.data.files import read_image
 from unet_lib.data.pairing import list_pictures
 from unet_lib.data.splits import require_disjoint, split
-from unet_lib.fit import fit
+from unet_lib.fit import fit, process_state
 from unet_lib.model import SegmentationModel, UNet, UNetSettings
 from unet_lib.outputs import new_files, save_gray, save_labels
 from unet_lib.predict import label_instances, predict
@@ -87,7 +86,7 @@ class Train:
 
     def __call__(self) -> None:
         """Train, and say where the result is: once, however many processes train together."""
-        process = PartialState()
+        process = process_state()
         dataset = self.source.open(self.task)
         task = self.task
         if task.target == "classes":

@@ -8,6 +8,7 @@ import copy
 import itertools
 import json
 import math
+import os
 import time
 import warnings
 from collections.abc import Callable
@@ -18,7 +19,12 @@ from typing import Any
 import torch
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState, GradientState
-from accelerate.utils import DataLoaderConfiguration, broadcast_object_list, set_seed
+from accelerate.utils import (
+    DataLoaderConfiguration,
+    broadcast_object_list,
+    parse_flag_from_env,
+    set_seed,
+)
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, OneCycleLR
@@ -130,6 +136,7 @@ class _Run:
         self.loss, self.unwrapped = loss, model
         mode = _mode(model, train_set, loss, s)
         self.accelerator = new_accelerator(mode.precision, s)
+        _check_processes(self.accelerator)
         if mode.channels_last:
             model.to(memory_format=torch.channels_last)
         groups = parameter_groups(model) if parameter_groups else [{"params": model.parameters()}]
@@ -246,7 +253,7 @@ def _mode(
     """The mode that the settings ask for; "auto" is decided by the first process for all."""
     if settings.precision != "auto":
         return Mode(settings.precision)
-    state = PartialState()
+    state = process_state()
     chosen = [Mode()]
     if state.is_main_process:
         loader = DataLoader(train_set, min(2, settings.batch_size))
@@ -294,6 +301,15 @@ def one_class(counts: Counts) -> str:
     )
 
 
+def process_state() -> PartialState:
+    """Which of how many processes this is, also on CPUs (where ACCELERATE_USE_CPU asks for them).
+
+    >>> process_state().is_main_process
+    True
+    """
+    return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
+
+
 def new_accelerator(precision: str, settings: TrainingSettings) -> Accelerator:
     """A new Accelerator: its state is global, and would keep the last run's precision.
 
@@ -309,6 +325,16 @@ def new_accelerator(precision: str, settings: TrainingSettings) -> Accelerator:
             use_seedable_sampler=True, data_seed=settings.seed * EPOCHS_PER_SEED
         ),
     )
+
+
+def _check_processes(accelerator: Accelerator) -> None:
+    """Several processes that do not see each other would train the same network side by side."""
+    started = int(os.environ.get("WORLD_SIZE", 1))
+    if started != accelerator.num_processes:
+        raise TrainingError(
+            f"{started} processes were started, but Accelerate sees {accelerator.num_processes}: "
+            "each would train alone; without a GPU, set the variable ACCELERATE_USE_CPU=true"
+        )
 
 
 def _optimizer(groups: list[dict[str, Any]], settings: TrainingSettings, fused: bool) -> Optimizer:
