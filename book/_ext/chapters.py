@@ -11,6 +11,7 @@ from sphinx.util.docutils import SphinxDirective
 
 WORDS_PER_MINUTE = 130  # a text that is thought about, not skimmed
 CODE_LINES_PER_MINUTE = 8
+FOLDED = {"remove-cell", "hide-cell", "hide-input"}  # solutions are read after an own attempt
 
 
 def reading_minutes(notebook: dict) -> int:
@@ -20,8 +21,8 @@ def reading_minutes(notebook: dict) -> int:
         source = "".join(cell["source"])
         if cell["cell_type"] == "markdown":
             words += len(re.findall(r"\w+", source))
-        elif "remove-cell" not in cell["metadata"].get("tags", []):
-            lines += len(source.splitlines())
+        elif not FOLDED & set(cell["metadata"].get("tags", [])):
+            lines += sum(bool(line.strip()) for line in source.splitlines())
     return 5 * math.ceil((words / WORDS_PER_MINUTE + lines / CODE_LINES_PER_MINUTE) / 5)
 
 
