@@ -16,14 +16,15 @@ from unet_lib.model import SegmentationModel
 def predict(
     model: SegmentationModel,
     image: Float[Tensor, "... C H W"],
-    tile: int = 256,
+    tile: int | None = None,
     halo: int | None = None,
 ) -> Float[Tensor, "... K H W"]:
     """Logits of one image (C, H, W) or a batch (N, C, H, W), on the CPU, tile by tile.
 
     Each step shows the model `tile` by `tile` pixels and a `halo` of context around them, and
-    keeps only the tile: memory follows the tile, not the image. With the default halo, which
-    covers the receptive field, the result equals that of the whole image; a smaller one is faster
+    keeps only the tile: memory follows the tile, not the image. The default tile is 256 pixels, or
+    twice the halo, so that context is not most of the work. With the default halo, which covers
+    the receptive field, the result equals that of the whole image; a smaller one is faster
     and may leave seams. Both are rounded up to multiples of `model.grid`, so that every tile
     meets the pooling grid where the whole image does. Runs in eval mode, on the model's device.
 
@@ -38,6 +39,7 @@ def predict(
     if model.output_size(model.minimum_size) != model.minimum_size:
         raise ValueError('predict needs a model with padding="same"; got one with "valid"')
     halo = model.halo if halo is None else halo
+    tile = max(256, 2 * halo) if tile is None else tile
     if tile < 1 or halo < 0:
         raise ValueError(f"tile must be at least 1 and halo at least 0, got {tile} and {halo}")
     grid = model.grid
@@ -85,7 +87,10 @@ def probabilities(logits: Float[Tensor, "... K H W"]) -> Float[Tensor, "... K H 
 
 
 def predict_mask(
-    model: SegmentationModel, image: Float[Tensor, "C H W"], threshold: float = 0.5, tile: int = 256
+    model: SegmentationModel,
+    image: Float[Tensor, "C H W"],
+    threshold: float = 0.5,
+    tile: int | None = None,
 ) -> Bool[Tensor, "H W"]:
     """Where the model sees foreground: its probability is above `threshold`.
 
