@@ -1,0 +1,202 @@
+"""Chapter 9's cures for a training that runs out of memory, side by side.
+
+    python results/memory.py               everything, about six minutes; interrupted, it goes on
+    python results/memory.py --help        fewer seeds, more pictures
+
+Memory: PyTorch's allocator in one training step on the CPU. Time: of a step on as many pictures,
+all cures in turn, as a ratio to the baseline's. Quality: Dice on pictures that were not learned
+from, three seeds, for the cures that change what is computed. Rows go to `results/memory.json`.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import tyro
+from table import complete
+from torch.utils.data import DataLoader
+
+from unet_lib.budget import estimate
+from unet_lib.data import SimulatedNuclei, cached, foreground
+from unet_lib.fit import fit
+from unet_lib.losses import bce_dice_loss
+from unet_lib.memory import checkpoint_activations, measure_peak, measure_step
+from unet_lib.model import UNet
+from unet_lib.predict import predict
+from unet_lib.training import TrainingSettings, evaluate
+from unet_lib.transforms import random_crop
+
+TABLE = Path(__file__).parent / "memory.json"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The set-up that all cures start from."""
+
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """One training each, of the cures that change the result."""
+    width: int = 8
+    """Channels of the first stage."""
+    depth: int = 3
+    """Poolings."""
+    side: int = 128
+    """Height and width of the simulated pictures."""
+    batch: int = 8
+    """Pictures for each update of the weights."""
+    pictures: int = 640
+    """Pictures to learn from, each seen once."""
+    rounds: int = 5
+    """How often each step is timed."""
+    large: int = 768
+    """Height and width of the picture for prediction."""
+
+
+@dataclass(frozen=True)
+class Cure:
+    """What differs from the baseline."""
+
+    network: dict[str, Any] = field(default_factory=dict)
+    batch: int = 0
+    accumulation: int = 1
+    crop: int = 0
+    precision: str = "float32"
+    prepare: Callable[[UNet], UNet] = lambda model: model
+    trained: bool = False
+    """Whether the result changes, so that the quality has to be measured."""
+
+
+def channels_last(model: UNet) -> UNet:
+    """Keeps the channels of a pixel beside each other in memory."""
+    return model.to(memory_format=torch.channels_last)
+
+
+CURES = {
+    "baseline": Cure(trained=True),
+    "batch of 4": Cure(batch=4, trained=True),
+    "batch of 4, accumulated twice": Cure(batch=4, accumulation=2, trained=True),
+    "batch of 1, accumulated 8 times": Cure(batch=1, accumulation=8, trained=True),
+    "crops of half the side": Cure(crop=64, trained=True),
+    "bf16": Cure(precision="bf16", trained=True),
+    "checkpointing": Cure(prepare=checkpoint_activations),
+    "bf16 and checkpointing": Cure(precision="bf16", prepare=checkpoint_activations),
+    "half the width": Cure({"width": 4}, trained=True),
+    "one pooling less": Cure({"depth": 2}, trained=True),
+    "channels_last": Cure(prepare=channels_last),
+}
+
+
+def network(recipe: Recipe, cure: Cure, seed: int = 0) -> UNet:
+    """The untrained network of a cure."""
+    torch.manual_seed(seed)
+    fields = {"width": recipe.width, "depth": recipe.depth, "norm": "batch"} | cure.network
+    return cure.prepare(UNet(1, 1, **fields))
+
+
+def costs(recipe: Recipe, kind: str) -> dict:
+    """Predicted and measured peak of each cure, and its time for a batch of the baseline."""
+    seconds: dict[str, list[float]] = {name: [] for name in CURES}
+    for _ in range(recipe.rounds):
+        for name, cure in CURES.items():
+            seconds[name].append(step_seconds(recipe, cure))
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    rows = {}
+    for name, cure in CURES.items():
+        side, batch = cure.crop or recipe.side, cure.batch or recipe.batch
+        wrapped = cure.prepare is checkpoint_activations
+        settings = network(recipe, Cure(cure.network)).settings
+        predicted = estimate(settings, side, batch, cure.precision, checkpointing=wrapped)
+        peak = measure_step(network(recipe, cure), side, batch, cure.precision)
+        rows[name] = {
+            "predicted_bytes": predicted.peak_bytes,
+            "measured_bytes": peak,
+            "gflop": round(predicted.flops * recipe.batch / batch / 1e9, 2),
+            "time": round(medians[name] / medians["baseline"], 3),
+        }
+    return {"recipe": asdict(recipe), "cures": rows}
+
+
+def step_seconds(recipe: Recipe, cure: Cure) -> float:
+    """Seconds to show the network as many pictures as the baseline does in a step."""
+    model = network(recipe, cure).train()
+    side, batch = cure.crop or recipe.side, cure.batch or recipe.batch
+    images = torch.rand(recipe.batch, 1, side, side)
+    half = torch.autocast("cpu", torch.bfloat16, enabled=cure.precision == "bf16")
+
+    def step() -> None:
+        for part in images.split(batch):
+            with half:
+                logits = model(part)
+            bce_dice_loss(logits.float(), (part > 0.5).float()).backward()
+
+    step()
+    start = time.perf_counter()
+    step()
+    return time.perf_counter() - start
+
+
+@cache
+def pictures(count: int, side: int, seed: int, crop: int = 0) -> torch.utils.data.Dataset:
+    """Simulated once, with the nuclei as target; cut anew each time, if a crop is asked for."""
+    transform = random_crop((crop, crop)) if crop else None
+    size = (side, side)
+    return cached(
+        SimulatedNuclei(count, seed=seed, size=size, transform=transform, target=foreground)
+    )
+
+
+def quality(recipe: Recipe, cure: str, seed: int) -> dict:
+    """Dice on 60 pictures after one pass through the training pictures."""
+    chosen = CURES[cure]
+    model = network(recipe, chosen, seed)
+    settings = TrainingSettings(
+        epochs=1,
+        batch_size=chosen.batch or recipe.batch,
+        accumulation_steps=chosen.accumulation,
+        learning_rate=4e-3,
+        precision=chosen.precision,  # type: ignore[arg-type]
+        keep="last",
+        seed=seed,
+    )
+    train_set = pictures(recipe.pictures, recipe.side, 30, chosen.crop)
+    fit(model, train_set, settings=settings, verbose=False)
+    scores = evaluate(model, DataLoader(pictures(60, recipe.side, 31), batch_size=10))
+    return {"recipe": asdict(recipe) | {"seeds": [seed]}, "dice": round(scores["dice_pooled"], 4)}
+
+
+def prediction(recipe: Recipe, tile: int) -> dict:
+    """Peak and time of predicting one large picture in tiles of that side."""
+    model = network(recipe, CURES["baseline"]).eval()
+    image = torch.rand(1, recipe.large, recipe.large)
+    peak = measure_peak(lambda: predict(model, image, tile))
+    seconds: dict[int, list[float]] = {tile: [], recipe.large: []}
+    for _ in range(3):
+        for side, values in seconds.items():
+            start = time.perf_counter()
+            predict(model, image, side)
+            values.append(time.perf_counter() - start)
+    ratio = statistics.median(seconds[tile]) / statistics.median(seconds[recipe.large])
+    difference = (predict(model, image, tile) - predict(model, image, recipe.large)).abs().max()
+    return {
+        "recipe": asdict(recipe),
+        "measured_bytes": peak,
+        "time": round(ratio, 3),
+        "largest_difference": float(f"{difference.item():.1g}"),
+    }
+
+
+def main(recipe: Recipe) -> None:
+    """Does the runs that are not in the table yet."""
+    complete(TABLE, [{"kind": "costs"}], partial(costs, recipe))
+    complete(TABLE, [{"tile": tile} for tile in (64, 128, 256, 768)], partial(prediction, recipe))
+    trained = [name for name, cure in CURES.items() if cure.trained]
+    plans = [{"cure": name, "seed": seed} for seed in recipe.seeds for name in trained]
+    complete(TABLE, plans, partial(quality, recipe))
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Recipe, description=__doc__))
