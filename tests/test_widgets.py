@@ -227,10 +227,12 @@ class TestThreshold:
 PAGE = """<!doctype html><html lang="en" data-theme="{theme}"><title>widget</title>
 <meta name="viewport" content="width=device-width"><style>{css}</style><main id="el"></main>
 </html>"""
-MODEL = """async ([code, state]) => {
+MODEL = """async ([code, state, binary]) => {
   const handlers = {};
   const view = (text) => new DataView(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
-  for (const key of ["levels", "targets", "images"]) state[key] = state[key]?.map(view);
+  for (const key of binary) {
+    state[key] = Array.isArray(state[key]) ? state[key].map(view) : view(state[key]);
+  }
   window.model = {
     saved: 0, get: (key) => state[key], save_changes() { this.saved++; },
     set(key, value) { state[key] = value; (handlers[`change:${key}`] ?? []).forEach((f) => f()); },
@@ -243,6 +245,13 @@ MODEL = """async ([code, state]) => {
   const { model } = window;
   window.dispose = module.default.render({ model, el: document.getElementById("el") });
 }"""
+
+
+def encoded(value: object) -> object:
+    """Bytes, alone or in a list, as text; anything else as it is."""
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    return [encoded(x) for x in value] if isinstance(value, list) else value
 
 
 @pytest.fixture(scope="module")
@@ -273,10 +282,9 @@ def mount(browser, request):
         state = {
             name: state[name] for name in state if name not in ("layout", "tabbable", "tooltip")
         }
-        for name in ("levels", "targets", "images"):
-            if name in state:
-                state[name] = [base64.b64encode(x).decode() for x in state[name]]
-        page.evaluate(MODEL, [str(widget._esm), state])
+        state = {name: encoded(value) for name, value in state.items()}
+        binary = [name for name in state if state[name] != getattr(widget, name)]
+        page.evaluate(MODEL, [str(widget._esm), state, binary])
         return page
 
     yield mount
