@@ -19,7 +19,7 @@ import torch
 import tyro
 from torch import Tensor, nn
 
-from unet_lib.fit import new_accelerator
+from unet_lib.devices import new_accelerator
 from unet_lib.losses import bce_dice_loss
 from unet_lib.model import UNet
 from unet_lib.precision import choose_mode

@@ -16,6 +16,7 @@ from unet_lib.fit import fit, one_class
 from unet_lib.losses import bce_loss
 from unet_lib.metrics import Counts, SegmentationScores, dice
 from unet_lib.model import UNet
+from unet_lib.precision import Mode
 from unet_lib.training import (
     History,
     OneClassWarning,
@@ -205,6 +206,27 @@ def test_bf16_trains_and_leaves_a_float32_model(nuclei):
 def test_auto_precision_is_decided_and_reported(nuclei):
     history = fit(small_unet(), nuclei, settings=TrainingSettings(epochs=1), verbose=False)
     assert history.mode.split(",")[0] in ("float32", "bf16")
+
+
+@pytest.mark.parametrize(
+    ("asked", "cost", "said"),
+    [
+        ("auto", 1.8, "bf16 takes 1.8 times as long as float32 here: training in float32\n"),
+        ("bf16", 1.8, "as float32 here: training in bf16 all the same, as asked\n"),
+        ("auto", 0.95, ""),
+        ("bf16", 0.5, ""),
+        ("float32", 1.8, ""),
+    ],
+)
+def test_fault_34_slow_bf16_is_timed_and_said(nuclei, monkeypatch, capsys, asked, cost, said):
+    monkeypatch.setattr("unet_lib.devices.choose_mode", lambda *_: Mode("float32"))
+    monkeypatch.setattr("unet_lib.devices.bf16_cost", lambda *_: cost)
+    settings = TrainingSettings(epochs=1, precision=asked)
+    history = fit(small_unet(), nuclei, settings=settings)
+    assert history.mode == ("bf16" if asked == "bf16" else "float32")
+    out = capsys.readouterr().out
+    assert said in out
+    assert ("times as long" in out) == bool(said)
 
 
 def test_fault_13_a_loss_that_is_not_finite(nuclei, tmp_path):

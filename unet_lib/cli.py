@@ -25,7 +25,8 @@ from unet_lib.data.base import SegmentationDataset, Transform
 from unet_lib.data.files import read_image
 from unet_lib.data.pairing import list_pictures
 from unet_lib.data.splits import require_disjoint, split
-from unet_lib.fit import fit, process_state
+from unet_lib.devices import process_state
+from unet_lib.fit import fit
 from unet_lib.model import SegmentationModel, UNet, UNetSettings
 from unet_lib.outputs import new_files, save_gray, save_labels
 from unet_lib.predict import label_instances, predict

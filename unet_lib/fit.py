@@ -8,7 +8,6 @@ import copy
 import itertools
 import json
 import math
-import os
 import time
 import warnings
 from collections.abc import Callable
@@ -17,14 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator, PartialState
-from accelerate.state import AcceleratorState, GradientState
-from accelerate.utils import (
-    DataLoaderConfiguration,
-    broadcast_object_list,
-    parse_flag_from_env,
-    set_seed,
-)
+from accelerate.utils import set_seed
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, OneCycleLR
@@ -32,10 +24,10 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm import tqdm
 
 from unet_lib.checkpoint import CheckpointError, load_checkpoint, load_weights, save_checkpoint
+from unet_lib.devices import EPOCHS_PER_SEED, check_processes, choose_together, new_accelerator
 from unet_lib.losses import bce_dice_loss
 from unet_lib.metrics import Counts, SegmentationScores
 from unet_lib.model import SegmentationModel
-from unet_lib.precision import Mode, choose_mode
 from unet_lib.training import (
     History,
     LossFunction,
@@ -48,7 +40,6 @@ from unet_lib.training import (
 
 ParameterGroups = Callable[[nn.Module], list[dict[str, Any]]]
 
-EPOCHS_PER_SEED = 1009  # so that no epoch of one seed repeats one of the next
 LINES = 10  # printed in a run, about
 
 
@@ -90,7 +81,7 @@ def fit(
     2
     """
     settings = settings or TrainingSettings()
-    run = _Run(model, train_set, validation_set, loss, settings, parameter_groups)
+    run = _Run(model, train_set, validation_set, loss, settings, parameter_groups, verbose)
     s, folder = run.settings, None if folder is None else Path(folder)
     best, best_weights = -math.inf, None
     if folder is not None and resume and (folder / "last.pt").exists():
@@ -128,15 +119,16 @@ class _Run:
         loss: LossFunction,
         settings: TrainingSettings,
         parameter_groups: ParameterGroups | None,
+        verbose: bool,
     ) -> None:
         for name, dataset in (("training", train_set), ("validation", validation_set)):
             if dataset is not None and not len(dataset):  # type: ignore[arg-type]
                 raise ValueError(f"the {name} set is empty; check its folder, or how it was split")
         s = self.settings = settings
         self.loss, self.unwrapped = loss, model
-        mode = _mode(model, train_set, loss, s)
+        mode = choose_together(model, train_set, loss, s, verbose)
         self.accelerator = new_accelerator(mode.precision, s)
-        _check_processes(self.accelerator)
+        check_processes(self.accelerator)
         if mode.channels_last:
             model.to(memory_format=torch.channels_last)
         groups = parameter_groups(model) if parameter_groups else [{"params": model.parameters()}]
@@ -247,21 +239,6 @@ class _Run:
         self.accelerator.free_memory()
 
 
-def _mode(
-    model: SegmentationModel, train_set: Dataset, loss: LossFunction, settings: TrainingSettings
-) -> Mode:
-    """The mode that the settings ask for; "auto" is decided by the first process for all."""
-    if settings.precision != "auto":
-        return Mode(settings.precision)
-    state = process_state()
-    chosen = [Mode()]
-    if state.is_main_process:
-        loader = DataLoader(train_set, min(2, settings.batch_size))
-        images, target = (x.to(state.device) for x in next(iter(loader)))
-        chosen = [choose_mode(model, images, target, loss)]
-    return Mode(*broadcast_object_list(chosen)[0])
-
-
 def picture_name(dataset: Dataset, index: int) -> str:
     """What messages call a picture: its file, where the data set knows it, else its number.
 
@@ -299,42 +276,6 @@ def one_class(counts: Counts) -> str:
         f"every pixel of the validation set is predicted as {names[only]}, though "
         f"{other:.2g} % are not"
     )
-
-
-def process_state() -> PartialState:
-    """Which of how many processes this is, also on CPUs (where ACCELERATE_USE_CPU asks for them).
-
-    >>> process_state().is_main_process
-    True
-    """
-    return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
-
-
-def new_accelerator(precision: str, settings: TrainingSettings) -> Accelerator:
-    """A new Accelerator: its state is global, and would keep the last run's precision.
-
-    >>> new_accelerator("float32", TrainingSettings(accumulation_steps=4)).mixed_precision
-    'no'
-    """
-    AcceleratorState._reset_state()
-    GradientState._reset_state()
-    return Accelerator(
-        mixed_precision="no" if precision == "float32" else precision,
-        gradient_accumulation_steps=settings.accumulation_steps,
-        dataloader_config=DataLoaderConfiguration(
-            use_seedable_sampler=True, data_seed=settings.seed * EPOCHS_PER_SEED
-        ),
-    )
-
-
-def _check_processes(accelerator: Accelerator) -> None:
-    """Several processes that do not see each other would train the same network side by side."""
-    started = int(os.environ.get("WORLD_SIZE", 1))
-    if started != accelerator.num_processes:
-        raise TrainingError(
-            f"{started} processes were started, but Accelerate sees {accelerator.num_processes}: "
-            "each would train alone; without a GPU, set the variable ACCELERATE_USE_CPU=true"
-        )
 
 
 def _optimizer(groups: list[dict[str, Any]], settings: TrainingSettings, fused: bool) -> Optimizer:
