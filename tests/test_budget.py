@@ -7,6 +7,7 @@ import torch
 
 from unet_lib import budget as budget_module
 from unet_lib.budget import advice, advice_for, estimate, estimate_seconds, largest_batch
+from unet_lib.encoders import EncoderUNet
 from unet_lib.memory import checkpoint_activations, measure_step
 from unet_lib.model import UNet, UNetSettings
 
@@ -139,6 +140,14 @@ def test_advice_at_both_ends() -> None:
     assert advice(settings, SIZE, 2, limit_bytes=1e5) is None
     odd = advice(settings, SIZE, 7, limit_bytes=5e6)
     assert odd.batch_size * odd.accumulation_steps == 7
+
+
+def test_a_pretrained_kind_of_model_is_advised_too() -> None:
+    model = EncoderUNet(1, 1, encoder="resnet18", decoder_width=4)
+    budget = estimate(model, 64, 4)
+    assert budget.peak_bytes == pytest.approx(measure_step(model, 64, 4), rel=0.15)
+    cure = advice(model, 64, 8, 1e12)
+    assert cure.batch_size == 8
 
 
 def test_sentence_after_running_out(monkeypatch: pytest.MonkeyPatch) -> None:

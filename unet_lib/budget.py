@@ -168,7 +168,12 @@ def largest_batch(model: Model, image_size: Size, limit_bytes: float, **how: Any
 
 @dataclass(frozen=True)
 class Advice:
-    """A way to take the same training step within less memory; `str()` says it in words."""
+    """A way to take the same training step within less memory; `str()` says it in words.
+
+    >>> cure = advice(UNetSettings(1, 1, width=8, depth=2), 64, batch_size=8, limit_bytes=12e6)
+    >>> cure.batch_size, cure.accumulation_steps
+    (4, 2)
+    """
 
     batch_size: int
     accumulation_steps: int
@@ -211,7 +216,8 @@ def advice(
     settings = model if isinstance(model, UNetSettings) else model.settings
     fewest = min(batch_size, SMALLEST_BATCH.get(settings.norm, 1))
     goal = limit_bytes / MARGIN
-    for half, checkpointing, size in _cures(precision, _sides(image_size), 2**settings.depth):
+    grid = 2**model.depth if isinstance(model, UNetSettings) else model.grid
+    for half, checkpointing, size in _cures(precision, _sides(image_size), grid):
         how = {"precision": half, "checkpointing": checkpointing, "optimizer": optimizer}
         if estimate(model, size, fewest, **how).peak_bytes > goal:
             continue
