@@ -4,6 +4,7 @@ import inspect
 import json
 import math
 import os
+import re
 
 import pytest
 import torch
@@ -318,14 +319,27 @@ def test_fault_21_a_batch_of_one_with_batchnorm():
     fit(small_unet(norm="group"), data, settings=settings, verbose=False)  # the cure
 
 
-def test_fault_22_out_of_memory(nuclei):
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_fault_22_out_of_memory(nuclei, precision):
     def greedy(logits, target):
         return logits.mean() + torch.empty(2**60, dtype=torch.uint8).sum()
 
+    settings = TrainingSettings(batch_size=8, precision=precision)
     with pytest.raises(TrainingError) as caught:
-        fit(small_unet(), nuclei, loss=greedy, settings=TrainingSettings(**FAST), verbose=False)
-    for part in ("memory ran out", "shape (4, 1, 32, 32)", "accumulation_steps"):
+        fit(small_unet(norm="none"), nuclei, loss=greedy, settings=settings, verbose=False)
+    for part in ("epoch 1, step 1", "memory ran out", "shape (8, 1, 32, 32)", "this step needs"):
         assert part in str(caught.value)
+    assert re.search(r"try batch_size=[1-4], accumulation_steps=[2-8]", str(caught.value))
+
+
+def test_fault_22_out_of_memory_with_a_network_of_ones_own(nuclei):
+    def greedy(logits, target):
+        return logits.mean() + torch.empty(2**60, dtype=torch.uint8).sum()
+
+    model = nn.Conv2d(1, 1, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with pytest.raises(TrainingError, match="halve batch_size and double accumulation_steps"):
+        train_epoch(model, DataLoader(nuclei, batch_size=4), greedy, optimizer)
 
 
 class Killed(torch.utils.data.Dataset):

@@ -17,8 +17,10 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from unet_lib.budget import advice_for
 from unet_lib.losses import bce_dice_loss
 from unet_lib.metrics import SegmentationScores
+from unet_lib.model import SegmentationModel
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 Batches = Iterable[tuple[Tensor, Tensor] | list[Tensor]]
@@ -144,7 +146,8 @@ def train_epoch(
                 optimizer.zero_grad()
             total, seen = total + value * len(images), seen + len(images)
     except (RuntimeError, ValueError) as error:
-        if (explanation := _explained(error, images)) is None:
+        explanation = _explained(error, images, accelerator.unwrap_model(model), accelerator)
+        if explanation is None:
             raise
         wrong = TrainingError(f"step {step}: {explanation}")
         wrong.step = step
@@ -167,7 +170,9 @@ def _check_finite(
     )
 
 
-def _explained(wrong: Exception, images: Tensor | None) -> str | None:
+def _explained(
+    wrong: Exception, images: Tensor | None, model: nn.Module, accelerator: Accelerator
+) -> str | None:
     """What an error of PyTorch means for the reader, and the cure; None where it speaks itself."""
     error = str(wrong)
     if isinstance(wrong, TrainingError):
@@ -180,10 +185,10 @@ def _explained(wrong: Exception, images: Tensor | None) -> str | None:
             "alone at the end (drop_last=True, for training only)"
         )
     if "out of memory" in error or "can't allocate memory" in error:
-        return (
-            f"memory ran out in a step with a batch of {shape}: halve the batch size and double "
-            "accumulation_steps, which costs no quality; unet_lib.budget tells what fits"
-        )
+        cure = "halve batch_size and double accumulation_steps"
+        if images is not None and isinstance(model, SegmentationModel):
+            cure = advice_for(model, tuple(images.shape), accelerator.mixed_precision)
+        return f"memory ran out with a batch of {shape}: {cure}"
     if "DataLoader worker" in error or "bootstrapping phase" in error:
         return (
             "a process that prepares images died, killed for its memory or by a crash in a library "
