@@ -1,4 +1,4 @@
-"""The library from a shell: `python -m unet_lib train | predict | evaluate | data`.
+"""The library from a shell: `python -m unet_lib train | predict | evaluate | check | data`.
 
 Every command is a frozen dataclass: tyro makes its options of the fields, their help of the
 texts below them. What a command does is done by the library; here it is only put together.
@@ -20,6 +20,7 @@ from torchvision.transforms import v2
 from tyro.conf import Fixed, Positional, Suppress, subcommand
 
 from unet_lib.checkpoint import CheckpointError, load_model, write_atomically
+from unet_lib.cli_check import Doctor
 from unet_lib.cli_data import Check, Scenes, Simulate
 from unet_lib.data.base import SegmentationDataset, Transform
 from unet_lib.data.files import read_image
@@ -254,11 +255,19 @@ class Data:
         self.action()
 
 
-COMMANDS = {"train": Train, "predict": Predict, "evaluate": Evaluate, "data": Data}
+COMMANDS = {
+    "train": Train,
+    "predict": Predict,
+    "evaluate": Evaluate,
+    "check": Doctor,
+    "data": Data,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; 0, or 2 after an error that the user can mend, told on one line or list.
+
+    `check` ends with 1 where it finds something.
 
     >>> main(["data", "check", "--images", "no/images", "--masks", "no/masks"])  # on stderr: ...
     2
@@ -266,14 +275,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff)
     command = Union[tuple(_named(kind, name) for name, kind in COMMANDS.items())]  # noqa: UP007
     try:
-        tyro.cli(command, args=arguments, prog="python -m unet_lib", config=options)()
+        status = tyro.cli(command, args=arguments, prog="python -m unet_lib", config=options)()
     except (ValueError, OSError, TrainingError) as error:  # ours: data, checkpoints, settings
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    return 0
+    return status or 0
 
 
 def _load(checkpoint: Path, threshold: float | None) -> tuple[SegmentationModel, Task]:

@@ -169,6 +169,29 @@ def test_fault_05_compressed_masks(folder):
     assert "look resized or compressed" in folder.complaint(num_classes=2)
 
 
+def test_fault_05_only_the_compressed_mask_is_named(folder):
+    for name in "abc":
+        folder.add(f"{name}.png", values=(0, 255), size=(64, 64))
+    folder.add_image("d.png", (64, 64))
+    disc = np.uint8(255) * (np.hypot(*np.mgrid[-32:32, -32:32]) < 20)
+    Image.fromarray(disc).save(folder.masks / "d.jpg", quality=75)
+    text = folder.complaint()
+    compressed = text.partition("look resized or compressed")[2].partition("- 3 x")[0]
+    assert f"{folder.masks / 'd.jpg'}: " in compressed
+    assert "a.png" not in compressed
+    assert "- 3 x mask values 0, 255; expected 0 to 1: pass mask_values={0: 0, 255: 1}" in text
+    assert text.count("d.jpg") == 1
+
+
+def test_the_error_tells_each_fault_by_its_short_name(folder):
+    folder.add("a.png", values=(0, 255))
+    folder.add_image("b.png")
+    with pytest.raises(DataError) as error:
+        folder.open()
+    assert [detail.cause for detail in error.value.details] == ["pairing", "mask-values"]
+    assert error.value.cause == "pairing"
+
+
 def test_fault_06_sizes_differ(folder):
     folder.add_image("a.png", (10, 12))
     folder.add_mask("a.png", size=(11, 12))

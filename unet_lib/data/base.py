@@ -1,7 +1,8 @@
 """What all data sets share: an image and its labels become two tensors (chapter 3)."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,14 +17,36 @@ Transform = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 Target = Callable[[Tensor], Tensor]
 
 
+class Detail(NamedTuple):
+    """One fault of one file: its short name, its kind in words, and the file with what was found.
+
+    Example:
+        >>> Detail("pairing", "image without a mask of the same name", "images/7.png").cause
+        'pairing'
+    """
+
+    cause: str
+    kind: str
+    example: str
+
+
 class DataError(ValueError):
     """Something is wrong in the data: the text says where, what was expected, and what to do.
+
+    `cause` is the short name of the fault, a key of `unet_lib.doctor.CAUSES`; `details` has an
+    entry for each file where several were examined.
 
     Example:
         >>> raise DataError("cells/7.png: the file is empty; copy it again or remove it")
         Traceback (most recent call last):
         unet_lib.data.base.DataError: cells/7.png: the file is empty; copy it again or remove it
     """
+
+    def __init__(
+        self, message: str, cause: str = "unusable-file", details: Sequence[Detail] = ()
+    ) -> None:
+        super().__init__(message)
+        self.cause, self.details = cause, tuple(details)
 
 
 class SegmentationDataset(Dataset, ABC):
@@ -96,7 +119,7 @@ class SegmentationDataset(Dataset, ABC):
             check_pair(image, labels)
             image = self.normalize(image)
         except DataError as error:
-            raise DataError(f"{self.name(index)}: {error}") from error
+            raise DataError(f"{self.name(index)}: {error}", error.cause) from error
         image, labels = image_tensor(image), torch.from_numpy(labels.astype(np.int64))
         if self.transform is not None:
             image, labels = self.transform(image, labels)
@@ -150,9 +173,11 @@ def check_pair(image: ImageArray, labels: Shaped[np.ndarray, "..."]) -> None:
         unet_lib.data.base.DataError: the image is 4x6 pixels (height x width), ...
     """
     if image.shape[:2] != labels.shape:
+        hint = transposed_text(image, labels)
         raise DataError(
             f"the image is {size_text(image)} pixels (height x width), its labels are "
-            f"{size_text(labels)}; both must have one size{transposed_text(image, labels)}"
+            f"{size_text(labels)}; both must have one size{hint}",
+            cause="mask-transposed" if hint else "sizes-differ",
         )
     if labels.dtype.kind not in "iu":
         raise DataError(
@@ -163,7 +188,8 @@ def check_pair(image: ImageArray, labels: Shaped[np.ndarray, "..."]) -> None:
         bad = int(np.count_nonzero(~np.isfinite(image)))
         raise DataError(
             f"{bad} of {image.size} values are NaN or infinite; a network cannot learn from them: "
-            "replace them or leave the picture out"
+            "replace them or leave the picture out",
+            cause="not-finite",
         )
 
 

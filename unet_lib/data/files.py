@@ -38,6 +38,9 @@ class UnreadableError(DataError):
         unet_lib.data.files.UnreadableError: missing.png: no such file
     """
 
+    def __init__(self, message: str, cause: str = "unreadable-file") -> None:
+        super().__init__(message, cause)
+
 
 def read_image(path: str | Path, mode: Mode = "L") -> Shaped[np.ndarray, "H W *C"]:
     """The pixels of an image file, upright (EXIF orientation applied).
@@ -210,7 +213,8 @@ def _gray(path: Path, pixels: Shaped[np.ndarray, "H W *C"]) -> Shaped[np.ndarray
         return pixels[..., 0].copy()
     raise DataError(
         f"{path}: a color image (3 channels); one gray channel was expected (mode='L'): "
-        "pass mode='RGB', and in_channels=3 to the network"
+        "pass mode='RGB', and in_channels=3 to the network",
+        cause="color-images",
     )
 
 
@@ -226,7 +230,8 @@ def _mapped_values(
         advice = BLENDED if len(unexpected) > MANY else "add them, or correct the mask"
         raise DataError(
             f"{path}: mask values {listed(unexpected)} are not in "
-            f"mask_values={dict(mask_values)}; {advice}"
+            f"mask_values={dict(mask_values)}; {advice}",
+            cause="mask-blended" if advice == BLENDED else "mask-values",
         )
     return _translate(labels, mask_values)
 
@@ -263,7 +268,8 @@ def _unexpected_colors(
     what = "is stored in color, with" if palette is None else "holds, beside those of palette,"
     return DataError(
         f"{path}: the mask {what} {len(found)} color{'s' * (len(found) > 1)} "
-        f"{', '.join(map(str, colors))}{more}; {advice}"
+        f"{', '.join(map(str, colors))}{more}; {advice}",
+        cause="mask-blended" if advice == BLENDED else "color-mask",
     )
 
 

@@ -118,20 +118,21 @@ class PairedFolder(SegmentationDataset):
         values = {}
         for pair, (problems, found) in zip(self.pairs, examined, strict=True):
             values[pair.mask] = found
-            for kind, example in problems:
-                findings.add(kind, example)
+            for problem in problems:
+                findings.add(*problem)
         return values
 
-    def _examine(self, pair: Pair) -> tuple[list[tuple[str, str]], list[int]]:
-        """What is wrong with one pair, as (kind, example), and the values of its mask."""
+    def _examine(self, pair: Pair) -> tuple[list[tuple[str, str, str]], list[int]]:
+        """What is wrong with one pair, as (kind, example, cause), and the values of its mask."""
         problems, arrays = [], []
         for read in (self._read_image, self._read_mask):
             try:
                 arrays.append(read(pair))
             except UnreadableError as error:
-                problems.append((UNREADABLE, str(error)))
+                problems.append((UNREADABLE, str(error), error.cause))
             except DataError as error:
-                problems.append(("file that cannot be used as it is", str(error)))
+                kind = "file that cannot be used as it is"
+                problems.append((kind, str(error), error.cause))
         if problems:
             return problems, []
         image, labels = arrays
@@ -140,5 +141,6 @@ class PairedFolder(SegmentationDataset):
             if image.dtype.kind == "f":  # of other types every value suits
                 self.normalize(image)
         except DataError as error:
-            problems.append(("pair that cannot be used", f"{pair.image} and {pair.mask}: {error}"))
+            example = f"{pair.image} and {pair.mask}: {error}"
+            problems.append(("pair that cannot be used", example, error.cause))
         return problems, np.unique(labels).tolist()

@@ -62,6 +62,7 @@ def scale_by_dtype(image: Shaped[np.ndarray, "H W *C"]) -> Float32[np.ndarray, "
         raise DataError(
             f"the image is of type {image.dtype} with values from {image.min():g} to "
             f"{image.max():g}; float images must lie in [0, 1]: scale them by what their values "
-            "mean, or pass normalize=normalize_percentiles"
+            "mean, or pass normalize=normalize_percentiles",
+            cause="not-normalized",
         )
     return image.astype(np.float32)

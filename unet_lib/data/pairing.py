@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
-from unet_lib.data.base import DataError
+from unet_lib.data.base import DataError, Detail
 
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 SHOWN = 5  # examples of each kind of finding in a message
@@ -39,10 +39,15 @@ class Findings:
 
     def __init__(self) -> None:
         self.kinds: dict[str, list[str]] = {}
+        self.causes: dict[str, list[str]] = {}
 
-    def add(self, kind: str, example: str) -> None:
-        """Note one example of a kind of problem; the kind says what was expected and what to do."""
+    def add(self, kind: str, example: str, cause: str = "unusable-file") -> None:
+        """Note one example of a kind of problem; the kind says what was expected and what to do.
+
+        `cause` is its short name, a key of `unet_lib.doctor.CAUSES`.
+        """
         self.kinds.setdefault(kind, []).append(example)
+        self.causes.setdefault(kind, []).append(cause)
 
     def report(self, where: str, in_full: str | None = None) -> None:
         """Raise DataError with every kind, its count and first five examples, if there are any.
@@ -60,7 +65,12 @@ class Findings:
             lines += [f"- {len(examples)} x {kind}", *(f"    {example}" for example in shown)]
             if len(shown) < len(examples):
                 lines.append(f"    ... and {len(examples) - len(shown)} more")
-        raise DataError("\n".join(lines))
+        details = [
+            Detail(cause, kind, example)
+            for kind, examples in self.kinds.items()
+            for cause, example in zip(self.causes[kind], examples, strict=True)
+        ]
+        raise DataError("\n".join(lines), details[0].cause, details)
 
 
 def list_pictures(folder: Path) -> list[Path]:
@@ -136,12 +146,13 @@ def _by_key(files: list[Path], suffix: str, findings: Findings) -> dict[str, Pat
     by_key: dict[str, Path] = {}
     for path in files:
         if not path.stem.endswith(suffix):
-            findings.add(f"mask whose name does not end with suffix={suffix!r}", str(path))
+            kind = f"mask whose name does not end with suffix={suffix!r}"
+            findings.add(kind, str(path), "pairing")
             continue
         # one way of writing accented letters: some systems store a letter and its accent apart
         key = unicodedata.normalize("NFC", path.stem.removesuffix(suffix))
         if key in by_key:
-            findings.add("name used twice (remove one)", f"{by_key[key]} and {path}")
+            findings.add("name used twice (remove one)", f"{by_key[key]} and {path}", "pairing")
         by_key.setdefault(key, path)
     return by_key
 
@@ -155,4 +166,4 @@ def _add_orphans(
     for count, key in enumerate(orphans):
         nearest = get_close_matches(key, free, n=1, cutoff=0.5) if count < SHOWN else []
         hint = f" (the nearest name: {partners[nearest[0]].name})" if nearest else ""
-        findings.add(f"{kind} of the same name", f"{files[key]}{hint}")
+        findings.add(f"{kind} of the same name", f"{files[key]}{hint}", "pairing")

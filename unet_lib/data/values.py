@@ -31,25 +31,30 @@ def check_values(
         >>> print(*findings.kinds)
         mask values 0, 255; expected 0 to 1: pass mask_values={0: 0, 255: 1}
     """
-    found = sorted(set().union(*values.values()) - {ignore_index})
+    shown = {mask: set(inside) - {ignore_index} for mask, inside in values.items()}
+    blended = {mask for mask, inside in shown.items() if len(inside) > MANY}
+    if num_classes is not None or len(blended) == len(shown):
+        blended = set()  # every value is judged by num_classes, or nothing else is left to judge
+    found = sorted(set().union(*(shown[mask] for mask in shown if mask not in blended)))
     classes = max(2, len(found)) if num_classes is None else num_classes
-    bad = {value for value in found if not 0 <= value < classes}
     unclear = num_classes is None and len(found) > MANY
-    for mask, inside in values.items():
-        outside = sorted(set(inside) - {ignore_index} if unclear else bad.intersection(inside))
-        if unclear or len(outside) > MANY or (outside and mask.suffix.lower() in _COMPRESSED):
-            kind = f"mask values, {_many_values_cure(found)}"
+    for mask, inside in shown.items():
+        outside = sorted(v for v in inside if unclear or not 0 <= v < classes)
+        if not outside:
+            continue
+        compressed = mask.suffix.lower() in _COMPRESSED
+        if unclear or compressed or mask in blended or len(outside) > MANY:
+            everything = sorted(set().union(*shown.values()))
+            kind, cause = f"mask values, {_many_values_cure(everything)}", "mask-blended"
         else:
-            kind = (
-                f"mask values {listed(found)}; expected 0 to {classes - 1}: "
-                f"{_few_values_cure(found, num_classes or 0)}"
-            )
-        if outside:
-            findings.add(kind, f"{mask}: {listed(outside)}")
+            cure = _few_values_cure(found, num_classes or 0)
+            kind = f"mask values {listed(found)}; expected 0 to {classes - 1}: {cure}"
+            cause = "mask-values"
+        findings.add(kind, f"{mask}: {listed(outside)}", cause)
     if num_classes is None and any(values.values()) and set(found) <= {0}:
         kind = "mask without any object: there is nothing to learn (if meant: num_classes=2)"
         for mask in values:
-            findings.add(kind, str(mask))
+            findings.add(kind, str(mask), "empty-masks")
     return classes
 
 

@@ -1,0 +1,154 @@
+"""Folders of images and masks: everything the scan of `PairedFolder` finds, and what lies beyond.
+
+A folder is recognized by the names of the folders in it: `images` and `masks`, VOC's
+`JPEGImages` and `SegmentationClass`, or parts such as `train/images` and `test/images`.
+"""
+
+import contextlib
+import re
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+from unet_lib.data.base import DataError, Detail
+from unet_lib.data.files import MANY, listed, read_mask
+from unet_lib.data.folder import PairedFolder
+from unet_lib.data.pairing import list_pictures
+from unet_lib.data.voc import voc_palette
+from unet_lib.doctor.finding import Finding
+
+LAYOUTS = (
+    ("images", "masks"),
+    ("images", "labels"),
+    ("JPEGImages", "SegmentationClass"),
+)
+SOME = 20  # masks, and labels of each, that are looked at
+NEARLY_ALL = 0.8  # share of labels that are single regions, from which on they number objects
+PARTS = ("train", "training", "val", "validation", "test")
+_COLORS = Image.fromarray(voc_palette()[[*range(1, 21), 255]][np.newaxis])
+GRAYS = set(np.unique(_COLORS.convert("L")).tolist())  # of VOC's colors
+
+
+def find_folders(folder: Path) -> dict[str, tuple[Path, Path]]:
+    """The folders of images and of masks in a folder, by the name of the part they belong to.
+
+    Raises DataError, with what was looked for, where there are none.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in "images", "masks":
+    ...     (folder / "train" / name).mkdir(parents=True)
+    >>> list(find_folders(folder))
+    ['train']
+    """
+    if not folder.is_dir():
+        found = "a file, not a folder" if folder.exists() else "no such folder"
+        raise DataError(f"{folder}: {found}; check the path")
+    if pair := _pair(folder):
+        return {"": pair}
+    if parts := {part: pair for part in PARTS if (pair := _pair(folder / part))}:
+        return parts
+    inside = sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))[:6]
+    names = ", ".join(f"{images} and {masks}" for images, masks in LAYOUTS)
+    raise DataError(
+        f"{folder}: no folders of images and masks in it, and no checkpoint; it holds "
+        f"{', '.join(inside) or 'nothing'}. Looked for {names}, also inside {', '.join(PARTS)}, "
+        "and for *.pt: rename the folders, or pass --images and --masks"
+    )
+
+
+def _pair(base: Path) -> tuple[Path, Path] | None:
+    for images, masks in LAYOUTS:
+        if (base / images).is_dir() and (base / masks).is_dir():
+            return base / images, base / masks
+    beside = base.with_name(f"{base.name}annot")  # SegNet's CamVid: train and trainannot
+    return (base, beside) if base.is_dir() and beside.is_dir() else None
+
+
+def check_folder(
+    images: Path | str, masks: Path | str, **options: Any
+) -> tuple[list[Finding], PairedFolder | None]:
+    """Findings about two folders, and the data set where there are none.
+
+    `options` as those of `PairedFolder`.
+
+    >>> findings, dataset = check_folder("no/images", "no/masks")
+    >>> findings[0].found
+    'no/images: no such folder; check the path'
+    """
+    try:
+        return [], PairedFolder(images, masks, **options)
+    except DataError as error:
+        details = error.details or [Detail(error.cause, "", str(error))]
+    grouped: dict[tuple[str, str], list[str]] = {}
+    for cause, kind, example in details:
+        grouped.setdefault((cause, kind), []).append(example)
+    findings = [_finding(*key, examples) for key, examples in grouped.items()]
+    if better := _palette_as_gray(findings, Path(masks), options) or _numbered(
+        findings, Path(masks)
+    ):
+        about_values = ("mask-values", "mask-blended")
+        findings = [better, *(f for f in findings if f.cause not in about_values)]
+    return findings, None
+
+
+def _finding(cause: str, kind: str, examples: list[str]) -> Finding:
+    """A finding of what the scan says, as in "mask values 0, 255; expected 0 to 1: pass ..."."""
+    if not kind:
+        return Finding.of(cause, examples[0])
+    found, _, rest = kind.partition("; expected ")
+    expected, _, cure = rest.partition(": pass ")
+    if not rest:
+        return Finding.of(cause, f"{len(examples)} x {kind}", examples)
+    cure = f"pass {cure}{_for_shells(cure)}"
+    found = f"{len(examples)} masks with {found}"
+    return Finding.of(cause, found, examples, expected=f"values {expected}", cure=cure)
+
+
+def _for_shells(cure: str) -> str:
+    """The option for `mask_values={0: 0, 255: 1}`, as `python -m unet_lib` takes it."""
+    mapping = re.search(r"mask_values=\{([^}]*)\}", cure)
+    if mapping is None:
+        return ""
+    return f" (in a shell: --mask-values {mapping[1].replace(': ', ':').replace(',', '')})"
+
+
+def _palette_as_gray(
+    findings: list[Finding], masks: Path, options: Mapping[str, Any]
+) -> Finding | None:
+    """Mask values that are the gray levels of VOC's colors, and not 0 and 255 alone."""
+    if not any(finding.cause == "mask-values" for finding in findings):
+        return None
+    values = {value for mask in _readable(masks) for value in np.unique(mask).tolist()}
+    values -= {0, options.get("ignore_index")}
+    if len(values) < 2 or not values <= GRAYS:
+        return None
+    found = f"mask values {listed(sorted(values))}, the brightness of VOC's palette colors"
+    return Finding.of("palette-as-gray", found, [masks])
+
+
+def _numbered(findings: list[Finding], masks: Path) -> Finding | None:
+    """Masks of many values, nearly all of which are single regions: numbers of objects."""
+    if not any(finding.cause == "mask-blended" for finding in findings):
+        return None
+    counts, single = [], []
+    for mask in islice(_readable(masks), SOME):
+        values = np.unique(mask[mask > 0])
+        counts.append(len(values))
+        single += [ndimage.label(mask == value)[1] == 1 for value in values[:SOME]]
+    if max(counts, default=0) <= MANY or np.mean(single) < NEARLY_ALL:
+        return None
+    found = f"up to {max(counts)} labels in a mask, {np.mean(single):.0%} of them single regions"
+    return Finding.of("instances-as-classes", found, [masks])
+
+
+def _readable(masks: Path) -> Iterator[np.ndarray]:
+    """The masks of a folder that can be read, as stored; the others are in the findings."""
+    for path in list_pictures(masks):
+        with contextlib.suppress(DataError):
+            yield read_mask(path)

@@ -1,0 +1,180 @@
+"""What the labels and targets of a data set look like: classes, numbers of objects, outlines?"""
+
+import numpy as np
+from scipy import ndimage
+from torch import Tensor
+
+from unet_lib.data.files import listed
+from unet_lib.doctor.finding import Finding
+from unet_lib.doctor.setup import Sample, has_transform
+from unet_lib.task import Task
+
+DIRECT = 0.05  # share of class borders without void between them, below which void is a ring
+THIN = 0.1  # share of a class's pixels more than 2 from its edge, below which it is an outline
+HALF = 0.5  # share of picture, frame and one region, from which on foreground may be background
+MORE = 1.5  # islands of background for each region of foreground
+EMPTY = 0.1  # share of parts with an object, below which crops are empty
+HOLD = 0.5  # share of whole pictures with an object, from which on crops should hold some
+DRAWS = 4
+
+
+def check_masks(sample: Sample, task: Task) -> list[Finding]:
+    """Findings about labels as they are stored, and targets as the loss gets them.
+
+    >>> from unet_lib.data import SimulatedNuclei
+    >>> from unet_lib.doctor.setup import draw_sample
+    >>> check_masks(draw_sample(SimulatedNuclei(8, size=(64, 64))), Task())
+    []
+    """
+    checks = (_divided, _instances, _void, _range, _blended, _empty, _inverted, _crops)
+    return next((findings for check in checks if (findings := check(sample, task))), [])
+
+
+def _values(targets: list[Tensor]) -> np.ndarray:
+    return np.unique(np.concatenate([np.unique(target.numpy()) for target in targets]))
+
+
+def _divided(sample: Sample, task: Task) -> list[Finding]:
+    """Class numbers that were taken for brightness: k / 255."""
+    values = _values(sample.targets)
+    values = values[values != task.ignore_index]
+    steps = values * 255
+    fractions = (values > 0) & (values < 1)
+    if not fractions.any() or not np.allclose(steps, np.round(steps), atol=1e-3):
+        return []
+    if len(values) > 64 and not (steps[fractions] <= 21).all():  # blended, then divided
+        return []
+    shown = ", ".join(f"{value:.4f}" for value in values[fractions][:4])
+    found = f"targets of {shown}, which are whole numbers divided by 255"
+    return [Finding.of("mask-divided", found)]
+
+
+def _instances(sample: Sample, task: Task) -> list[Finding]:
+    """Labels that number the objects of each picture, in a task of classes."""
+    if task.target != "classes":
+        return []
+    highest, numbered = [], 0
+    for labels in sample.labels:
+        values = np.unique(labels[labels != task.ignore_index])
+        values = values[values > 0]
+        highest.append(len(values))
+        whole = np.array_equal(values, np.arange(1, len(values) + 1))
+        numbered += whole and all(ndimage.label(labels == value)[1] == 1 for value in values)
+    if numbered < 0.9 * len(sample) or len(set(highest)) < 3 or max(highest) < 4:
+        return []
+    found = (
+        f"in each picture the labels are 1 to n, every one a single region, with n from "
+        f"{min(highest)} to {max(highest)}"
+    )
+    return [Finding.of("instances-as-classes", found)]
+
+
+def _void(sample: Sample, task: Task) -> list[Finding]:
+    """A class that is nothing but the outline between all the others."""
+    if task.target != "classes":
+        return []
+    values = np.unique(np.concatenate([np.unique(labels) for labels in sample.labels]))
+    for value in values[values != task.ignore_index]:
+        if value == 0 or len(values) < 3:
+            continue
+        pixels = kept = direct = through = 0
+        for labels in sample.labels:
+            void = labels == value
+            pixels, kept = (
+                pixels + void.sum(),
+                kept + ndimage.binary_erosion(void, iterations=2).sum(),
+            )
+            for one, other in ((labels[1:], labels[:-1]), (labels[:, 1:], labels[:, :-1])):
+                differ = one != other
+                with_void = differ & ((one == value) | (other == value))
+                through, direct = through + with_void.sum(), direct + (differ & ~with_void).sum()
+        if kept < THIN * pixels and direct < DIRECT * through:
+            found = (
+                f"label {value} is an outline: {1 - direct / max(through, 1):.0%} of the borders "
+                "between other labels run through it, and it is few pixels wide"
+            )
+            cure = f"pass ignore_index={value}, and count classes without it"
+            return [Finding.of("void-as-class", found, cure=cure)]
+    return []
+
+
+def _range(sample: Sample, task: Task) -> list[Finding]:
+    if task.target != "classes" or task.num_classes is None:
+        return []
+    bad = [
+        [
+            value
+            for value in np.unique(labels).tolist()
+            if value != task.ignore_index and not 0 <= value < task.num_classes
+        ]
+        for labels in sample.labels
+    ]
+    if not any(bad):
+        return []
+    found = f"labels {listed(sorted(set().union(*bad)))}, and num_classes={task.num_classes}"
+    return [Finding.of("class-out-of-range", found, sample.where([bool(b) for b in bad]))]
+
+
+def _blended(sample: Sample, task: Task) -> list[Finding]:
+    """Values in the targets that no mask holds: fractions, or labels between two labels."""
+    values = _values(sample.targets)
+    values = values[values != task.ignore_index]
+    new = values[values != np.round(values)].tolist()
+    what = "fractions such as"
+    if not new and task.target == "classes" and has_transform(sample.dataset):
+        stored = np.unique(np.concatenate([np.unique(labels) for labels in sample.labels]))
+        new = sorted(set(values.tolist()) - set(stored.tolist()) - {0})
+        what = "values that no stored mask holds, such as"
+    if not new:
+        return []
+    found = f"{len(new)} values that are no class in the targets: {what} "
+    return [Finding.of("mask-blended", found + ", ".join(f"{value:.3g}" for value in new[:4]))]
+
+
+def _empty(sample: Sample, task: Task) -> list[Finding]:
+    if any(_has_object(labels, task) for labels in sample.labels):
+        return []
+    return [Finding.of("empty-masks", f"no object in the masks of {len(sample)} pictures")]
+
+
+def _has_object(labels: np.ndarray, task: Task) -> bool:
+    return bool(((labels != 0) & (labels != task.ignore_index)).any())
+
+
+def _inverted(sample: Sample, task: Task) -> list[Finding]:
+    """Foreground that is one large region around many holes."""
+    if task.target != "foreground":
+        return []
+    shares, frames, largest, pieces, holes = [], [], [], 0, 0
+    for labels in sample.labels:
+        inside = (labels != 0) & (labels != task.ignore_index)
+        if len(np.unique(labels)) > 2:  # objects are numbered
+            return []
+        regions, count = ndimage.label(inside)
+        edge = np.concatenate([inside[0], inside[-1], inside[:, 0], inside[:, -1]])
+        shares.append(inside.mean())
+        frames.append(edge.mean())
+        largest.append(np.bincount(regions[inside], minlength=1).max() / max(inside.sum(), 1))
+        pieces, holes = pieces + count, holes + ndimage.label(~inside)[1]
+    typical = min(np.median(shares), np.median(frames), np.median(largest))
+    if typical < HALF or holes < MORE * pieces:
+        return []
+    found = (
+        f"the foreground covers {np.median(shares):.0%} of a typical picture and "
+        f"{np.median(frames):.0%} of its edge; the background lies in it as islands, "
+        f"{holes / len(shares):.0f} in a picture"
+    )
+    return [Finding.of("inverted-masks", found)]
+
+
+def _crops(sample: Sample, task: Task) -> list[Finding]:
+    """Whole pictures that hold objects, and transformed ones that do not."""
+    whole = np.mean([_has_object(labels, task) for labels in sample.labels])
+    if whole < HOLD or not has_transform(sample.dataset):
+        return []
+    drawn = [sample.dataset[i][1] for i in range(sample.row) for _ in range(DRAWS)]
+    share = np.mean([_has_object(target.numpy(), task) for target in drawn])
+    if share >= EMPTY:
+        return []
+    found = f"an object in {whole:.0%} of the pictures, but in {share:.0%} of the parts cut out"
+    return [Finding.of("empty-crops", found)]

@@ -1,0 +1,225 @@
+"""A trained network: what its history says, and what its predictions on the pictures say."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from unet_lib.doctor.agreement import agreement, comparable, thinned
+from unet_lib.doctor.finding import Finding
+from unet_lib.doctor.network import evaluated, preserved
+from unet_lib.doctor.setup import Sample, SetUp, batch_of
+from unet_lib.metrics import count_pixels, dice
+
+PICTURES, SIDE = 8, 128  # of a batch
+LARGEST = 256  # pixels of a picture's side that are predicted
+ONE_CLASS = 0.999  # share of the pixels with one answer, from which on it is the only one
+RARE = 0.03  # share of foreground below which it is called rare
+WORSE = 0.2  # loss of Dice that needs an explanation
+DIFFERS = 0.005  # share of the pixels, from which on two masks are not the same
+OUTLIER = 0.4  # Dice by which a picture lies below the median, to be called an outlier
+SEEN = 0.05  # agreement by which the prediction fits the image better than the mask does
+GOOD = 0.7  # median Dice from which on the network is a judge of its labels
+RISEN = 1.25  # validation loss over its smallest value, from which on the network overfits
+FEW = 4  # epochs below which a history says nothing
+MOVED = 0.01  # share by which a loss has to fall over a run
+
+
+def check_history(rows: Sequence[Mapping[str, Any]]) -> list[Finding]:
+    """Findings about the curves of a run.
+
+    >>> check_history([{"loss": 1.0}, {"loss": math.nan}])[0].cause
+    'rate-too-high'
+    """
+    losses = [float(row["loss"]) for row in rows if "loss" in row]
+    if not losses:
+        return []
+    if not all(map(math.isfinite, losses)):
+        epoch = next(i for i, value in enumerate(losses, 1) if not math.isfinite(value))
+        return [Finding.of("rate-too-high", f"the loss of epoch {epoch} is not a number")]
+    if len(losses) < FEW:
+        return []
+    if losses[-1] > 1.2 * losses[0]:
+        found = f"the training loss rose from {losses[0]:.3g} to {losses[-1]:.3g}"
+        return [Finding.of("rate-too-high", found)]
+    if min(losses) > (1 - MOVED) * losses[0]:
+        found = f"the training loss stayed between {min(losses):.3g} and {max(losses):.3g}"
+        return [Finding.of("rate-too-low", found)]
+    validation = [float(row.get("validation_loss", math.nan)) for row in rows]
+    best = min(range(len(validation)), key=lambda i: validation[i])
+    fell = losses[-1] < 0.8 * losses[best]
+    if not (fell and len(rows) - best > FEW and validation[-1] > RISEN * validation[best]):
+        return []
+    found = (
+        f"since epoch {best + 1} the training loss fell from {losses[best]:.3g} to "
+        f"{losses[-1]:.3g}, the validation loss rose from {validation[best]:.3g} to "
+        f"{validation[-1]:.3g}"
+    )
+    return [Finding.of("overfitting", found)]
+
+
+def check_outcome(setup: SetUp, sample: Sample) -> list[Finding]:
+    """Findings about the predictions of a trained model; the model stays as it is.
+
+    >>> from unet_lib.data import SimulatedNuclei
+    >>> from unet_lib.doctor.setup import draw_sample
+    >>> check_outcome(SetUp(), draw_sample(SimulatedNuclei(2, size=(32, 32))))
+    []
+    """
+    if setup.model is None or not setup.history:
+        return []
+    return (
+        _statistics(setup, sample)
+        or _channel_order(setup, sample)
+        or _one_class(setup, sample)
+        or _noise(setup, sample)
+    )
+
+
+def check_prediction(setup: SetUp, sample: Sample) -> list[Finding]:
+    """Findings about your own way from pictures to masks, compared with the library's.
+
+    >>> from unet_lib.data import SimulatedNuclei
+    >>> from unet_lib.doctor.setup import draw_sample
+    >>> check_prediction(SetUp(), draw_sample(SimulatedNuclei(2, size=(32, 32))))
+    []
+    """
+    model, predict = setup.model, setup.predict
+    if model is None or predict is None:
+        return []
+    images, _ = batch_of(sample, PICTURES, SIDE)
+    with preserved(model):
+        together, alone = predict(images), torch.cat([predict(image[None]) for image in images])
+    differ = float((together != alone).float().mean())
+    if differ > DIFFERS:
+        found = f"{differ:.1%} of the pixels change when a picture is predicted without the others"
+        return [Finding.of("predicts-in-training-mode", found)]
+    with evaluated(model):
+        logits = model(images)
+    if logits.shape[1] > 1:
+        return []
+    masks = together.bool().reshape(logits.shape)
+    right = float((masks != (logits > 0)).float().mean())
+    half = float((masks != (logits > 0.5)).float().mean())
+    if right <= 10 * half:
+        return []
+    found = (
+        f"your masks are logits > 0.5 (a probability above 0.62), and {right:.2%} of the pixels "
+        "are lost by it"
+    )
+    return [Finding.of("logits-as-probabilities", found)]
+
+
+def _logits(setup: SetUp, images: Iterable[Tensor]) -> list[Tensor]:
+    """Logits (K, H, W) of every picture, in eval mode; of large ones the upper left part."""
+    device = next(setup.model.parameters()).device
+    with evaluated(setup.model):
+        return [
+            setup.model(image[None, :, :LARGEST, :LARGEST].to(device))[0].float().cpu()
+            for image in images
+        ]
+
+
+def _dice(setup: SetUp, logits: Tensor, target: Tensor) -> float:
+    """Dice of one picture, the mean of its classes."""
+    ignore, k = setup.task.ignore_index, len(logits)
+    target = target[..., :LARGEST, :LARGEST]
+    if k == 1:
+        counts = count_pixels(logits[None] > 0, target[None], ignore_index=ignore)
+    else:
+        counts = count_pixels(logits.argmax(0)[None], target[None], k, ignore)
+    return float(dice(counts, empty=math.nan).nanmean().nan_to_num(1.0))
+
+
+def _scores(setup: SetUp, sample: Sample, logits: list[Tensor]) -> Tensor:
+    pairs = zip(logits, sample.targets, strict=True)
+    return torch.tensor([_dice(setup, one, target) for one, target in pairs])
+
+
+def _statistics(setup: SetUp, sample: Sample) -> list[Finding]:
+    """Stored against batch statistics of BatchNorm."""
+    if not any(isinstance(m, _BatchNorm) for m in setup.model.modules()):
+        return []
+    images, targets = batch_of(sample, PICTURES, SIDE)
+    means = []
+    for statistics in ("stored", "batch"):
+        with evaluated(setup.model, statistics):
+            logits = setup.model(images)
+        pairs = zip(logits, targets, strict=True)
+        means.append(sum(_dice(setup, one, target) for one, target in pairs) / len(images))
+    stored, batch = means
+    if batch - stored < WORSE:
+        return []
+    found = (
+        f"mean Dice {stored:.2f} with BatchNorm's stored statistics and {batch:.2f} with those of "
+        "the batch"
+    )
+    return [Finding.of("batchnorm-statistics", found)]
+
+
+def _channel_order(setup: SetUp, sample: Sample) -> list[Finding]:
+    """Whether the network sees more with the channels exchanged."""
+    if sample.inputs[0].shape[0] != 3:
+        return []
+    means = {}
+    for order in permutations(range(3)):
+        logits = _logits(setup, [image[list(order)] for image in sample.inputs])
+        means[order] = float(_scores(setup, sample, logits).mean())
+    best = max(means, key=means.__getitem__)
+    own = means[0, 1, 2]
+    if means[best] - own < WORSE:
+        return []
+    found = f"mean Dice {own:.2f}, and {means[best]:.2f} with the channels in the order {best}"
+    return [Finding.of("channel-order", found)]
+
+
+def _one_class(setup: SetUp, sample: Sample) -> list[Finding]:
+    """One answer for all pixels, though the truth has several."""
+    task = setup.task
+    answers = torch.cat([
+        torch.from_numpy(task.mask(logits)).flatten() for logits in _logits(setup, sample.inputs)
+    ])  # fmt: skip
+    truth = torch.cat([target.flatten() for target in sample.targets]).long()
+    truth = truth[truth != task.ignore_index] if task.ignore_index is not None else truth
+    shares = torch.bincount(truth).float() / len(truth)
+    most = torch.bincount(answers.long()).float() / len(answers)
+    if most.max() < ONE_CLASS or shares.max() > ONE_CLASS:
+        return []
+    rare = 1 - shares[0].item()
+    cause = "rare-foreground" if most.argmax() == 0 and rare < RARE else "one-class"
+    found = (
+        f"{most.max():.1%} of the pixels are predicted as class {int(most.argmax())}, while "
+        f"{rare:.1%} of them are foreground"
+    )
+    return [Finding.of(cause, found)]
+
+
+def _noise(setup: SetUp, sample: Sample) -> list[Finding]:
+    """Pictures of which a good network, and the image itself, contradict the mask."""
+    if setup.task.target != "foreground" or len(sample) < 6:
+        return []
+    logits = _logits(setup, sample.inputs)
+    scores = _scores(setup, sample, logits).numpy()
+    if (median := np.median(scores)) < GOOD:
+        return []
+    wrong = scores < median - OUTLIER
+    for i in np.flatnonzero(wrong):
+        image = comparable(np.moveaxis(sample.inputs[i].numpy(), 0, -1)[:LARGEST, :LARGEST])
+        target = sample.targets[i][0, :LARGEST, :LARGEST].long().numpy()
+        fits = [
+            agreement(image, thinned(mask), setup.task.ignore_index)
+            for mask in ((logits[i][0] > 0).long().numpy(), target)
+        ]
+        wrong[i] = fits[0] > fits[1] + SEEN
+    if not wrong.any():
+        return []
+    found = (
+        f"Dice {scores[wrong].mean():.2f} on {wrong.sum()} of {len(scores)} pictures, {median:.2f} "
+        "on a typical one, and the image agrees with the network, not with the mask"
+    )
+    return [Finding.of("label-noise", found, sample.where(wrong))]

@@ -1,0 +1,41 @@
+"""The images as the network gets them: finite, with content, in a range that it can learn from."""
+
+import numpy as np
+
+from unet_lib.doctor.finding import Finding
+from unet_lib.doctor.setup import Sample
+
+LARGE = 10.0  # 99th percentile of a typical picture's values, from which on they are not scaled
+FLAT = 0.02  # range of the values of all pictures, below which nothing is left to see
+
+
+def check_pictures(sample: Sample) -> list[Finding]:
+    """Findings about the values of the images.
+
+    >>> from unet_lib.data import SimulatedNuclei
+    >>> from unet_lib.doctor.setup import draw_sample
+    >>> check_pictures(draw_sample(SimulatedNuclei(3, size=(64, 64))))
+    []
+    """
+    broken = np.array([not bool(image.isfinite().all()) for image in sample.inputs])
+    if broken.any():
+        found = f"NaN or infinity in {broken.sum()} of {len(sample)} images"
+        return [Finding.of("not-finite", found, sample.where(broken))]
+    flat = np.array([float(image.std()) < 1e-6 for image in sample.images])
+    if flat.any():
+        found = f"one value everywhere in {flat.sum()} of {len(sample)} images"
+        return [Finding.of("constant-images", found, sample.where(flat))]
+    low, high = np.percentile([_range(image.numpy()) for image in sample.inputs], 50, axis=0)
+    if max(-low, high) > LARGE:
+        found = f"values from {low:.4g} to {high:.4g} in a typical picture"
+        return [Finding.of("not-normalized", found)]
+    ends = np.array([_range(image.numpy()) for image in sample.inputs])
+    if ends[:, 1].max() - ends[:, 0].min() < FLAT:
+        found = f"values from {ends[:, 0].min():.3g} to {ends[:, 1].max():.3g} in all pictures"
+        return [Finding.of("scaled-away", found)]
+    return []
+
+
+def _range(values: np.ndarray) -> np.ndarray:
+    """The 1st and the 99th percentile."""
+    return np.percentile(values, (1, 99))

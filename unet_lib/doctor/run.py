@@ -1,0 +1,102 @@
+"""A finished run: its checkpoint, its settings, its history, and the network on pictures."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from torch.utils.data import Dataset
+
+from unet_lib.checkpoint import CheckpointError, load_checkpoint, load_model
+from unet_lib.doctor.examine import examine
+from unet_lib.doctor.finding import Finding
+from unet_lib.doctor.setup import SetUp
+from unet_lib.task import Task
+from unet_lib.training import TrainingSettings
+
+
+def check_run(
+    path: Path | str, dataset: Dataset | None = None, task: Task | None = None
+) -> list[Finding]:
+    """What is wrong with a run: a folder that `fit` wrote, or one of its checkpoints.
+
+    The history says whether the loss fell and the network overfits; with a `dataset` its
+    predictions and its learning rate are examined as well. The `task` is the stored one unless it
+    is given. Raises CheckpointError for a folder without any checkpoint.
+
+    >>> import tempfile
+    >>> from unet_lib.checkpoint import save_checkpoint
+    >>> from unet_lib.model import UNet
+    >>> file = Path(tempfile.mkdtemp()) / "model.pt"
+    >>> save_checkpoint(file, UNet(1, width=2, depth=1))
+    >>> check_run(file)
+    []
+    """
+    file = checkpoint_of(Path(path))
+    try:
+        setup = run_setup(file, dataset, task)
+    except CheckpointError as error:
+        return [Finding.of("unreadable-checkpoint", str(error), [str(file)])]
+    return examine(setup)
+
+
+def checkpoint_of(path: Path) -> Path:
+    """The checkpoint of a run's folder, best.pt before last.pt before any other; or the file.
+
+    >>> checkpoint_of(Path("runs/none"))
+    Traceback (most recent call last):
+    ...
+    unet_lib.checkpoint.CheckpointError: no checkpoint in runs/none; ...
+    """
+    if path.suffix == ".pt":
+        return path
+    files = sorted(path.glob("*.pt"), key=lambda p: (p.name != "best.pt", p.name != "last.pt"))
+    if not files:
+        raise CheckpointError(f"no checkpoint in {path}; train writes best.pt and last.pt there")
+    return files[0]
+
+
+def run_setup(file: Path, dataset: Dataset | None = None, task: Task | None = None) -> SetUp:
+    """What is stored in a checkpoint, as a set-up for the doctor.
+
+    Raises CheckpointError for a file that is cut short, or from another program.
+
+    >>> run_setup(Path("runs/none/best.pt"))
+    Traceback (most recent call last):
+    ...
+    unet_lib.checkpoint.CheckpointError: no checkpoint runs/none/best.pt; runs/none holds none
+    """
+    contents = load_checkpoint(file)
+    return SetUp(
+        train=dataset,
+        task=task or stored_task(contents),
+        model=load_model(file),
+        settings=_stored_settings(contents),
+        history=_longest_history(file, contents),
+    )
+
+
+def stored_task(contents: dict[str, Any]) -> Task:
+    """The task that is stored in a checkpoint, else one made of the network's channels.
+
+    >>> stored_task({"model": '{"in_channels": 3, "out_channels": 21}'}).num_classes
+    21
+    """
+    if "task" in contents:
+        return Task(**json.loads(contents["task"]))
+    channels = json.loads(contents["model"])
+    mode = "L" if channels["in_channels"] == 1 else "RGB"
+    if channels["out_channels"] == 1:
+        return Task(mode=mode)
+    return Task("classes", mode, num_classes=channels["out_channels"])
+
+
+def _stored_settings(contents: dict[str, Any]) -> TrainingSettings | None:
+    return TrainingSettings(**json.loads(contents["training"])) if "training" in contents else None
+
+
+def _longest_history(file: Path, contents: dict[str, Any]) -> list[dict[str, float]]:
+    """The rows of last.pt, if it is there: best.pt knows nothing of the epochs after it."""
+    last = file.with_name("last.pt")
+    if file.name == "best.pt" and last.exists():
+        contents = load_checkpoint(last)
+    return json.loads(contents.get("history", "[]"))
