@@ -3,7 +3,7 @@
     python results/classes.py               all runs, one after the other; interrupted, it goes on
     python results/classes.py --help        fewer seeds, one of the two parts, another recipe
 
-Scenes: one network, three losses. Streets: one network from random and from ImageNet weights, with
+Scenes: one network, four losses. Streets: one network from random and from ImageNet weights, with
 two losses; then with and without a film that it is scored on. Each run adds itself to
 `results/classes.json`; the classes predicted for three street scenes are stored beside it.
 """
@@ -45,6 +45,7 @@ from unet_lib.transforms import compose, random_crop, random_scale
 HERE = Path(__file__).parent
 TABLE = HERE / "classes.json"
 PLAIN, WEIGHTED, WITH_DICE = "cross-entropy", "weighted cross-entropy", "cross-entropy + Dice"
+MILDER = "square roots of the weights"
 UNSEEN = "Seq05VD"  # the film of which nothing is in "train"
 SHARED = "0001TP"  # the film that "train" and "test" share
 LARGEST = "0016E5"  # the film with most pictures in "train"
@@ -83,8 +84,10 @@ def loss_function(name: str, plain: Dataset, classes: int, ignore: int) -> LossF
     """The loss of a run; class weights come from its training pictures."""
     if name == WITH_DICE:
         return partial(cross_entropy_dice_loss, ignore_index=ignore)
-    counts = count_classes(plain, classes, ignore) if name == WEIGHTED else None
-    weights = None if counts is None else median_frequency_weights(counts)
+    weights = None
+    if name in (WEIGHTED, MILDER):
+        weights = median_frequency_weights(count_classes(plain, classes, ignore))
+        weights = weights if name == WEIGHTED else weights.sqrt()
     return partial(cross_entropy_loss, ignore_index=ignore, class_weights=weights)
 
 
@@ -203,7 +206,7 @@ def store(found: list[Tensor], true: list[Tensor], path: Path) -> None:
 
 
 def describe_frames(part: str, split: str) -> dict:
-    """Which films a split has, from which to which frame, and the pixels of each class in it."""
+    """The films of a split: numbers of its frames, pixels of each class, mean gray value."""
     pictures = CamVid(split=split)
     counts = count_classes(pictures, pictures.num_classes, pictures.ignore_index)
     films = {}
@@ -213,6 +216,7 @@ def describe_frames(part: str, split: str) -> dict:
         films[film] = {
             "frames": [int(stem) for stem in stems],
             "pixels": counts[own].sum(0).tolist(),
+            "brightness": round(float(np.mean([pictures.load(i)[0].mean() for i in own])), 1),
         }
     return {"films": films}
 
@@ -220,7 +224,7 @@ def describe_frames(part: str, split: str) -> dict:
 def main(recipe: Recipe) -> None:
     """Does the runs that are not in the table yet."""
     if "scenes" in recipe.parts:
-        losses = (PLAIN, WEIGHTED, WITH_DICE)
+        losses = (PLAIN, WEIGHTED, MILDER, WITH_DICE)
         plans = [{"part": "scenes", "loss": x, "seed": s} for s, x in product(recipe.seeds, losses)]
         complete(TABLE, plans, partial(run_scenes, recipe))
     if "streets" in recipe.parts:
