@@ -5,16 +5,20 @@
 
 Small networks learn to segment real nuclei from 8, 32 or 128 images. All of them take the same
 number of steps with random crops of the same size; runs of one seed see the same images and begin
-with the same weights. The recipes were fixed beforehand and nothing is chosen by these scores, so
-no validation set is needed: each run scores the 50 test images once.
+with the same weights. A second question: what if all training images come from one camera, with
+nuclei of one magnification, and the test images do not? A third: what if the training set is a
+handful of small simulated pictures, shown until the network knows them by heart? The recipes were
+fixed beforehand and nothing is chosen by these scores, so no validation set is needed: each run
+scores its test images once.
 """
 
 import math
 from collections.abc import Callable
 from copy import copy
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -26,7 +30,13 @@ from torch.utils.data import Subset
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from unet_lib.data import DSB2018, SegmentationDataset, foreground, normalize_percentiles
+from unet_lib.data import (
+    DSB2018,
+    SegmentationDataset,
+    SimulatedNuclei,
+    foreground,
+    normalize_percentiles,
+)
 from unet_lib.fit import fit
 from unet_lib.losses import bce_dice_loss
 from unet_lib.metrics import SegmentationScores
@@ -61,12 +71,20 @@ class Recipe:
     """One run each; the seed also chooses the training images."""
     images: tuple[int, ...] = (8, 32, 128)
     """Numbers of training images."""
+    one_camera: tuple[int, int] = (520, 696)
+    """Height and width of the training images of the runs with one camera; 32 of them each."""
     harm_images: int = 32
     """Training images of the runs with an augmentation that harms."""
     crop: int = 96
     """Side of the crops."""
     crops: int = 2000
     """Crops seen in a run, in batches of 8."""
+    simulated_images: tuple[int, ...] = (4, 16, 64)
+    """Numbers of simulated training pictures."""
+    simulated_side: int = 64
+    """Side of the simulated pictures, which are shown whole."""
+    simulated_crops: int = 3000
+    """Pictures shown in a run with simulated ones."""
     seen: int = 8
     """Training images that are scored as well."""
     width: int = 8
@@ -153,12 +171,14 @@ def augmentations(side: int) -> dict[str, Callable]:
         sometimes(0.3, random_noise(0.1)),
         sometimes(0.3, random_blur(1.5)),
     )
+    wide = compose(random_crop((side * 3, side * 3)), random_scale(1 / 3, 2.0), crop)
     places = compose(zoom, flips, turn)
     return {
         "crops only": crop,
         "flips": compose(crop, flips),
         "rich": compose(places, light),
         "elastic": compose(places, random_elastic(10 * side / 512), light),
+        "wide scale": compose(wide, flips, turn, light),
         "elastic, four times": compose(places, random_elastic(4 * 10 * side / 512), light),
         "blended labels": Chain(Blended(places), light),
         "inverted": compose(places, light, sometimes(0.5, Invert())),
@@ -166,7 +186,7 @@ def augmentations(side: int) -> dict[str, Callable]:
     }
 
 
-GOOD, HARMFUL = slice(4), slice(4, None)
+GOOD, ONE_CAMERA, HARMFUL = slice(4), ("crops only", "rich", "wide scale"), slice(5, None)
 
 
 def score(model: UNet, pictures: Pictures, indices: range | list[int]) -> dict[str, float]:
@@ -179,14 +199,34 @@ def score(model: UNet, pictures: Pictures, indices: range | list[int]) -> dict[s
     return scores.compute()
 
 
-def run(
-    recipe: Recipe, train: Pictures, test: Pictures, arm: str, images: int, seed: int
-) -> dict[str, object]:
+@cache
+def real(split: Literal["train", "test"]) -> Pictures:
+    """The real nuclei, read once."""
+    return Pictures(DSB2018(split=split))
+
+
+def pictures_of(pictures: str, seed: int, recipe: Recipe) -> tuple[Pictures, list[int], Pictures]:
+    """Training pictures, the order in which they are taken, and test pictures."""
+    if pictures == "simulated":
+        size = (recipe.simulated_side, recipe.simulated_side)
+        count = max(recipe.simulated_images)
+        train = Pictures(SimulatedNuclei(count, seed=seed, size=size))
+        return train, list(range(count)), Pictures(SimulatedNuclei(60, seed=1000, size=size))
+    train = real("train")
+    order = np.random.default_rng(seed).permutation(len(train)).tolist()
+    if pictures == "one camera":
+        order = [index for index in order if train.load(index)[1].shape == recipe.one_camera]
+    return train, order, real("test")
+
+
+def run(recipe: Recipe, pictures: str, arm: str, images: int, seed: int) -> dict[str, object]:
     """Trains one network and scores it."""
-    chosen = np.random.default_rng(seed).permutation(len(train))[:images].tolist()
+    train, order, test = pictures_of(pictures, seed, recipe)
+    small = pictures == "simulated"
+    chosen, count = order[:images], recipe.simulated_crops if small else recipe.crops
     varied = copy(train)
-    varied.transform = augmentations(recipe.crop)[arm]
-    crops = Subset(varied, [chosen[i % images] for i in range(recipe.crops)])
+    varied.transform = augmentations(recipe.simulated_side if small else recipe.crop)[arm]
+    crops = Subset(varied, [chosen[i % images] for i in range(count)])
     torch.manual_seed(seed)
     model = UNet(1, 1, width=recipe.width, depth=recipe.depth, norm="batch")
     settings = TrainingSettings(
@@ -209,17 +249,18 @@ def main(recipe: Recipe) -> None:
     """Does the runs that are not in the table yet."""
     arms = list(augmentations(recipe.crop))
     plans = [
-        {"arm": arm, "images": images, "seed": seed}
+        {"pictures": pictures, "arm": arm, "images": images, "seed": seed}
         for seed in recipe.seeds
-        for arms_here, counts in (
-            (arms[GOOD], recipe.images),
-            (arms[HARMFUL], [recipe.harm_images]),
+        for pictures, tried, counts in (
+            ("all", arms[GOOD], recipe.images),
+            ("all", arms[HARMFUL], [recipe.harm_images]),
+            ("one camera", ONE_CAMERA, [32]),
+            ("simulated", ("crops only", "rich"), recipe.simulated_images),
         )
         for images in counts
-        for arm in arms_here
+        for arm in tried
     ]
-    train, test = Pictures(DSB2018(split="train")), Pictures(DSB2018(split="test"))
-    complete(TABLE, plans, partial(run, recipe, train, test))
+    complete(TABLE, plans, partial(run, recipe))
 
 
 if __name__ == "__main__":
