@@ -13,14 +13,13 @@ LITE0 = "tf_efficientnet_lite0"
 LITE0_SHA256 = "57934424"
 """The checksum of the package's file begins so; its name says the same."""
 
-
 NO_MAPS = (
     "gives no feature maps that shrink from one to the next; choose a convolutional backbone, for "
     "example resnet18"
 )
 
 
-class EncoderError(RuntimeError):
+class EncoderError(ValueError):
     """An encoder or its weights that cannot be had: the message says which, and the cure."""
 
 
