@@ -133,7 +133,10 @@ def _why_split(parts: object, names: list[str]) -> str:
         return "return two lists of names: (training, validation)."
     training, validation = (list(part) for part in parts)
     if not training or not validation:
-        return f"{len(training)} names in training and {len(validation)} in validation: none empty."
+        return (
+            f"{len(training)} names in training and {len(validation)} in validation; neither may "
+            "be empty."
+        )
     if sorted(training + validation) != sorted(names):
         return "every name has to be in exactly one of the two parts, once."
     films = [{name.split("_")[0] for name in part} for part in (training, validation)]
