@@ -7,6 +7,7 @@ Trainings that are compared see the same number of simulated pictures. The runs 
 `results/tuning.json`, the search in `results/tuning-search.jsonl`, Optuna's own journal.
 """
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
@@ -26,7 +27,7 @@ from torch.utils.data import DataLoader
 from unet_lib.data import SimulatedNuclei, cached, foreground
 from unet_lib.fit import fit
 from unet_lib.model import UNet, count_parameters
-from unet_lib.training import TrainingError, TrainingSettings, evaluate
+from unet_lib.training import OneClassWarning, TrainingError, TrainingSettings, evaluate
 
 HERE = Path(__file__).parent
 TABLE, JOURNAL = HERE / "tuning.json", HERE / "tuning-search.jsonl"
@@ -199,6 +200,7 @@ def test_plans(study: optuna.Study, rows: list[Row], plan: Plan) -> Iterator[Row
 
 def main(plan: Plan) -> None:
     """Does what is not in the table or the journal yet."""
+    warnings.simplefilter("ignore", OneClassWarning)  # bad settings are part of what is measured
     do = partial(complete, TABLE, run=run)
     do(knob_plans(plan))
     study = search(plan)
