@@ -101,13 +101,21 @@ def _finding(cause: str, kind: str, examples: list[str]) -> Finding:
     """A finding of what the scan says, as in "mask values 0, 255; expected 0 to 1: pass ..."."""
     if not kind:
         return Finding.of(cause, examples[0])
-    found, _, rest = kind.partition("; expected ")
-    expected, _, cure = rest.partition(": pass ")
-    if not rest:
-        return Finding.of(cause, f"{len(examples)} x {kind}", examples)
-    cure = f"pass {cure}{_for_shells(cure)}"
-    found = f"{len(examples)} masks with {found}"
-    return Finding.of(cause, found, examples, expected=f"values {expected}", cure=cure)
+    count = len(examples)
+    if "; expected " in kind:
+        found, _, rest = kind.partition("; expected ")
+        expected, _, cure = rest.partition(": pass ")
+        cure = f"pass {cure}{_for_shells(cure)}"
+        found = f"{count} masks with {found}"
+        return Finding.of(cause, found, examples, expected=f"values {expected}", cure=cure)
+    if kind.startswith("mask values, "):
+        found = f"{count} masks with many values, {kind.removeprefix('mask values, ')}"
+        return Finding.of(cause, found.partition(":")[0], examples)
+    text = examples[0].partition(": ")[2]
+    if not text:
+        return Finding.of(cause, f"{count} x {kind}", examples)
+    first = "" if count == 1 else f"{count} files, of the first: "
+    return Finding.of(cause, first + text, [example.partition(": ")[0] for example in examples])
 
 
 def _for_shells(cure: str) -> str:

@@ -15,6 +15,7 @@ PICTURES, SIDE = 4, 64  # of the batch
 STEPS = 40
 KNOWN_RATE = 2e-3  # at which AdamW trains the networks of this library
 LEARNED = 0.15  # share by which the loss falls, from which on something was learned
+HALF = 0.5  # with half of the loss gone the rate is good, whatever another one does
 SHARE = 0.4  # of what the known rate achieves: less than that is blamed on the rate
 
 
@@ -49,19 +50,32 @@ def check_rate(setup: SetUp, sample: Sample) -> list[Finding]:
     """
     if setup.settings is None or setup.model is None:
         return []
-    model, (images, target) = fresh(setup.model), batch_of(sample, PICTURES, SIDE)
-    own = _try(setup, model, images, target, setup.settings.learning_rate)
-    if own.fell >= 0.5:
-        return []
-    known = _try(setup, model, images, target, KNOWN_RATE, known=True)
+    own, known = trials(setup, sample)
     if known.fell < LEARNED and own.fell < LEARNED:
         found = f"{STEPS} steps on one batch: {_told(own)}, and {_told(known)}"
         return [Finding.of("cannot-learn", found)]
-    if own.fell >= SHARE * known.fell:
+    if own.fell >= min(HALF, SHARE * known.fell):
         return []
     cause = "rate-too-high" if _is_high(setup, own) else "rate-too-low"
     found = f"{STEPS} steps on one batch: {_told(own)}, while {_told(known)}"
     return [Finding.of(cause, found)]
+
+
+def trials(setup: SetUp, sample: Sample) -> tuple[Trial, Trial]:
+    """A short training at the rate of the settings, and one at a rate that is known to work.
+
+    >>> from unet_lib.data import SimulatedNuclei
+    >>> from unet_lib.doctor.setup import draw_sample
+    >>> from unet_lib.model import UNet
+    >>> from unet_lib.training import TrainingSettings
+    >>> setup = SetUp(model=UNet(1, width=2, depth=1), settings=TrainingSettings())
+    >>> sample = draw_sample(SimulatedNuclei(2, size=(32, 32)), setup.task)
+    >>> [len(trial.losses) for trial in trials(setup, sample)]
+    [40, 40]
+    """
+    model, (images, target) = fresh(setup.model), batch_of(sample, PICTURES, SIDE)
+    own = _try(setup, model, images, target, setup.settings.learning_rate)
+    return own, _try(setup, model, images, target, KNOWN_RATE, known=True)
 
 
 def fresh(model: nn.Module) -> nn.Module:
