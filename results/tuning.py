@@ -41,7 +41,7 @@ DEFAULT = {
 }
 RATES, BATCHES = (2.5e-4, 1e-3, 4e-3, 1.6e-2, 6.4e-2), (2, 8, 32)
 TRAINING, VALIDATION, TEST = (192, 100), (64, 101), (300, 102)  # pictures, and their seed
-SCORE = "dice_pooled"
+SCORE, STUDY = "dice_pooled", "nuclei"
 
 
 @dataclass(frozen=True)
@@ -147,13 +147,11 @@ def search(plan: Plan) -> optuna.Study:
 
     So the trials do not depend on where the command was interrupted.
     """
-    study = optuna.create_study(
-        storage=JournalStorage(JournalFileBackend(str(JOURNAL))),
-        study_name="nuclei",
-        direction="maximize",
-        pruner=MedianPruner(n_startup_trials=8),
-        load_if_exists=True,
-    )
+    storage = JournalStorage(JournalFileBackend(str(JOURNAL)))
+    if STUDY not in optuna.get_all_study_names(storage):
+        optuna.create_study(storage=storage, study_name=STUDY, direction="maximize")
+    pruner = MedianPruner(n_startup_trials=8)
+    study = optuna.load_study(study_name=STUDY, storage=storage, pruner=pruner)
     while len(finished(study)) < plan.trials:
         study.sampler = TPESampler(n_startup_trials=12, seed=len(study.trials))
         study.optimize(partial(objective, epochs=plan.epochs), n_trials=1, catch=TrainingError)
