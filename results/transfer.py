@@ -4,12 +4,11 @@
     python results/transfer.py --help        fewer seeds, other numbers of labels
 
 One network, EfficientNet-Lite0 with a decoder, starts in three ways: with random weights, with an
-encoder that has learned ImageNet (and then with one learning rate for all, or with rates that fall
-with the depth), or as a whole from one training on simulated nuclei. It then learns from a few
-labeled pictures, always the same number of steps on random crops. Runs of one seed see the same
-pictures, and those of a small number are among those of a larger one. Each start has its own
-learning rate, chosen first on training pictures that the run has not learned from (the rows with
-the part "choice"). Then each run of the part "test" scores the test pictures once.
+encoder that has learned ImageNet, or as a whole from one training on simulated nuclei. It then
+learns from a few labeled pictures, always the same number of steps on random crops. Runs of one
+seed see the same pictures, and those of a small number are among those of a larger one. Each start
+has its own learning rate, chosen first on training pictures that the run has not learned from (the
+rows with the part "choice"). Then each run of the part "test" scores the test pictures once.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,7 +26,7 @@ from torchvision.transforms import v2
 
 from unet_lib.checkpoint import load_checkpoint, load_weights, save_checkpoint
 from unet_lib.data import DSB2018, CamVid, SegmentationDataset, SimulatedNuclei
-from unet_lib.encoders import EncoderUNet, depth_rates, pretrained_unet
+from unet_lib.encoders import EncoderUNet, pretrained_unet
 from unet_lib.fit import fit
 from unet_lib.predict import predict
 from unet_lib.task import Task
@@ -37,13 +36,12 @@ from unet_lib.transforms import Joint, RandomRightAngle, compose, random_crop
 TABLE = Path(__file__).with_suffix(".json")
 RUNS = Path(__file__).parent / "runs"
 Pairs = list[tuple[Tensor, Tensor]]
-Start = Literal["scratch", "ImageNet", "ImageNet by depth", "simulation"]
+Start = Literal["scratch", "ImageNet", "simulation"]
 TASKS = {
     "nuclei": Task(),
     "streets": Task("classes", "RGB", "type", num_classes=11, ignore_index=11),
 }
-STREET_STARTS = ("scratch", "ImageNet", "ImageNet by depth")
-STARTS = {"nuclei": (*STREET_STARTS, "simulation"), "streets": STREET_STARTS}
+STARTS = {"nuclei": ("scratch", "ImageNet", "simulation"), "streets": ("scratch", "ImageNet")}
 STREET_SIZE = (120, 160)  # a third of the frames' height and width
 UNSEEN_DRIVE = "Seq05VD"  # the only film in "test" that "train" has nothing of
 
@@ -115,20 +113,13 @@ def order(data: str, seed: int) -> list[int]:
 def network(data: str, start: Start, recipe: Recipe) -> EncoderUNet:
     """The network before its training."""
     task = TASKS[data]
-    make = pretrained_unet if start.startswith("ImageNet") else EncoderUNet
+    make = pretrained_unet if start == "ImageNet" else EncoderUNet
     model = make(task.in_channels, task.out_channels, decoder_width=recipe.decoder_width)
     return model.to(memory_format=torch.channels_last)
 
 
 def train(
-    model: EncoderUNet,
-    data: str,
-    pairs: Pairs,
-    steps: int,
-    rate: float,
-    seed: int,
-    r: Recipe,
-    by_depth: bool = False,
+    model: EncoderUNet, data: str, pairs: Pairs, steps: int, rate: float, seed: int, r: Recipe
 ) -> Row:
     """Trains the network; returns its training loss and the seconds."""
     task, turn = TASKS[data], Joint(v2.RandomHorizontalFlip())
@@ -144,11 +135,7 @@ def train(
         seed=seed,
     )
     crops = Crops(pairs, steps * r.batch_size, transform, task)
-    groups = partial(depth_rates, learning_rate=rate) if by_depth else None
-    history = fit(
-        model, crops, loss=task.loss, settings=settings, parameter_groups=groups, verbose=False
-    )
-    (row,) = history.rows
+    (row,) = fit(model, crops, loss=task.loss, settings=settings, verbose=False).rows
     return {"training_loss": round(row["loss"], 4), "seconds": round(row["seconds"], 1)}
 
 
@@ -194,8 +181,7 @@ def run(
     chosen = order(data, seed)
     if labels:
         pairs = [pair(data, "train", i) for i in chosen[:labels]]
-        by_depth = start == "ImageNet by depth"
-        result = train(model, data, pairs, recipe.steps, rate, seed, recipe, by_depth)
+        result = train(model, data, pairs, recipe.steps, rate, seed, recipe)
         result["steps"] = recipe.steps
     if part == "choice":
         return result | score(model, data, "train", chosen[-recipe.choice_pictures :])
