@@ -58,6 +58,8 @@ class Recipe:
     """Numbers of labeled street scenes."""
     steps: int = 160
     """Steps of a run."""
+    longer_steps: int = 640
+    """Steps of the runs on all street scenes that are done once more."""
     simulation_steps: int = 600
     """Steps of the training on simulated nuclei."""
     batch_size: int = 4
@@ -181,8 +183,9 @@ def run(
     chosen = order(data, seed)
     if labels:
         pairs = [pair(data, "train", i) for i in chosen[:labels]]
-        result = train(model, data, pairs, recipe.steps, rate, seed, recipe)
-        result["steps"] = recipe.steps
+        steps = recipe.longer_steps if part == "longer" else recipe.steps
+        result = train(model, data, pairs, steps, rate, seed, recipe)
+        result["steps"] = steps
     if part == "choice":
         return result | score(model, data, "train", chosen[-recipe.choice_pictures :])
     return result | score(model, data, "test", list(range(len(dataset(data, "test")))))
@@ -219,6 +222,10 @@ def test_plans(recipe: Recipe, rows: list[Row]) -> Iterator[Row]:
                     rate = best_rate(rows, data, start)
                     plan = {"part": "test", "data": data, "start": start, "labels": labels}
                     yield plan | {"seed": seed, "rate": rate}
+    for seed in recipe.seeds:
+        for start in STARTS["streets"]:
+            plan = {"part": "longer", "data": "streets", "start": start, "seed": seed}
+            yield plan | {"labels": recipe.streets[-1], "rate": best_rate(rows, "streets", start)}
     plan = {"part": "test", "data": "nuclei", "start": "simulation", "labels": 0}
     yield plan | {"seed": 0, "rate": 0.0}
 
