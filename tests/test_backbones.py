@@ -20,6 +20,7 @@ from unet_lib.backbones import (
     lite0_weights,
     scaling,
 )
+from unet_lib.data import read_image
 from unet_lib.encoders import pretrained_unet
 
 CATS = {281, 282, 285}  # tabby, tiger cat, Egyptian cat
@@ -57,6 +58,13 @@ def scaled(x: torch.Tensor, name: str = LITE0) -> torch.Tensor:
 def test_lite0_recognizes_photographs(classifier, file):
     x = middle(io.imread(f"{data.__path__[0]}/{file}"))
     assert classifier(scaled(x)).argmax().item() in PHOTOS[file]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["2007_000129", "2007_001311"])
+def test_lite0_recognizes_the_bicycles_of_pascal_voc(classifier, data_dir, name):
+    photo = read_image(data_dir / "VOCdevkit" / "VOC2012" / "JPEGImages" / f"{name}.jpg", "RGB")
+    assert classifier(scaled(middle(photo))).argmax().item() in {444, 671}  # tandem, mountain bike
 
 
 @torch.no_grad()
