@@ -40,7 +40,7 @@ def main(options: list[str]) -> None:
     """Lock everything, then the reading subset within those versions."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    everything = project["dependencies"] + sum(extras.values(), [])
+    everything = [*project["dependencies"], *(need for extra in extras.values() for need in extra)]
     lock(everything, "requirements.lock", *options)
     lock(extras["book"], "requirements-book.lock", "--constraints", "requirements.lock", *options)
 

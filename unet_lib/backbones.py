@@ -192,6 +192,11 @@ def lite0_weights(own: Mapping[str, Tensor]) -> dict[str, Tensor]:
     The rule: both programs list the same layers in the order in which they act, so the n-th tensor
     is the n-th. A pair whose last names (weight, running_mean, ...) or shapes differ is an
     EncoderError, not a guess.
+
+    >>> lite0_weights({})
+    Traceback (most recent call last):
+    ...
+    unet_lib.backbones.EncoderError: ...
     """
     stored = torch.load(lite0_file(), map_location="cpu", weights_only=True)
     pairs = list(zip(stored, own, strict=False))

@@ -145,6 +145,9 @@ class SegmentationModel(nn.Module):
 
     A subclass takes images (N, in_channels, H, W), about 0 to 1, and returns logits; it has
     `settings` (a frozen dataclass with `in_channels` and `out_channels`) and the sizes below.
+
+    >>> isinstance(UNet(width=2), SegmentationModel)
+    True
     """
 
     settings: Any

@@ -49,7 +49,9 @@ def methods(node: ast.ClassDef) -> list[Function]:
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_public_names_are_typed_and_documented(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    found = faults(tree, examples=path.name != "__main__.py")
+    # the broken set-ups of the clinic are examples themselves: tests/doctor runs each of them
+    examples = path.name != "__main__.py" and not path.stem.endswith("_cases")
+    found = faults(tree, examples)
     assert not found, "\n".join(["", *found])
 
 

@@ -60,6 +60,11 @@ class Sample:
 
     images and labels: arrays before normalization and transforms, (H, W) or (H, W, C) and (H, W);
     inputs and targets: what the data set returns.
+
+    >>> from unet_lib.data import SimulatedNuclei
+    >>> sample = draw_sample(SimulatedNuclei(2, size=(32, 48)))
+    >>> sample.images[0].shape, sample.inputs[0].shape
+    ((32, 48), torch.Size([1, 32, 48]))
     """
 
     dataset: Dataset
