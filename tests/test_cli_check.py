@@ -191,6 +191,35 @@ def test_damaged_checkpoint(run, tmp_path, capsys):
     assert "(2000 bytes) cannot be read: it is cut short" in " ".join(told.split())
 
 
+def test_a_text_that_is_called_checkpoint(tmp_path, capsys):
+    (tmp_path / "best.pt").write_text("hi\n")
+    status, told = check(capsys, tmp_path)
+    assert status == 1
+    assert "(3 bytes) cannot be read: it is cut short, or not a file of weights" in " ".join(
+        told.split()
+    )
+
+
+def test_folders_without_pictures(tmp_path, capsys):
+    for kind in ("images", "masks"):
+        (tmp_path / kind).mkdir()
+    (tmp_path / "images" / "notes.txt").touch()
+    status, told = check(capsys, tmp_path)
+    assert status == 1
+    assert "no-pictures" in told
+    assert "images: no pictures in this folder (1 other files" in " ".join(told.split())
+
+
+def test_constant_copies_are_told_once(tmp_path, capsys):
+    for kind, pixels in (("images", np.zeros((40, 40))), ("masks", np.eye(40))):
+        (tmp_path / kind).mkdir()
+        for name in "ab":
+            Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / kind / f"{name}.png")
+    status, told = check(capsys, tmp_path)
+    assert status == 1
+    assert "1 finding\n\nconstant-images" in told
+
+
 def test_missing_checkpoint(tmp_path, capsys):
     status, told = check(capsys, tmp_path / "best.pt")
     assert status == 1

@@ -18,6 +18,7 @@ import torch
 from unet_lib.encoders import EncoderUNet
 from unet_lib.model import SegmentationModel, UNet
 
+_JUNK = (KeyError, IndexError, ValueError, TypeError, AttributeError)  # from a text, unpickled
 FORMAT = 1
 KINDS: dict[str, type[SegmentationModel]] = {"UNet": UNet, "EncoderUNet": EncoderUNet}
 
@@ -87,7 +88,7 @@ def load_checkpoint(path: Path | str) -> dict[str, Any]:
         raise CheckpointError(f"no checkpoint {path}; {path.parent} holds {near or 'none'}")
     try:
         contents = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, OSError, EOFError, BadZipFile, pickle.UnpicklingError) as error:
+    except (RuntimeError, OSError, EOFError, BadZipFile, pickle.UnpicklingError, *_JUNK) as error:
         raise CheckpointError(
             f"{path} ({path.stat().st_size} bytes) cannot be read: it is cut short, or not a file "
             f"of weights alone; train again or take an older copy ({type(error).__name__})"

@@ -107,7 +107,7 @@ def _examine(datasets: list[PairedFolder], runs: list[Path], task: Task) -> list
     """The findings of the data, then of the parts beside the first, then of the runs."""
     parts = [_targets(dataset, task) for dataset in datasets]
     findings = [finding for part in parts for finding in check_dataset(part, task)]
-    if len(parts) == 1:
+    if len(parts) == 1 and not findings:
         findings += check_series(parts[0])
     for other in parts[1:]:
         findings += check_leak(parts[0], other) or check_dataset(parts[0], task, other)
@@ -128,7 +128,7 @@ def _report(findings: list[Finding], examined: list[str], datasets: list[PairedF
     pictures = sum(map(len, datasets))
     what = ", ".join(filter(None, examined)) or "the folders"
     if not findings:
-        print(f"{what}: nothing found ({pictures} pictures)")
+        print(f"{what}: nothing found ({pictures} picture{'s' * (pictures != 1)})")
         return 0
     findings = list(dict.fromkeys(findings))
     print(f"{what}: {len(findings)} finding{'s' * (len(findings) > 1)}")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -24,6 +25,7 @@ from unet_lib.doctor.trial import trials
 
 Panel = Callable[[Axes], object]
 WIDTH, HEIGHT = 1.75, 2.0  # inches of a panel
+DPI = 80
 
 
 def draw(built: SetUp | Folders, findings: Sequence[Finding] = ()) -> Figure:
@@ -39,29 +41,28 @@ def draw(built: SetUp | Folders, findings: Sequence[Finding] = ()) -> Figure:
     """
     panels = _folder_panels(built) if isinstance(built, Folders) else _panels(built, findings)
     size = (WIDTH * len(panels), HEIGHT)
-    figure, axes = plt.subplots(1, len(panels), figsize=size, squeeze=False, layout="constrained")
+    options = {"squeeze": False, "layout": "constrained", "dpi": DPI}
+    figure, axes = plt.subplots(1, len(panels), figsize=size, **options)
     for panel, ax in zip(panels, axes[0], strict=True):
         panel(ax)
     return figure
 
 
 def told(findings: Sequence[Finding], folder: Path) -> str:
-    """What the doctor says, as Markdown; without the folder that the case was written to.
+    """What the doctor says, for a page; without the folder that the case was written to.
 
     >>> print(told([Finding.of("leak", "2 of 9 pictures", ["a equals b"])], Path("no")))
-    **The doctor says** `leak`: 2 of 9 pictures (a equals b).
-    <BLANKLINE>
-    **Cure**: remove the copies, or keep them in one part: split(dataset, groups=...).
+    The doctor says leak: 2 of 9 pictures (a equals b).
+    Cure: remove the copies, or keep them in one part: split(dataset, groups=...).
     """
-    parts = []
+    lines = []
     for finding in findings:
-        text = f"**The doctor says** `{finding.cause}`: {finding.found.rstrip('.')}"
+        text = f"The doctor says {finding.cause}: {finding.found.rstrip('.')}"
         if finding.files:
-            text += f" ({finding.files[0]}{', …' if len(finding.files) > 1 else ''})"
-        parts += [f"{text}.", f"**Cure**: {finding.cure.rstrip('?')}."]
-    plain = "\n\n".join(parts)
-    plain = re.sub(rf"{re.escape(str(folder))}(/voc/VOCdevkit/VOC2012)?/?", "", plain)
-    return plain.replace("_", r"\_").replace("*=", r"\*=")
+            text += f" ({finding.files[0]}{', ...' if len(finding.files) > 1 else ''})"
+        lines += [f"{text}.", f"Cure: {finding.cure.rstrip('?')}."]
+    here = rf"{re.escape(str(folder))}(/voc/VOCdevkit/VOC2012)?/?"
+    return "\n".join(fill(re.sub(here, "", line), 80) for line in lines)
 
 
 def _folder_panels(built: Folders) -> list[Panel]:

@@ -87,7 +87,7 @@ def list_pictures(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         found = "a file, not a folder" if folder.exists() else "no such folder"
-        raise DataError(f"{folder}: {found}; check the path")
+        raise DataError(f"{folder}: {found}; check the path", "no-pictures")
     files = [path for path in sorted(folder.iterdir()) if path.is_file()]
     pictures = [
         path for path in files if path.suffix.lower() in ENDINGS and not path.name.startswith(".")
@@ -95,7 +95,8 @@ def list_pictures(folder: Path) -> list[Path]:
     if not pictures:
         raise DataError(
             f"{folder}: no pictures in this folder ({len(files)} other files, folders inside it "
-            f"are not searched); endings searched: {', '.join(ENDINGS)}"
+            f"are not searched); endings searched: {', '.join(ENDINGS)}",
+            cause="no-pictures",
         )
     return pictures
 

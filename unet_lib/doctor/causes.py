@@ -21,6 +21,11 @@ class Cause(NamedTuple):
 
 CAUSES = {
     # files
+    "no-pictures": Cause(
+        "training does not start",
+        "a folder with pictures in it",
+        "check the path and the endings of the files; the folder itself must hold the pictures",
+    ),
     "pairing": Cause(
         "training does not start, or each image gets another image's mask",
         "one mask for every image, of exactly the same name apart from ending and suffix",

@@ -102,14 +102,15 @@ def _finding(cause: str, kind: str, examples: list[str]) -> Finding:
     if not kind:
         return Finding.of(cause, examples[0])
     count = len(examples)
+    masks = f"{count} mask{'s' * (count > 1)}"
     if "; expected " in kind:
         found, _, rest = kind.partition("; expected ")
         expected, _, cure = rest.partition(": pass ")
         cure = f"pass {cure}{_for_shells(cure)}"
-        found = f"{count} masks with {found}"
+        found = f"{masks} with {found}"
         return Finding.of(cause, found, examples, expected=f"values {expected}", cure=cure)
     if kind.startswith("mask values, "):
-        found = f"{count} masks with many values, {kind.removeprefix('mask values, ')}"
+        found = f"{masks} with many values, {kind.removeprefix('mask values, ')}"
         return Finding.of(cause, found.partition(":")[0], examples)
     text = examples[0].partition(": ")[2]
     if not text:

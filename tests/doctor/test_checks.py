@@ -1,0 +1,170 @@
+"""Single checks of the doctor, where the clinic's cases do not reach."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import Dataset, Subset, TensorDataset
+
+from unet_lib.checkpoint import CheckpointError, save_checkpoint
+from unet_lib.clinic.materials import InMemory, binary, nuclei, small_unet
+from unet_lib.doctor import CAUSES, Finding, SetUp, check_dataset, check_model, check_run, examine
+from unet_lib.doctor.agreement import agreement
+from unet_lib.doctor.files import find_folders
+from unet_lib.doctor.outcome import check_history
+from unet_lib.doctor.parts import check_ranges, check_series
+from unet_lib.doctor.setup import batch_of, draw_sample, picture_name, without_transform
+from unet_lib.doctor.trial import Trial
+from unet_lib.task import Task
+from unet_lib.training import TrainingSettings
+
+
+def causes(findings):
+    return [finding.cause for finding in findings]
+
+
+def rows(losses, validation=None):
+    pairs = zip(losses, validation or losses, strict=True)
+    return [{"loss": one, "validation_loss": other} for one, other in pairs]
+
+
+@pytest.mark.parametrize(
+    ("history", "cause"),
+    [
+        (rows([1, 0.8, 0.5, 0.3, 0.2]), []),
+        (rows([1.3, 1.3]), []),
+        ([], []),
+        (rows([1, math.nan]), ["rate-too-high"]),
+        (rows([1, 1.5, 2, 2.5]), ["rate-too-high"]),
+        (rows([0.7, 0.699, 0.698, 0.7]), ["rate-too-low"]),
+        ([{"loss": value} for value in (1, 0.8, 0.5, 0.3, 0.2)], []),
+        (rows([1, 0.8, 0.6, 0.4, 0.3, 0.2, 0.1], [1, 0.8, 0.9, 1, 1.1, 1.2, 1.3]), ["overfitting"]),
+        (rows([1, 0.8, 0.6, 0.4, 0.3, 0.2, 0.1], [1, 0.8, 0.8, 0.8, 0.8, 0.8, 0.9]), []),
+    ],
+)
+def test_history(history, cause):
+    assert causes(check_history(history)) == cause
+
+
+def test_agreement_of_nothing():
+    assert agreement(np.zeros((4, 4)), np.eye(4, dtype=int)) == 0
+    assert agreement(np.eye(4), np.zeros((4, 4), int)) == 0
+    assert agreement(np.eye(4), np.where(np.eye(4) > 0, 255, 0), ignore_index=255) == 0
+
+
+def test_trial_without_a_number_has_not_learned():
+    assert Trial(1.0, [1.0, math.nan]).fell == -math.inf
+    assert Trial(1.0, [1.0, 0.5]).fell == 0.5
+
+
+def test_data_sets_of_others_are_examined_too():
+    images, labels = nuclei(8)
+    x = torch.stack([torch.from_numpy(image)[None] / 255.0 for image in images])
+    y = torch.stack([torch.from_numpy((mask > 0) * 1.0)[None].float() for mask in labels])
+    dataset: Dataset = TensorDataset(x, y)
+    assert check_dataset(dataset) == []
+    assert picture_name(dataset, 3) == "picture 3"
+    assert without_transform(dataset) is dataset
+    assert causes(check_dataset(TensorDataset(x * 65535, y))) == ["not-normalized"]
+    assert causes(check_dataset(dataset, validation=Subset(dataset, [0]))) == ["leak"]
+
+
+def test_subsets_keep_their_names():
+    dataset = InMemory(*nuclei(8), transform=lambda image, labels: (image, labels))
+    part = Subset(dataset, [5, 6])
+    assert picture_name(part, 1) == "picture 6"
+    assert without_transform(part).dataset.transform is None
+
+
+def test_ignored_pixels_count_for_nothing():
+    images, labels = nuclei(8)
+    masks = [np.where(mask == 1, 255, mask > 0).astype(np.uint8) for mask in labels]
+    task = Task(ignore_index=255)
+    dataset = InMemory(images, masks, target=task.encode)
+    assert check_dataset(dataset, task) == []
+    whole = InMemory(images, [np.full_like(mask, 255) for mask in masks], target=task.encode)
+    assert causes(check_dataset(whole, task)) == ["empty-masks"]
+
+
+def test_softmax_in_the_model():
+    model = nn.Sequential(small_unet(1, 3), nn.Softmax(dim=1))
+    task = Task("instances")
+    dataset = InMemory(*nuclei(6), target=task.encode)
+    assert causes(check_model(model, dataset, task)) == ["probabilities-in-loss"]
+    assert check_model(small_unet(1, 3), dataset, task) == []
+
+
+def test_nothing_is_changed():
+    model = small_unet()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    torch.manual_seed(3)
+    state = torch.get_rng_state()
+    settings = TrainingSettings(precision="float32")
+    dataset = InMemory(*nuclei(6))
+    assert examine(SetUp(dataset, model=model, settings=settings)) == []
+    assert torch.equal(torch.get_rng_state(), state)
+    assert model.training
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+def test_a_loss_that_cannot_be_lowered():
+    dataset = InMemory(*nuclei(6))
+    settings = TrainingSettings(precision="float32")
+    setup = SetUp(dataset, model=small_unet(), settings=settings, loss=lambda z, y: z.sum() * 0 + 1)
+    assert causes(examine(setup)) == ["cannot-learn"]
+
+
+def test_sgd_with_a_rate_that_throws_it_about():
+    settings = TrainingSettings(
+        precision="float32", optimizer="sgd", learning_rate=1e4, clip_norm=0
+    )
+    setup = SetUp(InMemory(*nuclei(6)), model=small_unet(norm="none"), settings=settings)
+    assert causes(examine(setup)) == ["rate-too-high"]
+
+
+def test_levels_far_apart():
+    images, labels = nuclei(8)
+    same = InMemory(images, labels)
+    lifted = InMemory(images, labels, normalize=lambda image: same.normalize(image) + 5)
+    samples = draw_sample(same), draw_sample(lifted)
+    assert causes(check_ranges(*samples)) == ["normalization-differs"]
+
+
+def test_a_series_is_no_set_of_its_own():
+    images, labels = nuclei(2)
+    moved = [np.roll(image, z, axis=1) for image in images for z in range(3)]
+    masks = [mask for mask in binary(labels) for _ in range(3)]
+    assert causes(check_series(InMemory(moved, masks))) == ["neighboring-pictures"]
+
+
+def test_a_batch_is_cut_where_the_objects_are():
+    mask = np.zeros((200, 200), np.uint8)
+    mask[150:190, 150:190] = 1
+    sample = draw_sample(InMemory([mask], [mask]))
+    assert batch_of(sample, 1, 64)[1].mean() > 0.3
+
+
+def test_finding_for_a_terminal():
+    text = str(Finding.of("leak", "2 pictures", [f"{i}.png" for i in range(7)]))
+    assert text.startswith("leak\n  symptom:  validation is better")
+    assert "4.png, ... (7 in all)" in text
+
+
+def test_every_cause_is_complete_and_distinct():
+    assert all(all(cause) for cause in CAUSES.values())
+
+
+def test_checkpoints_without_a_task(tmp_path):
+    save_checkpoint(tmp_path / "a.pt", small_unet(3, 5))
+    assert check_run(tmp_path) == []
+    with pytest.raises(CheckpointError, match="no checkpoint in"):
+        check_run(tmp_path / "none")
+
+
+def test_folders_of_parts(tmp_path):
+    for part in ("train", "val"):
+        (tmp_path / part / "images").mkdir(parents=True)
+        (tmp_path / part / "masks").mkdir()
+    assert list(find_folders(tmp_path)) == ["train", "val"]
