@@ -150,6 +150,12 @@ def test_a_pretrained_kind_of_model_is_advised_too() -> None:
     assert cure.batch_size == 8
 
 
+def test_memory_of_a_card_is_what_is_free_and_what_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (300, 1000))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 200)
+    assert budget_module._memory(torch.device("cuda")) == 500
+
+
 def test_sentence_after_running_out(monkeypatch: pytest.MonkeyPatch) -> None:
     model = UNet(1, 1, width=8, depth=2)
     text = advice_for(model, (16, 1, 64, 64), "no")  # Accelerate's word for float32

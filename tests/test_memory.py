@@ -74,6 +74,19 @@ def test_the_measured_peak_repeats_to_the_byte() -> None:
     assert measure_peak(lambda: torch.zeros(500).exp()) == 4000
 
 
+def test_on_a_gpu_the_allocator_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    for name, answer in (
+        ("synchronize", None),
+        ("memory_allocated", 100),
+        ("reset_peak_memory_stats", None),
+        ("max_memory_allocated", 700),
+    ):
+        monkeypatch.setattr(torch.cuda, name, lambda device, answer=answer: answer)
+    assert measure_peak(lambda: calls.append("step"), "cuda") == 600
+    assert calls == ["step"]
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_peak_on_a_gpu() -> None:
     step = lambda: torch.zeros(1 << 20, device="cuda").exp()  # noqa: E731
