@@ -89,8 +89,10 @@ def estimate(
     "adam" or "sgd" (with momentum). The loss is BCE + Dice, or cross-entropy + Dice.
     The peak is that of PyTorch's allocator on a CPU, right within 15 %; the interpreter, the
     libraries and the data set come on top. On a GPU, leave `workspace_bytes` off and allow for
-    cuDNN's own; its autocast runs GroupNorm in float32, which keeps more. Raises ValueError for an unknown precision or optimizer, and what the model
-    raises for images that it does not take.
+    cuDNN's own; its autocast runs GroupNorm in float32, which keeps more.
+
+    Raises ValueError for an unknown precision or optimizer, and what the model raises for
+    images that it does not take.
 
     >>> settings = UNetSettings(1, 1, width=8, depth=2)
     >>> four, eight = (estimate(settings, 64, batch).activation_bytes for batch in (4, 8))
