@@ -62,7 +62,7 @@ def told(findings: Sequence[Finding], folder: Path) -> str:
             text += f" ({finding.files[0]}{', ...' if len(finding.files) > 1 else ''})"
         lines += [f"{text}.", f"Cure: {finding.cure.rstrip('?')}."]
     here = rf"{re.escape(str(folder))}(/voc/VOCdevkit/VOC2012)?/?"
-    return "\n".join(fill(re.sub(here, "", line), 80) for line in lines)
+    return "\n".join(fill(re.sub(here, "", line), 72) for line in lines)
 
 
 def _folder_panels(built: Folders) -> list[Panel]:

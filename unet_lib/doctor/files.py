@@ -113,7 +113,7 @@ def _finding(cause: str, kind: str, examples: list[str]) -> Finding:
         found = f"{masks} with many values, {kind.removeprefix('mask values, ')}"
         return Finding.of(cause, found.partition(":")[0], examples)
     text = examples[0].partition(": ")[2]
-    if not text:
+    if not text or cause == "pairing":
         return Finding.of(cause, f"{count} x {kind}", examples)
     first = "" if count == 1 else f"{count} files, of the first: "
     return Finding.of(cause, first + text, [example.partition(": ")[0] for example in examples])
