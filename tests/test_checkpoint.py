@@ -34,6 +34,45 @@ def test_round_trip_rebuilds_the_model(tmp_path):
     assert (contents["epoch"], contents["scale"]) == (7, [1, "a", {"b": 2.0}])
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"model": None}, "lacks model, which save_checkpoint stores"),
+        ({"weights": None}, "lacks weights"),
+        (
+            {"model": '{"in_channels": 1, "ways": 3}'},
+            "unexpected keyword argument 'ways'",
+        ),
+        ({"model": '{"in_channels": -1}'}, "in_channels must be at least 1, got -1"),
+        ({"model": "{"}, "holds settings that this version of unet-lib does not take"),
+    ],
+)
+def test_fault_24_a_checkpoint_with_gaps_or_of_a_newer_version(tmp_path, changes, told):
+    save_checkpoint(tmp_path / "model.pt", UNet(1, width=2, depth=1))
+    contents = load_checkpoint(tmp_path / "model.pt") | changes
+    torch.save({k: v for k, v in contents.items() if v is not None}, tmp_path / "model.pt")
+    with pytest.raises(CheckpointError, match=r"model\.pt") as raised:
+        load_model(tmp_path / "model.pt")
+    assert told in str(raised.value)
+
+
+def test_fault_24_a_folder_called_like_a_checkpoint(tmp_path):
+    (tmp_path / "best.pt").mkdir()
+    with pytest.raises(CheckpointError, match=r"best\.pt is a folder, not a checkpoint"):
+        load_model(tmp_path / "best.pt")
+
+
+def test_fault_24_a_file_that_may_not_be_read(tmp_path, monkeypatch):
+    save_checkpoint(tmp_path / "model.pt", UNet(1, width=2, depth=1))
+
+    def forbid(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(torch, "load", forbid)
+    with pytest.raises(CheckpointError, match="may not be read by you"):
+        load_checkpoint(tmp_path / "model.pt")
+
+
 def test_fault_25_a_writer_that_fails_leaves_the_old_file(tmp_path):
     path = tmp_path / "model.pt"
     path.write_text("old")

@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from unet_lib.checkpoint import load_checkpoint, load_model, save_checkpoint
@@ -198,6 +199,33 @@ def test_a_text_that_is_called_checkpoint(tmp_path, capsys):
     assert "(3 bytes) cannot be read: it is cut short, or not a file of weights" in " ".join(
         told.split()
     )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"task": '{"target": "foreground", "sides": 3}'},
+        {"task": "{"},
+        {"training": '{"epochs": 3, "warmup": 4}'},
+        {"training": '{"epochs": 0}'},
+        {"history": "cut"},
+        {"model": '{"in_channels": 1, "attention": true}'},
+    ],
+)
+def test_checkpoint_of_a_newer_version(run, tmp_path, changes, capsys):
+    torch.save(load_checkpoint(run / "last.pt") | changes, tmp_path / "last.pt")
+    status, told = check(capsys, tmp_path)
+    assert status == 1
+    assert "unreadable-checkpoint" in told
+    assert "last.pt holds settings that this version of unet-lib does not take" in " ".join(
+        told.split()
+    )
+
+
+def test_classes_are_counted_in_the_masks_where_no_option_says(run, cells, capsys):
+    status, told = check(capsys, run, cells, *MAPPED, "--target", "classes")
+    assert status == 1
+    assert "1 output channels, and target 'classes' needs 2" in " ".join(told.split())
 
 
 def test_folders_without_pictures(tmp_path, capsys):

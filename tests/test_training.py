@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from unet_lib.checkpoint import CheckpointError, load_checkpoint, load_model
+from unet_lib.checkpoint import CheckpointError, load_checkpoint, load_model, save_checkpoint
 from unet_lib.data import SimulatedNuclei, cached, foreground
 from unet_lib.fit import fit, one_class
 from unet_lib.losses import bce_loss
@@ -147,6 +147,14 @@ def test_fault_26_a_resumed_run_equals_an_uninterrupted_one(nuclei, tmp_path, sc
     assert equal(weights_of(whole), weights_of(resumed))
     for ours, theirs in zip(history.rows, expected.rows, strict=True):
         assert {**ours, "seconds": 0} == {**theirs, "seconds": 0}
+
+
+def test_a_model_without_its_run_cannot_be_resumed(nuclei, tmp_path):
+    save_checkpoint(tmp_path / "last.pt", small_unet())
+    settings = TrainingSettings(epochs=1, precision="float32")
+    with pytest.raises(CheckpointError, match="holds a model but no run to go on with") as raised:
+        fit(small_unet(), nuclei, settings=settings, folder=tmp_path, resume=True, verbose=False)
+    assert "lacks best, history, optimizer" in str(raised.value)
 
 
 def test_a_finished_run_resumes_to_its_best_epoch(nuclei, tmp_path):

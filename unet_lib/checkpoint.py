@@ -15,6 +15,7 @@ from zipfile import BadZipFile
 
 import torch
 
+from unet_lib.backbones import EncoderError
 from unet_lib.encoders import EncoderUNet
 from unet_lib.model import SegmentationModel, UNet
 
@@ -83,11 +84,15 @@ def load_checkpoint(path: Path | str) -> dict[str, Any]:
     unet_lib.checkpoint.CheckpointError: no checkpoint runs/none/best.pt; runs/none holds none
     """
     path = Path(path)
+    if path.is_dir():
+        raise CheckpointError(f"{path} is a folder, not a checkpoint; name a file in it")
     if not path.is_file():
         near = sorted(p.name for p in path.parent.glob("*.pt")) if path.parent.is_dir() else []
         raise CheckpointError(f"no checkpoint {path}; {path.parent} holds {near or 'none'}")
     try:
         contents = torch.load(path, map_location="cpu", weights_only=True)
+    except PermissionError as error:
+        raise CheckpointError(f"{path} may not be read by you; ask for the permission") from error
     except (RuntimeError, OSError, EOFError, BadZipFile, pickle.UnpicklingError, *_JUNK) as error:
         raise CheckpointError(
             f"{path} ({path.stat().st_size} bytes) cannot be read: it is cut short, or not a file "
@@ -99,7 +104,31 @@ def load_checkpoint(path: Path | str) -> dict[str, Any]:
             f"{path} is not a checkpoint of this library (format {FORMAT}), it holds {keys}; load "
             "such weights with model.load_state_dict(torch.load(path, weights_only=True))"
         )
+    if missing := {"model", "weights"} - set(contents):
+        raise CheckpointError(
+            f"{path} lacks {' and '.join(sorted(missing))}, which save_checkpoint stores; take "
+            "another copy or train again"
+        )
     return contents
+
+
+def stored_object(kind: Callable[..., Any], text: str, source: Path | str) -> Any:
+    """An object made of the JSON of its fields, as checkpoints hold settings and tasks.
+
+    Raises CheckpointError for fields that this version does not know, or does not allow.
+
+    >>> stored_object(complex, '{"real": 1, "imag": 2}', "a.pt")
+    (1+2j)
+    """
+    try:
+        return kind(**json.loads(text))
+    except (CheckpointError, EncoderError):  # say themselves what is missing
+        raise
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{source} holds settings that this version of unet-lib does not take ({error}); "
+            "update it, or train again"
+        ) from error
 
 
 def load_model(path: Path | str) -> SegmentationModel:
@@ -115,13 +144,15 @@ def load_model(path: Path | str) -> SegmentationModel:
     2
     """
     contents = load_checkpoint(path)
-    settings = json.loads(contents["model"])
-    kind = settings.pop("kind", "UNet")  # the first checkpoints did not say it
-    if kind not in KINDS:
-        raise CheckpointError(
-            f"{path} holds a {kind}; known are {', '.join(KINDS)}: update unet-lib"
-        )
-    model = KINDS[kind](**settings)
+
+    def build(kind: str = "UNet", **settings: Any) -> SegmentationModel:
+        if kind not in KINDS:
+            raise CheckpointError(
+                f"{path} holds a {kind}; known are {', '.join(KINDS)}: update unet-lib"
+            )
+        return KINDS[kind](**settings)
+
+    model = stored_object(build, contents["model"], path)  # the first ones did not say their kind
     load_weights(model, contents["weights"], path)
     return model.eval()
 

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -63,6 +63,8 @@ class Doctor(MaskOptions):
             found, dataset = self._folder(images, masks, task)
             findings += found
             datasets += [dataset] if dataset is not None else []
+        if task.target == "classes" and task.num_classes is None and datasets:
+            task = replace(task, num_classes=max(dataset.num_classes for dataset in datasets))
         if not findings:
             findings = _examine(datasets, runs, task)
         return _report(findings, [*pairs, *map(str, runs)], datasets)
@@ -72,7 +74,8 @@ class Doctor(MaskOptions):
         stored = Task()
         for run in runs:
             try:
-                stored = stored_task(load_checkpoint(checkpoint_of(run)))
+                file = checkpoint_of(run)
+                stored = stored_task(load_checkpoint(file), file)
             except CheckpointError:  # check_run reports it
                 continue
             break

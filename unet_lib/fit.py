@@ -218,6 +218,12 @@ class _Run:
     def restore(self, path: Path) -> float:
         """Goes back to where `path` was saved; returns the best score until then."""
         contents = load_checkpoint(path)
+        needed = {"training", "history", "best", "optimizer", "schedule", "scaler"}
+        if missing := sorted(needed - set(contents)):
+            raise CheckpointError(
+                f"{path} holds a model but no run to go on with (it lacks {', '.join(missing)}); "
+                "load it with load_model and train on, into another folder"
+            )
         own = asdict(self.settings)
         stored = asdict(TrainingSettings()) | json.loads(contents["training"])
         if differ := [f"{k}: {stored[k]} there, {own[k]} here" for k in own if stored[k] != own[k]]:

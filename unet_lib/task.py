@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float, Int64, Shaped, UInt8
 from torch import Tensor
 
-from unet_lib.checkpoint import CheckpointError, load_checkpoint
+from unet_lib.checkpoint import CheckpointError, load_checkpoint, stored_object
 from unet_lib.data.base import ImageArray, Normalize, SegmentationDataset, image_tensor
 from unet_lib.data.normalize import normalize_percentiles, scale_by_dtype
 from unet_lib.data.targets import foreground, interior_border
@@ -135,7 +135,7 @@ def load_task(path: Path | str) -> Task:
             f"{path} does not say what its network predicts; save it with **Task(...).stored(), "
             "or train with fit(..., extra=Task(...).stored())"
         )
-    return Task(**json.loads(stored))
+    return stored_object(Task, stored, path)
 
 
 def score_pictures(

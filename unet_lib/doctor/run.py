@@ -1,12 +1,11 @@
 """A finished run: its checkpoint, its settings, its history, and the network on pictures."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from torch.utils.data import Dataset
 
-from unet_lib.checkpoint import CheckpointError, load_checkpoint, load_model
+from unet_lib.checkpoint import CheckpointError, load_checkpoint, load_model, stored_object
 from unet_lib.doctor.examine import examine
 from unet_lib.doctor.finding import Finding
 from unet_lib.doctor.setup import SetUp
@@ -66,32 +65,37 @@ def run_setup(file: Path, dataset: Dataset | None = None, task: Task | None = No
     unet_lib.checkpoint.CheckpointError: no checkpoint runs/none/best.pt; runs/none holds none
     """
     contents = load_checkpoint(file)
+    stored = stored_task(contents, file)  # also where another one is given: it must be readable
     return SetUp(
         train=dataset,
-        task=task or stored_task(contents),
+        task=task or stored,
         model=load_model(file),
-        settings=_stored_settings(contents),
+        settings=_stored_settings(contents, file),
         history=_longest_history(file, contents),
     )
 
 
-def stored_task(contents: dict[str, Any]) -> Task:
+def stored_task(contents: dict[str, Any], source: Path | str = "the checkpoint") -> Task:
     """The task that is stored in a checkpoint, else one made of the network's channels.
+
+    Raises CheckpointError for one that this version does not know.
 
     >>> stored_task({"model": '{"in_channels": 3, "out_channels": 21}'}).num_classes
     21
     """
     if "task" in contents:
-        return Task(**json.loads(contents["task"]))
-    channels = json.loads(contents["model"])
+        return stored_object(Task, contents["task"], source)
+    channels = stored_object(dict, contents["model"], source)
     mode = "L" if channels["in_channels"] == 1 else "RGB"
     if channels["out_channels"] == 1:
         return Task(mode=mode)
     return Task("classes", mode, num_classes=channels["out_channels"])
 
 
-def _stored_settings(contents: dict[str, Any]) -> TrainingSettings | None:
-    return TrainingSettings(**json.loads(contents["training"])) if "training" in contents else None
+def _stored_settings(contents: dict[str, Any], file: Path) -> TrainingSettings | None:
+    if "training" not in contents:
+        return None
+    return stored_object(TrainingSettings, contents["training"], file)
 
 
 def _longest_history(file: Path, contents: dict[str, Any]) -> list[dict[str, float]]:
@@ -99,4 +103,5 @@ def _longest_history(file: Path, contents: dict[str, Any]) -> list[dict[str, flo
     last = file.with_name("last.pt")
     if file.name == "best.pt" and last.exists():
         contents = load_checkpoint(last)
-    return json.loads(contents.get("history", "[]"))
+    text = contents.get("history", "[]")
+    return stored_object(dict, f'{{"rows": {text}}}', file)["rows"]
