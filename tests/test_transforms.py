@@ -4,6 +4,7 @@ import pickle
 
 import pytest
 import torch
+from torchvision import transforms
 from torchvision.transforms import v2
 
 from unet_lib.data import SimulatedNuclei, foreground
@@ -13,6 +14,7 @@ from unet_lib.transforms import (
     compose,
     random_crop,
     random_flips,
+    random_gamma,
     random_scale,
     resize,
 )
@@ -146,3 +148,39 @@ def test_in_a_data_set_the_target_is_made_after_the_transform():
     image, target = nuclei[0]
     assert image.shape == target.shape == (1, 32, 32)
     assert set(target.unique().tolist()) <= {0.0, 1.0}
+
+
+unchecked = Joint.__call__.__wrapped__  # the run-time type checks would speak first
+
+
+@pytest.mark.parametrize(
+    ("image", "labels"),
+    [((1, 6, 8), (1, 6, 8)), ((6, 8), (6, 8)), ((2, 1, 6, 8), (2, 6, 8)), ((1, 6, 8), (6, 7))],
+)
+def test_what_is_not_one_picture_and_its_labels_is_refused(image, labels):
+    with pytest.raises(ValueError, match="expected one image") as raised:
+        unchecked(resize((3, 4)), torch.rand(image), torch.zeros(labels).long())
+    assert f"got {image} and {labels}" in str(raised.value)
+
+
+def test_image_and_labels_exchanged_or_not_normalized():
+    image, labels = torch.rand(1, 6, 8), torch.zeros(6, 8).long()
+    with pytest.raises(ValueError, match=r"the labels are torch.float32; whole numbers"):
+        unchecked(random_flips(), labels[None], image[0])
+    with pytest.raises(TypeError, match=r"images of floats were expected, about 0 to 1, got torch"):
+        unchecked(random_gamma(), (255 * image).byte(), labels)
+
+
+def test_transforms_that_know_no_masks_are_refused():
+    old, made = transforms.RandomRotation(30), Joint.__init__.__wrapped__
+    with pytest.raises(TypeError, match=r"take torchvision.transforms.v2.RandomRotation"):
+        made(object.__new__(Joint), old)
+    with pytest.raises(TypeError, match=r"got a list; pass them one by one"):
+        made(object.__new__(Joint), [v2.RandomHorizontalFlip()])
+
+
+@pytest.mark.parametrize("size", [(0, 4), (-1, 4), 5, (3,), (2.5, 3)])
+@pytest.mark.parametrize("transform", [resize, random_crop])
+def test_sizes_that_are_none(transform, size):
+    with pytest.raises(ValueError, match="height, width"):
+        transform.__wrapped__(size)

@@ -1,5 +1,10 @@
 """Flips, quarter turns, scales and crops (chapters 3 and 6)."""
 
+import math
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any
+
 import torch
 from jaxtyping import Int64
 from torch import Tensor
@@ -46,13 +51,16 @@ def random_flips() -> Joint:
 def resize(size: Size) -> Joint:
     """Bring to `size` (height, width): the image bilinear and antialiased, labels from the nearest.
 
+    Raises:
+        ValueError: a size that is not two whole numbers from 1 on.
+
     Example:
         >>> image, labels = resize((2, 2))(torch.rand(1, 6, 6), torch.arange(36).reshape(6, 6))
         >>> labels
         tensor([[ 7, 10],
                 [25, 28]])
     """
-    return Joint(_Resize(size))
+    return Joint(_Resize(_checked(size)))
 
 
 def random_scale(low: float, high: float) -> Joint:
@@ -67,7 +75,7 @@ def random_scale(low: float, high: float) -> Joint:
         >>> random_scale(2.0, 2.0)(torch.rand(1, 5, 4), torch.zeros(5, 4).long())[1].shape
         torch.Size([10, 8])
     """
-    if not 0 < low <= high:
+    if not 0 < low <= high < math.inf:
         raise ValueError(f"factors {low} to {high}: expected 0 < low <= high")
     return Joint(_RandomScale(low, high))
 
@@ -78,12 +86,22 @@ def random_crop(size: Size, fill_labels: int = 0) -> Joint:
     A picture that is smaller is padded first: the image with 0, the labels with `fill_labels`;
     pass your `ignore_index` where the padding should not count as background.
 
+    Raises:
+        ValueError: a size that is not two whole numbers from 1 on.
+
     Example:
         >>> random_crop((4, 4))(torch.rand(1, 9, 3), torch.zeros(9, 3).long())[0].shape
         torch.Size([1, 4, 4])
     """
     fill = {tv_tensors.Image: 0, tv_tensors.Mask: fill_labels}
-    return Joint(v2.RandomCrop(size, pad_if_needed=True, fill=fill))
+    return Joint(v2.RandomCrop(_checked(size), pad_if_needed=True, fill=fill))
+
+
+def _checked(size: Any) -> Size:
+    pair = isinstance(size, Sequence) and len(size) == 2
+    if not pair or not all(isinstance(side, Integral) and side > 0 for side in size):
+        raise ValueError(f"size {size}: expected (height, width) in pixels, each at least 1")
+    return size
 
 
 class _Resize(v2.Transform):

@@ -104,6 +104,11 @@ class _ImageOnly(v2.Transform):
     def transform(self, inpt: Tensor, params: dict) -> Tensor:
         if isinstance(inpt, tv_tensors.Mask):
             return inpt
+        if not inpt.is_floating_point():
+            raise TypeError(
+                f"images of floats were expected, about 0 to 1, got {inpt.dtype}; normalize first, "
+                "for example with unet_lib.data.scale_by_dtype"
+            )
         return tv_tensors.wrap(self.change(inpt.as_subclass(Tensor), params), like=inpt)
 
 

@@ -13,6 +13,9 @@ class Joint:
     Args:
         transforms: applied one after the other; each draws its random numbers once for both.
 
+    Raises:
+        TypeError: a transform that cannot treat two at once, such as torchvision's old ones.
+
     Example:
         >>> from torchvision.transforms import v2
         >>> turn = Joint(v2.RandomHorizontalFlip(p=1))
@@ -21,16 +24,45 @@ class Joint:
     """
 
     def __init__(self, *transforms: v2.Transform) -> None:
+        for transform in transforms:
+            _check_transform(transform)
         self.transforms = transforms
 
     def __call__(
         self, image: Float[Tensor, "C H W"], labels: Int64[Tensor, "H W"]
     ) -> tuple[Float[Tensor, "C H2 W2"], Int64[Tensor, "H2 W2"]]:
-        """Both transformed, plain tensors again, perhaps of another size."""
+        """Both transformed, plain tensors again, perhaps of another size.
+
+        Raises ValueError where they are not one picture (C, H, W) and its labels (H, W).
+        """
+        _check_shapes(image, labels)
         image, labels = tv_tensors.Image(image), tv_tensors.Mask(labels)
         for transform in self.transforms:
             image, labels = transform(image, labels)
         return image.as_subclass(Tensor), labels.as_subclass(Tensor)
+
+
+def _check_transform(transform: object) -> None:
+    name = type(transform).__name__
+    if type(transform).__module__ == "torchvision.transforms.transforms":
+        raise TypeError(
+            f"{name} is one of torchvision's old transforms, which know no masks; take "
+            f"torchvision.transforms.v2.{name}"
+        )
+    if not callable(transform):
+        raise TypeError(
+            f"a transform was expected, got a {name}; pass them one by one: Joint(a, b)"
+        )
+
+
+def _check_shapes(image: Tensor, labels: Tensor) -> None:
+    if image.ndim != 3 or labels.ndim != 2 or image.shape[1:] != labels.shape:
+        raise ValueError(
+            "expected one image (C, H, W) and its labels (H, W), both of one height and width; got "
+            f"{tuple(image.shape)} and {tuple(labels.shape)}"
+        )
+    if labels.dtype.is_floating_point:
+        raise ValueError(f"the labels are {labels.dtype}; whole numbers were expected: the classes")
 
 
 def compose(*transforms: Joint | v2.Transform) -> Joint:
