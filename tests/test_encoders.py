@@ -169,6 +169,29 @@ def test_backbones_that_do_not_fit_are_refused():
         EncoderUNet(encoder="mixer_s32_224")
 
 
+def test_vgg_ends_with_a_stage_without_parameters():
+    model = EncoderUNet(encoder="vgg11", decoder_width=1)
+    assert [len(stage) for stage in encoder_stages(model)] == [2, 2, 4, 4, 4, 0]
+    assert model(torch.rand(1, 3, 33, 40)).shape == (1, 1, 33, 40)
+    torch.optim.SGD(depth_rates(model, 0.1))
+
+
+def test_unknown_weights_of_a_known_backbone():
+    with pytest.raises(
+        EncoderError, match=r"no weights 'in22' of resnet18; there are resnet18\.a1"
+    ):
+        EncoderUNet(encoder="resnet18.in22")
+
+
+@pytest.mark.parametrize("function", [freeze_encoder, thaw, encoder_stages])
+def test_a_plain_unet_has_no_encoder_to_freeze(function):
+    model = UNet(1, width=2, depth=1)
+    unchecked = function.__wrapped__  # the run-time type checks would speak first
+    with pytest.raises(TypeError, match="an EncoderUNet was expected, got a UNet"):
+        unchecked(model)
+    assert all(p.requires_grad for p in model.parameters())
+
+
 def norms(module: nn.Module) -> list[nn.BatchNorm2d]:
     return [layer for layer in module.modules() if isinstance(layer, nn.BatchNorm2d)]
 

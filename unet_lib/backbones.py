@@ -51,6 +51,11 @@ def require_known(name: str) -> None:
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.3)
         raise EncoderError(f"timm has no backbone {name!r}; near are {', '.join(near) or 'none'}")
+    plain, _, tag = name.partition(".")
+    if tag and name not in (known := timm.list_pretrained(f"{plain}.*")):
+        raise EncoderError(
+            f"timm has no weights {tag!r} of {plain}; there are {', '.join(known) or 'none'}"
+        )
 
 
 def backbone(name: str) -> tuple[nn.Module, list[list[str]]]:
@@ -83,6 +88,9 @@ def _stage_names(encoder: nn.Module, maps: Sequence[Tensor]) -> list[list[str]]:
     """The names of the parameters that change the first map, those that change the second, ..."""
     left, stages = dict(encoder.named_parameters()), []
     for features in maps:
+        if not left:  # VGG ends with a pooling, which has no parameters
+            stages.append([])
+            continue
         slopes = torch.autograd.grad(
             features.sum(), list(left.values()), retain_graph=True, allow_unused=True
         )

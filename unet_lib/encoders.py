@@ -228,18 +228,30 @@ def encoder_stages(model: EncoderUNet) -> list[list[nn.Parameter]]:
     >>> [len(stage) for stage in encoder_stages(EncoderUNet(encoder="resnet18", decoder_width=1))]
     [3, 12, 15, 15, 15]
     """
+    _require_encoder(model)
     parameters = dict(model.encoder.named_parameters())
     return [[parameters[name] for name in names] for names in model._stages]
 
 
+def _require_encoder(model: object) -> None:
+    if not isinstance(model, EncoderUNet):
+        raise TypeError(
+            f"an EncoderUNet was expected, got a {type(model).__name__}, whose encoder has learned "
+            "nothing that could be kept; make one with pretrained_unet"
+        )
+
+
 def freeze_encoder(model: EncoderUNet) -> None:
     """Keeps the encoder as it is: no gradients, and its BatchNorm stays in evaluation mode.
+
+    Raises TypeError for any model but an `EncoderUNet`: the encoder of a `UNet` was never trained.
 
     >>> model = EncoderUNet(encoder="resnet18", decoder_width=1)
     >>> freeze_encoder(model)
     >>> any(p.requires_grad for p in model.encoder.parameters()), model.train().encoder.bn1.training
     (False, False)
     """
+    _require_encoder(model)
     model.encoder.requires_grad_(False)
     model.train(model.training)
 
@@ -247,7 +259,8 @@ def freeze_encoder(model: EncoderUNet) -> None:
 def thaw(model: EncoderUNet, stages: int | None = None) -> None:
     """Lets the deepest `stages` of the encoder learn again, or all of it.
 
-    Raises ValueError for a number of stages that the encoder does not have.
+    Raises ValueError for a number of stages that the encoder does not have, TypeError as
+    `freeze_encoder`.
 
     >>> model = EncoderUNet(encoder="resnet18", decoder_width=1)
     >>> freeze_encoder(model)
@@ -255,6 +268,7 @@ def thaw(model: EncoderUNet, stages: int | None = None) -> None:
     >>> [stage[0].requires_grad for stage in encoder_stages(model)]
     [False, False, False, True, True]
     """
+    _require_encoder(model)
     count = len(model.channels)
     if stages is not None and not 1 <= stages <= count:
         raise ValueError(f"stages must be 1 to {count}, the feature maps of it, got {stages}")
@@ -280,6 +294,7 @@ def depth_rates(
     """
     if not 0 < decay <= 1:
         raise ValueError(f"decay must lie in (0, 1], got {decay}")
+    _require_encoder(model)
     new = [*model.up.parameters(), *model.decoder.parameters(), *model.head.parameters()]
     groups = [new, *reversed(encoder_stages(model))]
     return [{"params": g, "lr": learning_rate * decay**i} for i, g in enumerate(groups)]
