@@ -20,10 +20,11 @@ from accelerate.utils import set_seed
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, OneCycleLR
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from unet_lib.checkpoint import CheckpointError, load_checkpoint, load_weights, save_checkpoint
+from unet_lib.data.base import picture_name
 from unet_lib.devices import EPOCHS_PER_SEED, check_processes, choose_together, new_accelerator
 from unet_lib.losses import bce_dice_loss
 from unet_lib.metrics import Counts, SegmentationScores
@@ -243,19 +244,6 @@ class _Run:
         """Gives the model back as it was handed in: no wrapper, no autocast."""
         self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
         self.accelerator.free_memory()
-
-
-def picture_name(dataset: Dataset, index: int) -> str:
-    """What messages call a picture: its file, where the data set knows it, else its number.
-
-    >>> from unet_lib.data import SimulatedNuclei
-    >>> picture_name(Subset(SimulatedNuclei(3), [2, 0]), 1)
-    'simulated picture 0 of seed 0'
-    """
-    if isinstance(dataset, Subset):
-        return picture_name(dataset.dataset, dataset.indices[index])
-    name = getattr(dataset, "name", None)
-    return name(index) if callable(name) else f"number {index}"
 
 
 def one_class(counts: Counts) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Integer, Shaped
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Subset
 
 ImageArray = Shaped[np.ndarray, "H W"] | Shaped[np.ndarray, "H W C"]
 LabelArray = Integer[np.ndarray, "H W"]
@@ -191,6 +191,20 @@ def check_pair(image: ImageArray, labels: Shaped[np.ndarray, "..."]) -> None:
             "replace them or leave the picture out",
             cause="not-finite",
         )
+
+
+def picture_name(dataset: Dataset, index: int) -> str:
+    """What messages call a picture, behind any number of Subsets: its file, or its number.
+
+    Example:
+        >>> from unet_lib.data import SimulatedNuclei
+        >>> picture_name(Subset(SimulatedNuclei(9), [7, 8]), 1)
+        'simulated picture 8 of seed 0'
+    """
+    while isinstance(dataset, Subset):
+        dataset, index = dataset.dataset, dataset.indices[index]
+    name = getattr(dataset, "name", None)
+    return name(index) if callable(name) else f"picture {index}"
 
 
 def size_text(array: Shaped[np.ndarray, "..."]) -> str:

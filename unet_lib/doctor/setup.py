@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import Dataset, Subset
 
-from unet_lib.data.base import SegmentationDataset
+from unet_lib.data.base import SegmentationDataset, picture_name
 from unet_lib.task import Task
 from unet_lib.training import TrainingSettings
 
@@ -132,17 +132,6 @@ def stored_pair(dataset: Dataset, index: int) -> tuple[np.ndarray, np.ndarray] |
     """
     found = origin(dataset, index)
     return None if found is None else found[0].load(found[1])
-
-
-def picture_name(dataset: Dataset, index: int) -> str:
-    """What to call a picture in a finding.
-
-    >>> from unet_lib.data import SimulatedNuclei
-    >>> picture_name(SimulatedNuclei(2), 1)
-    'simulated picture 1 of seed 0'
-    """
-    found = origin(dataset, index)
-    return f"picture {index}" if found is None else found[0].name(found[1])
 
 
 def without_transform(dataset: Dataset) -> Dataset:
