@@ -157,6 +157,67 @@ def test_a_model_without_its_run_cannot_be_resumed(nuclei, tmp_path):
     assert "lacks best, history, optimizer" in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("schedule", "linear", r"schedule must be one of \('one-cycle', 'cosine', 'constant'\)"),
+        ("optimizer", "Adam", "optimizer must be one of .* got 'Adam'"),
+        ("precision", "bf32", "precision must be one of"),
+        ("epochs", 1.5, "epochs must be a whole number, got 1.5"),
+        ("learning_rate", math.inf, "learning_rate must be finite"),
+    ],
+)
+def test_settings_of_unknown_words_and_wrong_numbers(name, value, told):
+    settings = TrainingSettings()
+    object.__setattr__(settings, name, value)
+    with pytest.raises(ValueError, match=told):
+        settings.__post_init__()
+
+
+@pytest.mark.parametrize(
+    ("groups", "told"),
+    [
+        (lambda model: [], "gave 0 parameters"),
+        (
+            lambda model: [{"params": small_unet().parameters()}],
+            "of them not of this model; make them",
+        ),
+        (lambda model: [{"params": model.parameters(), "lr": -1.0}], "0 or more, got -1.0"),
+    ],
+)
+def test_parameter_groups_that_would_train_nothing(nuclei, groups, told):
+    settings = TrainingSettings(epochs=1, precision="float32")
+    with pytest.raises(ValueError, match=told):
+        fit(small_unet(), nuclei, settings=settings, parameter_groups=groups, verbose=False)
+
+
+def test_parameters_alone_are_groups_of_one_each(nuclei):
+    settings = TrainingSettings(epochs=1, precision="float32")
+    groups = nn.Module.parameters
+    fit(small_unet(), nuclei, settings=settings, parameter_groups=groups, verbose=False)
+
+
+def test_a_frozen_model_is_not_trained(nuclei):
+    settings = TrainingSettings(epochs=1, precision="float32")
+    with pytest.raises(ValueError, match="every parameter of the model is frozen"):
+        fit(small_unet().requires_grad_(False), nuclei, settings=settings, verbose=False)
+
+
+def test_a_run_is_not_resumed_with_other_parameter_groups(nuclei, tmp_path):
+    settings = TrainingSettings(epochs=1, precision="float32")
+    fit(small_unet(), nuclei, settings=settings, folder=tmp_path, verbose=False)
+    with pytest.raises(CheckpointError, match="trained with other parameter groups"):
+        fit(
+            small_unet(),
+            nuclei,
+            settings=settings,
+            folder=tmp_path,
+            resume=True,
+            parameter_groups=lambda model: [{"params": [p]} for p in model.parameters()],
+            verbose=False,
+        )
+
+
 def test_a_finished_run_resumes_to_its_best_epoch(nuclei, tmp_path):
     settings = TrainingSettings(epochs=3, **FAST)
     model = small_unet()

@@ -132,7 +132,7 @@ class _Run:
         check_processes(self.accelerator)
         if mode.channels_last:
             model.to(memory_format=torch.channels_last)
-        groups = parameter_groups(model) if parameter_groups else [{"params": model.parameters()}]
+        groups = _groups(model, parameter_groups)
         optimizer = _optimizer(groups, s, fused=self.accelerator.device.type in ("cpu", "cuda"))
         train = DataLoader(train_set, s.batch_size, shuffle=True, num_workers=s.num_workers)
         self.model, self.optimizer, self.train = self.accelerator.prepare(model, optimizer, train)
@@ -233,7 +233,13 @@ class _Run:
                 "same, or train into another folder"
             )
         load_weights(self.unwrapped, contents["weights"], path)
-        self.optimizer.load_state_dict(contents["optimizer"])
+        try:
+            self.optimizer.load_state_dict(contents["optimizer"])
+        except ValueError as error:
+            raise CheckpointError(
+                f"{path} was trained with other parameter groups ({error}); resume with the same "
+                "parameter_groups, or train into another folder"
+            ) from error
         self.schedule.load_state_dict(contents["schedule"])
         if self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(contents["scaler"])
@@ -270,6 +276,25 @@ def one_class(counts: Counts) -> str:
         f"every pixel of the validation set is predicted as {names[only]}, though "
         f"{other:.2g} % are not"
     )
+
+
+def _groups(model: nn.Module, chosen: ParameterGroups | None) -> list[dict[str, Any]]:
+    """What the optimizer gets: all parameters, or the chosen ones if they are the model's."""
+    if not any(p.requires_grad for p in model.parameters()):
+        raise ValueError("every parameter of the model is frozen; let some learn: requires_grad_()")
+    if chosen is None:
+        return [{"params": model.parameters()}]
+    groups = [g if isinstance(g, dict) else {"params": [g]} for g in chosen(model)]
+    groups = [group | {"params": list(group["params"])} for group in groups]
+    own, given = set(model.parameters()), {p for group in groups for p in group["params"]}
+    if not given or given - own:
+        raise ValueError(
+            f"parameter_groups gave {len(given)} parameters, {len(given - own)} of them not of "
+            "this model; make them from the model that it is called with"
+        )
+    if wrong := [group["lr"] for group in groups if not group.get("lr", 0) >= 0]:
+        raise ValueError(f"parameter_groups: a rate must be 0 or more, got {wrong[0]}")
+    return groups
 
 
 def _optimizer(groups: list[dict[str, Any]], settings: TrainingSettings, fused: bool) -> Optimizer:

@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
-from typing import Literal
+from typing import Literal, get_args, get_type_hints
 
 import torch
 from accelerate import Accelerator
@@ -79,6 +79,14 @@ class TrainingSettings:
         for name, value in asdict(self).items():
             if isinstance(value, int | float) and not value >= lowest.get(name, 0):
                 raise ValueError(f"{name} must be at least {lowest.get(name, 0)}, got {value}")
+            if value == math.inf:
+                raise ValueError(f"{name} must be finite, got {value}")
+        for name, kind in get_type_hints(type(self)).items():
+            value, words = getattr(self, name), get_args(kind)
+            if words and value not in words:
+                raise ValueError(f"{name} must be one of {words}, got {value!r}")
+            if kind is int and not isinstance(value, int):
+                raise ValueError(f"{name} must be a whole number, got {value!r}")
 
 
 @dataclass
