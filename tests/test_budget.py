@@ -163,3 +163,15 @@ def test_sentence_after_running_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget_module, "_memory", lambda device: 1e5)
     text = advice_for(model, (16, 1, 64, 64), "bf16")
     assert text.endswith("; try a narrower network (half the width takes half the memory or less)")
+
+
+@pytest.mark.parametrize(("size", "batch"), [(64, 0), (64, -1), (-8, 1), ((64, -8), 1)])
+def test_sizes_that_are_none(size, batch):
+    with pytest.raises(ValueError, match="expected a batch_size from 1 on"):
+        estimate(UNetSettings(1, 1, width=2, depth=1), size, batch)
+
+
+@pytest.mark.parametrize("limit", [float("inf"), float("nan")])
+def test_a_limit_that_is_none(limit):
+    with pytest.raises(ValueError, match="limit_bytes must be a number of bytes"):
+        largest_batch(UNetSettings(1, 1, width=2, depth=1), 64, limit)

@@ -4,6 +4,7 @@ Chapter 9. The step is rehearsed without data (`unet_lib.rehearsal`), so a netwo
 ten times as large can be asked about on a laptop.
 """
 
+import math
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -104,8 +105,14 @@ def estimate(
             f"expected an optimizer of {tuple(STATES)} and a precision of "
             f"{('float32', *HALF)}, got {optimizer!r} and {precision!r}"
         )
+    sides = _sides(image_size)
+    if batch_size < 1 or len(sides) != 2 or min(sides) < 1:
+        raise ValueError(
+            "expected a batch_size from 1 on and an image_size of pixels, one number or "
+            f"(height, width), got {batch_size} and {image_size}"
+        )
     settings = model if isinstance(model, UNetSettings) else model.settings
-    shape = (batch_size, settings.in_channels, *_sides(image_size))
+    shape = (batch_size, settings.in_channels, *sides)
     actor, ledger = rehearse(model, shape, precision, checkpointing, training)
     trained = [p for p in actor.parameters() if p.requires_grad]
     weights = sum(t.nbytes for t in (*actor.parameters(), *actor.buffers()))
@@ -163,6 +170,8 @@ def largest_batch(model: Model, image_size: Size, limit_bytes: float, **how: Any
     def peak(batch: int) -> int:
         return estimate(model, image_size, batch, **how).peak_bytes
 
+    if not limit_bytes < math.inf:
+        raise ValueError(f"limit_bytes must be a number of bytes, got {limit_bytes}")
     growth = max(1, peak(3) - peak(2))  # never less for a further image
     enough = max(2, 2 + int((limit_bytes - peak(2)) / growth))
     return bisect_right(range(1, enough + 1), limit_bytes, key=peak)
