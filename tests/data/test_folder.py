@@ -98,13 +98,13 @@ def test_fault_01_masks_of_0_and_255(folder):
         (
             (0, 5, 15, 255),
             {},
-            "mask_values={0: 0, 5: 1, 15: 2, 255: 3} or, if they are classes already, "
-            "num_classes=16 and ignore_index=255",
+            "expected 0 to 3: pass num_classes=16 and ignore_index=255 if they are classes with a "
+            "void border, else mask_values={0: 0, 5: 1, 15: 2, 255: 3}",
         ),
         (
             (0, 1, 255),
             {"num_classes": 21},
-            "if they are classes already, num_classes=21 and ignore_index=255",
+            "pass num_classes=21 and ignore_index=255 if they are classes with a void border",
         ),
     ],
 )

@@ -69,11 +69,14 @@ def _few_values_cure(found: list[int], at_least: int) -> str:
     """What to pass so that these values become classes."""
     values = found if len(found) > 1 else [0, *found]
     mapping = ", ".join(f"{value}: {index}" for index, value in enumerate(values))
-    cure = f"pass mask_values={{{mapping}}}"
+    cure = f"mask_values={{{mapping}}}"
     regular = [value for value in values if 0 <= value < 255]
     special = [value for value in values if value not in regular]
     if len(regular) > 1 and len(special) <= 1:
-        classes = max(at_least, regular[-1] + 1)
-        cure += f" or, if they are classes already, num_classes={classes}"
-        cure += f" and ignore_index={special[0]}" if special else ""
-    return cure
+        classes = f"num_classes={max(at_least, regular[-1] + 1)}"
+        if not special:
+            return f"pass {cure} or, if they are classes already, {classes}"
+        # a void border, most likely: it must not become a class
+        classes += f" and ignore_index={special[0]}"
+        cure = f"{classes} if they are classes with a void border, else {cure}"
+    return f"pass {cure}"

@@ -120,11 +120,18 @@ def _finding(cause: str, kind: str, examples: list[str]) -> Finding:
 
 
 def _for_shells(cure: str) -> str:
-    """The option for `mask_values={0: 0, 255: 1}`, as `python -m unet_lib` takes it."""
-    mapping = re.search(r"mask_values=\{([^}]*)\}", cure)
-    if mapping is None:
-        return ""
-    return f" (in a shell: --mask-values {mapping[1].replace(': ', ':').replace(',', '')})"
+    """The options for `mask_values={0: 0, 255: 1}` and the like, as a shell takes them.
+
+    In the order of the cure, alternatives parted by "or".
+    """
+    ways = []
+    if classes := re.search(r"num_classes=(\d+)(?: and ignore_index=(\d+))?", cure):
+        void = f" --ignore-index {classes[2]}" if classes[2] else ""
+        ways.append((classes.start(), f"--target classes --num-classes {classes[1]}{void}"))
+    if mapping := re.search(r"mask_values=\{([^}]*)\}", cure):
+        pairs = mapping[1].replace(": ", ":").replace(",", "")
+        ways.append((mapping.start(), f"--mask-values {pairs}"))
+    return f" (in a shell: {', or '.join(way for _, way in sorted(ways))})" if ways else ""
 
 
 def _palette_as_gray(
