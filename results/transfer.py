@@ -8,7 +8,8 @@ encoder that has learned ImageNet, or as a whole from one training on simulated 
 learns from a few labeled pictures, always the same number of steps on random crops. Runs of one
 seed see the same pictures, and those of a small number are among those of a larger one. Each start
 has its own learning rate, chosen first on training pictures that the run has not learned from (the
-rows with the part "choice"). Then each run of the part "test" scores the test pictures once.
+rows with the part "choice"). Then each run of the part "test" scores the test pictures once, and
+those of the part "longer" do the same for all street scenes with four times as many steps.
 """
 
 from collections.abc import Callable, Iterator
