@@ -110,17 +110,13 @@ const CHOICES = {
 };
 const KEYS = ["size", ...Object.keys(CHOICES)];
 
-const radio = (key, value) =>
-  `<label><input type="radio" name="${key}" value="${value}"><span>${value}</span></label>`;
-const fieldset = ([key, [title, values]]) => `<fieldset><legend>${title}</legend>
-  <div class="uw-segments">${values.map((value) => radio(key, value)).join("")}</div></fieldset>`;
 const PAGE = `
   <form class="uw-controls" aria-label="Settings of the U-Net">
     <fieldset class="uw-slider"><legend>Input size (pixels)</legend>
       <input type="range" name="size" min="8" max="${LARGEST}" aria-label="Input size">
       <input type="number" name="size" min="8" max="${LARGEST}" aria-label="Input size, typed">
     </fieldset>
-    ${Object.entries(CHOICES).map(fieldset).join("")}
+    ${Object.entries(CHOICES).map(([key, [title, values]]) => choice(key, title, values)).join("")}
   </form>
   <div class="uw-status uw-sizes"><output></output>
     <span class="uw-buttons"><button type="button"></button><button type="button"></button></span>
@@ -134,22 +130,13 @@ const PAGE = `
   </div>`;
 
 function render({ model, el }) {
-  const root = document.createElement("div");
-  root.className = "unet-widget";
-  // JupyterLab would take the arrow keys for its own.
-  root.addEventListener("keydown", (event) => event.stopPropagation());
-  root.innerHTML = PAGE;
-  el.append(root);
+  const root = mount(el, "arithmetic", PAGE);
   const part = (name) => root.querySelector(`[data-part=${name}]`);
   const form = root.querySelector("form");
   const buttons = root.querySelectorAll("button");
-  const change = (key, value) => {
-    model.set(key, value);
-    model.save_changes();
-  };
 
   function draw() {
-    const settings = Object.fromEntries(KEYS.map((key) => [key, model.get(key)]));
+    const settings = state(model, KEYS);
     const result = trace(settings);
     for (const input of form.elements) {
       if (input.type === "radio") input.checked = input.value === String(settings[input.name]);
@@ -173,18 +160,18 @@ function render({ model, el }) {
 
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("input", ({ target: { name, value, validity } }) => {
-    if (validity.valid && value) change(name, isNaN(value) ? value : Number(value));
+    if (validity.valid && value) store(model, { [name]: isNaN(value) ? value : Number(value) });
   });
   form.addEventListener("focusout", draw); // a number left half typed gives way to the state
   for (const button of buttons) {
-    button.addEventListener("click", () => change("size", Number(button.value)));
+    button.addEventListener("click", () => store(model, { size: Number(button.value) }));
   }
-  KEYS.forEach((key) => model.on(`change:${key}`, draw));
+  const unfollow = follow(model, KEYS, draw);
   const observer = new ResizeObserver(draw);
   observer.observe(root);
   return () => {
     observer.disconnect();
-    KEYS.forEach((key) => model.off(`change:${key}`, draw));
+    unfollow();
   };
 }
 

@@ -1,7 +1,5 @@
 """The sizes and the receptive field of a U-Net, to play with (chapter 1)."""
 
-from pathlib import Path
-
 import anywidget
 import traitlets
 from matplotlib.axes import Axes
@@ -10,9 +8,9 @@ from matplotlib.patches import Rectangle
 
 from unet_lib.model import receptive_field
 from unet_lib.plots import PALETTE
+from unet_lib.widgets.base import script, style
 from unet_lib.widgets.sizes import trace_sizes
 
-FOLDER = Path(__file__).parent
 BLUE, ORANGE, GREEN, GRAY = (PALETTE[name] for name in ("blue", "orange", "green", "gray"))
 
 
@@ -28,8 +26,8 @@ class ArithmeticWidget(anywidget.AnyWidget):
     (388, 204)
     """
 
-    _esm = FOLDER / "arithmetic.js"
-    _css = FOLDER / "widgets.css"
+    _esm = script("arithmetic")
+    _css = style("arithmetic")
     size = traitlets.Int(572, min=8, max=1200).tag(sync=True)
     depth = traitlets.Int(4, min=1, max=5).tag(sync=True)
     padding = traitlets.Enum(["valid", "same"], "valid").tag(sync=True)

@@ -87,10 +87,6 @@ const PANELS = ["image", "mask", "together"];
 
 const slider = ([name, [title, min, max, step]]) => `<label class="uw-named"><span>${title}</span>
   <input type="range" name="${name}" min="${min}" max="${max}" step="${step}"><b></b></label>`;
-const TITLES = { mask: "Mask", outside: "Outside" };
-const choice = ([name, values]) => `<fieldset><legend>${TITLES[name]}</legend>
-  <div class="uw-segments">${values.map((value) => `<label><input type="radio" name="${name}"
-  value="${value}"><span>${value}</span></label>`).join("")}</div></fieldset>`;
 const flip = ([name, title]) => `<label><input type="checkbox" name="${name}"><span>${title}</span>
   </label>`;
 const panel = (name) => `<figure><canvas role="img"></canvas>
@@ -100,40 +96,33 @@ const PAGE = `
     <div class="uw-grid-of-sliders">${Object.entries(SLIDERS).map(slider).join("")}</div>
     <fieldset><legend>Flip</legend>
       <div class="uw-segments">${Object.entries(FLIPS).map(flip).join("")}</div></fieldset>
-    ${Object.entries(SWITCHES).map(choice).join("")}
+    ${choice("mask", "Mask", SWITCHES.mask)}${choice("outside", "Outside", SWITCHES.outside)}
     <div class="uw-buttons"><button type="button" value="draw">Draw at random</button>
       <button type="button" value="reset">Reset</button></div>
   </form>
   <div class="uw-status"><output></output></div>
   <div class="uw-row uw-three">${PANELS.map(panel).join("")}</div>`;
 
-const bytes = (view) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-
 function render({ model, el }) {
-  const root = document.createElement("div");
-  root.className = "unet-widget";
-  // JupyterLab would take the arrow keys for its own.
-  root.addEventListener("keydown", (event) => event.stopPropagation());
-  root.innerHTML = PAGE;
-  el.append(root);
+  const root = mount(el, "augmentation", PAGE);
   const form = root.querySelector("form");
   const [size, patterns] = [model.get("size"), model.get("patterns")];
   const [image, labels] = ["image", "labels"].map((key) => bytes(model.get(key)));
   const grain = Float32Array.from(image, normal); // the same noise at every setting
 
   function draw() {
-    const state = Object.fromEntries(KEYS.map((key) => [key, model.get(key)]));
+    const now = state(model, KEYS);
     for (const [name, [, , , , words]] of Object.entries(SLIDERS)) {
-      form.elements[name].value = state[name];
-      form.elements[name].nextElementSibling.textContent = words(state[name]);
+      form.elements[name].value = now[name];
+      form.elements[name].nextElementSibling.textContent = words(now[name]);
     }
-    for (const name in SWITCHES) form.elements[name].value = state[name];
-    for (const name in FLIPS) form.elements[name].checked = state[name];
-    const places = sources({ ...state, size, vectors: patterns[state.pattern] });
-    const how = { mirrored: state.outside === "mirrored" };
-    const lit = relight(read(image, size, places, { ...how, blend: true }), state);
-    const gray = lit.map((v, i) => v + 255 * state.noise * grain[i]);
-    const mask = read(labels, size, places, { ...how, blend: state.mask === "blended" });
+    for (const name in SWITCHES) form.elements[name].value = now[name];
+    for (const name in FLIPS) form.elements[name].checked = now[name];
+    const places = sources({ ...now, size, vectors: patterns[now.pattern] });
+    const how = { mirrored: now.outside === "mirrored" };
+    const lit = relight(read(image, size, places, { ...how, blend: true }), now);
+    const gray = lit.map((v, i) => v + 255 * now.noise * grain[i]);
+    const mask = read(labels, size, places, { ...how, blend: now.mask === "blended" });
     const { count, example } = invented(mask, labels);
     const summary = count
       ? `${count} of ${mask.length} mask pixels hold a number that nobody drew, such as ` +
@@ -151,19 +140,14 @@ function render({ model, el }) {
     });
   }
 
-  const store = (values) => {
-    for (const [name, value] of Object.entries(values)) model.set(name, value);
-    model.save_changes();
-  };
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("input", ({ target: { name, value, checked } }) =>
-    store({ [name]: name in FLIPS ? checked : name in SLIDERS ? Number(value) : value }));
+    store(model, { [name]: name in FLIPS ? checked : name in SLIDERS ? Number(value) : value }));
   form.addEventListener("click", ({ target: { value, type } }) => {
-    if (type === "button") store(value === "draw" ? atRandom(patterns.length) : REST);
+    if (type !== "button") return;
+    store(model, value === "draw" ? atRandom(patterns.length) : REST);
   });
-  KEYS.forEach((key) => model.on(`change:${key}`, draw));
-  draw();
-  return () => KEYS.forEach((key) => model.off(`change:${key}`, draw));
+  return follow(model, KEYS, draw);
 }
 
 /** Settings such as a training might draw; every slider within its steps. */
@@ -188,14 +172,6 @@ function onEdge(mask, [height, width], at) {
     const [y, x] = [i + a, j + b];
     return y >= 0 && x >= 0 && y < height && x < width && mask[y * width + x] !== mask[at];
   });
-}
-
-function paint(canvas, [height, width], color) {
-  Object.assign(canvas, { height, width });
-  const context = canvas.getContext("2d");
-  const pixels = context.createImageData(width, height); // values beyond 0 to 255 are cut off
-  for (let i = 0; i < height * width; i++) pixels.data.set([...color(i), 255], 4 * i);
-  context.putImageData(pixels, 0, 0);
 }
 
 export default { render };

@@ -1,7 +1,6 @@
 """Image and mask transformed together, to play with (chapter 6)."""
 
 import math
-from pathlib import Path
 
 import anywidget
 import numpy as np
@@ -14,9 +13,9 @@ from torchvision import tv_tensors
 
 from unet_lib.plots import overlay, show_image, show_mask
 from unet_lib.transforms import elastic_field, pixel_places, warp
+from unet_lib.widgets.base import script, style
 from unet_lib.widgets.pictures import gray_levels
 
-FOLDER = Path(__file__).parent
 PATTERNS = 8
 """How many elastic deformations are stored."""
 
@@ -40,8 +39,8 @@ class AugmentationWidget(anywidget.AnyWidget):
     8
     """
 
-    _esm = FOLDER / "augmentation.js"
-    _css = FOLDER / "widgets.css"
+    _esm = script("augmentation")
+    _css = style("augmentation")
     size = traitlets.List().tag(sync=True)
     image = traitlets.Bytes().tag(sync=True)
     labels = traitlets.Bytes().tag(sync=True)

@@ -47,8 +47,6 @@ const LEGEND = [
 const VIEWS = ["errors", "probability", "image"];
 const KEYS = ["threshold", "picture", "view"];
 
-const radio = (view) =>
-  `<label><input type="radio" name="view" value="${view}"><span>${view}</span></label>`;
 const key = ([kind, name]) => `<span><i style="background: rgb(${COLORS[kind]})"></i>
   ${name} <b data-count="${kind}"></b></span>`;
 const column = (name) => `<th scope="col">${TITLES[name]}</th>`;
@@ -58,8 +56,7 @@ const PAGE = `
       <input type="range" name="threshold" min="0.01" max="0.99" step="0.01" aria-label="Threshold">
       <b class="uw-value"></b></fieldset>
     <label class="uw-picture"><span>Picture</span><select name="picture"></select></label>
-    <fieldset><legend>View</legend>
-      <div class="uw-segments">${VIEWS.map(radio).join("")}</div></fieldset>
+    ${choice("view", "View", VIEWS)}
   </form>
   <div class="uw-status"><output></output></div>
   <div class="uw-row uw-top">
@@ -70,15 +67,8 @@ const PAGE = `
     <div><svg role="img" data-part="lines"></svg><svg role="img" data-part="curve"></svg></div>
   </div>`;
 
-const bytes = (view) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-
 function render({ model, el }) {
-  const root = document.createElement("div");
-  root.className = "unet-widget";
-  // JupyterLab would take the arrow keys for its own.
-  root.addEventListener("keydown", (event) => event.stopPropagation());
-  root.innerHTML = PAGE;
-  el.append(root);
+  const root = mount(el, "threshold", PAGE);
   const find = (selector) => root.querySelector(selector);
   const form = find("form");
   const stored = (key) => model.get(key).map(bytes);
@@ -105,43 +95,30 @@ function render({ model, el }) {
     const rows = [["this picture", score], ["all, pooled", pooled], ["all, mean", mean]];
     find("tbody").innerHTML = rows.slice(0, names.length > 1 ? 3 : 1).map(row).join("");
     const data = [levels, targets, images].map((each) => each[picture]);
-    paint(find("canvas"), model.get("sizes")[picture], data, at + 1, view);
+    paint(find("canvas"), model.get("sizes")[picture], colors(data, at + 1, view));
     find("canvas").setAttribute("aria-label", `View: ${view}. ${summary}`);
     drawLines(find("[data-part=lines]"), counts[picture].map(scores), at);
     drawCurve(find("[data-part=curve]"), counts[picture], at);
   }
 
   form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("input", ({ target: { name, value } }) => {
-    model.set(name, name === "view" ? value : Number(value));
-    model.save_changes();
-  });
-  KEYS.forEach((key) => model.on(`change:${key}`, draw));
-  draw();
-  return () => KEYS.forEach((key) => model.off(`change:${key}`, draw));
+  form.addEventListener("input", ({ target: { name, value } }) =>
+    store(model, { [name]: name === "view" ? value : Number(value) }));
+  return follow(model, KEYS, draw);
 }
 
 const row = ([name, score]) => `<tr><th scope="row">${name}</th>` +
   `${NAMES.map((key) => `<td>${score[key].toFixed(3)}</td>`).join("")}</tr>`;
 
-/** Paints one picture: errors over the dimmed image, the probability, or the image alone. */
-function paint(canvas, [height, width], [levels, bits, image], least, view) {
-  Object.assign(canvas, { height, width });
-  const context = canvas.getContext("2d");
-  const pixels = context.createImageData(width, height);
-  for (let i = 0; i < levels.length; i++) {
-    const gray = view === "probability" ? (255 * levels[i]) / 99 : image[i];
-    let color = [gray, gray, gray];
-    if (view === "errors") {
-      const [truth, found] = [isForeground(bits, i), levels[i] >= least];
-      const error = found ? (truth ? "tp" : "fp") : "fn";
-      const flat = (c) => c * (0.85 + (0.15 * gray) / 255); // with a trace of the image
-      color = truth || found ? COLORS[error].map(flat) : color.map((c) => 0.3 * c);
-    }
-    pixels.data.set([...color, 255], 4 * i);
-  }
-  context.putImageData(pixels, 0, 0);
-}
+/** Color of pixel i: errors over the dimmed image, the probability, or the image alone. */
+const colors = ([levels, bits, image], least, view) => (i) => {
+  const gray = view === "probability" ? (255 * levels[i]) / 99 : image[i];
+  if (view !== "errors") return [gray, gray, gray];
+  const [truth, found] = [isForeground(bits, i), levels[i] >= least];
+  if (!truth && !found) return [0.3 * gray, 0.3 * gray, 0.3 * gray];
+  const flat = (c) => c * (0.85 + (0.15 * gray) / 255); // with a trace of the image
+  return COLORS[found ? (truth ? "tp" : "fp") : "fn"].map(flat);
+};
 
 const SIDE = { x: 46, y: 26, w: 262, h: 150 }; // the plotting area, in a drawing of 320 x 210
 const px = (value) => SIDE.x + SIDE.w * value;

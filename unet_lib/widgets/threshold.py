@@ -1,7 +1,6 @@
 """What the threshold does to the mask, to precision, recall and Dice, to play with (chapter 5)."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import anywidget
 import numpy as np
@@ -10,9 +9,9 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from unet_lib.plots import PALETTE, error_map
+from unet_lib.widgets.base import script, style
 from unet_lib.widgets.pictures import THRESHOLDS, check_picture, gray_levels, threshold_levels
 
-FOLDER = Path(__file__).parent
 Pictures = np.ndarray | Sequence[np.ndarray]
 
 
@@ -32,8 +31,8 @@ class ThresholdWidget(anywidget.AnyWidget):
     {'precision': 1.0, 'recall': 0.5, 'Dice': 0.667, 'IoU': 0.5}
     """
 
-    _esm = FOLDER / "threshold.js"
-    _css = FOLDER / "widgets.css"
+    _esm = script("threshold")
+    _css = style("threshold")
     levels = traitlets.List(traitlets.Bytes()).tag(sync=True)
     targets = traitlets.List(traitlets.Bytes()).tag(sync=True)
     images = traitlets.List(traitlets.Bytes()).tag(sync=True)

@@ -5,7 +5,6 @@ import pytest
 import torch
 import traitlets
 
-from tests.test_widgets import browser, evaluate, mount, node  # noqa: F401
 from unet_lib.data import simulate_nuclei
 from unet_lib.transforms import elastic_field, random_rotation
 from unet_lib.widgets import AugmentationWidget
@@ -41,12 +40,12 @@ def state_of(widget):
     return state | {"vectors": widget.patterns[widget.pattern]}
 
 
-def test_javascript_agrees_with_the_library(node):  # noqa: F811
+def test_javascript_agrees_with_the_library(evaluate):
     widgets = [AugmentationWidget(*nuclei(), **state) for state in STATES]
     data = [
         {"image": list(w.image), "labels": list(w.labels), "state": state_of(w)} for w in widgets
     ]
-    results = evaluate(node, "augmentation.js", EXPRESSION, data)
+    results = evaluate("augmentation", EXPRESSION, data)
     for widget, found in zip(widgets, results, strict=True):
         image, mask = widget.transformed()
         assert np.allclose(np.array(found["image"]) / 255, image.ravel(), atol=2e-3)
@@ -55,9 +54,9 @@ def test_javascript_agrees_with_the_library(node):  # noqa: F811
         assert abs(found["invented"] - widget.invented()) <= 3
 
 
-def test_cubic_weights_are_those_of_torch(node):  # noqa: F811
+def test_cubic_weights_are_those_of_torch(evaluate):
     places = [0.0, 0.25, 0.9, 1.0, 1.5, 2.0]
-    found = evaluate(node, "augmentation.js", "data.map(cubicWeights)", places)
+    found = evaluate("augmentation", "data.map(cubicWeights)", places)
     for k in range(3):
         vectors = torch.zeros(2, 3, 3)
         vectors[0, k] = 1.0
@@ -110,7 +109,7 @@ def test_values_out_of_range_are_refused(wrong):
         AugmentationWidget(*nuclei(), **wrong)
 
 
-def test_by_keyboard_and_button(mount):  # noqa: F811
+def test_by_keyboard_and_button(mount):
     page = mount(AugmentationWidget(*nuclei()))
     pictures = "[...document.querySelectorAll('canvas')].map((canvas) => canvas.toDataURL())"
     before = page.evaluate(pictures)

