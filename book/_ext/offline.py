@@ -7,6 +7,7 @@ committed. Pages work from a server without a network, and straight from the dis
 import shutil
 from pathlib import Path
 
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
@@ -16,14 +17,6 @@ LIBRARIES = [
     ("mathjax/es5/input/tex/extensions/*.js", "mathjax/input/tex/extensions"),
     ("mathjax/es5/output/chtml/fonts/woff-v2/*.woff", "mathjax/output/chtml/fonts/woff-v2"),
     ("mathjax/LICENSE", "mathjax"),
-    ("requirejs/require.js", "widgets"),
-    ("@jupyter-widgets/html-manager/dist/embed-amd.js", "widgets"),
-    ("@jupyter-widgets/html-manager/dist/*.woff2", "widgets/html-manager/dist"),
-    # The manager looks for its icon fonts beside itself when it starts before its path is set.
-    ("@jupyter-widgets/html-manager/dist/*.woff2", "widgets"),
-    ("@jupyter-widgets/html-manager/dist/embed.js.LICENSE.txt", "widgets"),
-    ("anywidget/dist/index.js", "widgets/anywidget"),
-    ("anywidget/LICENSE", "widgets/anywidget"),
 ]
 
 
@@ -41,14 +34,24 @@ def copy_libraries(app: Sphinx, _error: Exception | None) -> None:
             shutil.copy2(path, vendor / folder / path.name)
 
 
-def drop_thebe(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
-    """Drop sphinx-thebe's scripts: unused here, and their constants clash in the console."""
+def drop_unused(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
+    """Drop scripts without use: sphinx-thebe's (they clash), MathJax where there is no formula."""
+    unused = ["thebe"] if has_formula(doctree) else ["thebe", "mathjax", "MathJax"]
     context["script_files"] = [
-        script for script in context.get("script_files", []) if "thebe" not in repr_script(script)
+        script
+        for script in context.get("script_files", [])
+        if not any(name in describe(script) for name in unused)
     ]
 
 
-def repr_script(script) -> str:
+def has_formula(doctree: nodes.document | None) -> bool:
+    """Say whether a page has a formula of its own (Sphinx also asks the pages below it)."""
+    return doctree is not None and any(
+        isinstance(node, nodes.math | nodes.math_block) for node in doctree.findall()
+    )
+
+
+def describe(script) -> str:
     """Return the name of a script, or its text where it stands in the page itself."""
     return f"{getattr(script, 'filename', script)} {getattr(script, 'attributes', {}).get('body')}"
 
@@ -56,5 +59,5 @@ def repr_script(script) -> str:
 def setup(app: Sphinx) -> dict:
     """Connect both steps to the build."""
     app.connect("build-finished", copy_libraries)
-    app.connect("html-page-context", drop_thebe, priority=900)
+    app.connect("html-page-context", drop_unused, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
