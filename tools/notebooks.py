@@ -2,6 +2,8 @@
 
     python tools/notebooks.py                       all chapters
     python tools/notebooks.py notebooks/01_*.ipynb  some of them
+    python tools/notebooks.py --widgets             all, without a run: the widgets' code alone is
+                                                    renewed, their data and state stay as they ran
 
 What differs from run to run without meaning anything (times of day, versions, random ids) is left
 out, so that a change in a stored notebook is a change of its content.
@@ -109,9 +111,27 @@ def tidy(notebook: NotebookNode, name: str, seconds: float) -> NotebookNode:
     return tidy_widgets(notebook, name)
 
 
+def renew_widgets(path: Path) -> None:
+    """Give the widgets of a notebook the present JavaScript and CSS of unet_lib."""
+    from unet_lib.widgets.base import script, style
+
+    notebook = nbformat.read(path, as_version=4)
+    stored = notebook.metadata.get("widgets", {}).get(STATE, {"state": {}})
+    for model in stored["state"].values():
+        if "_esm" in model["state"]:
+            name = model["state"]["_anywidget_id"].split(".")[-2]  # unet_lib.widgets.name.Class
+            model["state"] |= {"_esm": script(name), "_css": style(name)}
+    path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+
+
 def main(arguments: list[str]) -> None:
     """Execute the notebooks named, or all, and write each only when it ran to its end."""
-    paths = [Path(argument) for argument in arguments] or sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
+    named = [Path(argument) for argument in arguments if argument != "--widgets"]
+    paths = named or sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
+    if "--widgets" in arguments:
+        for path in paths:
+            renew_widgets(path)
+        return
     for path in paths:
         notebook = nbformat.read(path, as_version=4)
         print(f"{path.name}: running", flush=True)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from unet_lib.widgets.base import script, style
+
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 LONGEST_CELL = 25
@@ -15,6 +17,8 @@ LOCAL_PATH = re.compile(
 )
 EXERCISE = re.compile(r"(?m)^#+ Exercise\b.+")
 FOLDED = re.compile(r"(?im)\{dropdown\}|:class:.*\bdropdown\b|<details")
+
+WIDGETS = "application/vnd.jupyter.widget-state+json"
 
 Notebook = dict
 
@@ -120,3 +124,12 @@ def test_three_exercises_with_folded_solutions(notebook: Notebook) -> None:
     assert len(exercises) >= 3, f"found the headings {sorted(exercises)}"
     folded = sum("hide-cell" in tags(cell) for cell in cells(notebook, "code"))
     assert folded + len(FOLDED.findall(text)) >= 3, "fewer than three folded solutions"
+
+
+def test_widgets_run_the_present_code(notebook: Notebook) -> None:
+    stored = notebook["metadata"].get("widgets", {}).get(WIDGETS, {"state": {}})["state"]
+    for state in (model["state"] for model in stored.values() if "_esm" in model["state"]):
+        name = state["_anywidget_id"].split(".")[-2]  # unet_lib.widgets.name.Class
+        cure = "`python tools/notebooks.py --widgets` renews it"
+        assert state["_esm"] == script(name), f"the stored code of {name} is old: {cure}"
+        assert state["_css"] == style(name), f"the stored look of {name} is old: {cure}"
