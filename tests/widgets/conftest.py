@@ -59,7 +59,7 @@ MODEL = """async ([code, state, binary]) => {
   document.addEventListener("keydown", (event) => event.preventDefault());
   const module = await import("data:text/javascript;charset=utf-8," + encodeURIComponent(code));
   const { model } = window;
-  window.dispose = module.default.render({ model, el: document.getElementById("el") });
+  window.dispose = await module.default.render({ model, el: document.getElementById("el") });
 }"""
 
 

@@ -29,6 +29,12 @@ function store(model, values) {
 /** An array of bytes as the notebook stored it. */
 const bytes = (view) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 
+/** Bytes that Python's zlib.compress made smaller. */
+async function unpack(view) {
+  const stream = new Blob([view]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
 /** A choice of one of few values, as a row of radio buttons. */
 const choice = (name, title, values) => `<fieldset><legend>${title}</legend>
   <div class="uw-segments">${values.map((value) => `<label><input type="radio" name="${name}"
@@ -42,3 +48,40 @@ function paint(canvas, [height, width], color) {
   for (let i = 0; i < height * width; i++) pixels.data.set([...color(i), 255], 4 * i);
   context.putImageData(pixels, 0, 0);
 }
+
+/** Whether pixel i of a mask, stored with eight pixels a byte, is foreground. */
+const isForeground = (bits, i) => (bits[i >> 3] >> (7 - (i & 7))) & 1;
+
+// Names and colors, apart in gray and for color-blind eyes: light, dark and middle.
+const ERRORS = {
+  tp: ["right (true positive)", [238, 238, 238]],
+  fp: ["wrong (false positive)", [213, 94, 0]],
+  fn: ["missed (false negative)", [86, 180, 233]],
+};
+/** The legend of an error map; what counts the pixels is found by `[data-count=tp]` and so on. */
+const ERROR_LEGEND = `<p class="uw-legend">${Object.entries(ERRORS).map(([kind, [name, color]]) =>
+  `<span><i style="background: rgb(${color})"></i> ${name} <b data-count="${kind}"></b></span>`)
+  .join("")}</p>`;
+
+const kindOf = (truth, found) => (truth ? (found ? "tp" : "fn") : found ? "fp" : "tn");
+
+/** Pixels of each kind. `levels` holds for each pixel how many of the thresholds 0.01 to
+ *  0.99 its probability exceeds; `least` is the smallest level that counts as found. */
+function countErrors(levels, bits, least) {
+  const count = { tp: 0, fp: 0, fn: 0, tn: 0 };
+  levels.forEach((level, i) => count[kindOf(isForeground(bits, i), level >= least)]++);
+  return count;
+}
+
+/** 1 where there is nothing to find and nothing is found, as in unet_lib.metrics. */
+const diceOf = ({ tp, fp, fn }) => (tp + fp + fn ? (2 * tp) / (2 * tp + fp + fn) : 1);
+
+/** Color of pixel i: errors over the dimmed image, probability, mask, or the image alone. */
+const shades = ([levels, bits, image], least, view) => (i) => {
+  const [truth, found, gray] = [isForeground(bits, i), levels[i] >= least, image[i]];
+  const even = { probability: (255 * levels[i]) / 99, mask: found ? 255 : 0, image: gray }[view];
+  if (view !== "errors") return [even, even, even];
+  const kind = kindOf(truth, found);
+  if (kind === "tn") return [0.3 * gray, 0.3 * gray, 0.3 * gray];
+  return ERRORS[kind][1].map((c) => c * (0.85 + (0.15 * gray) / 255)); // a trace of the image
+};

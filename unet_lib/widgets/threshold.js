@@ -4,7 +4,6 @@
 const THRESHOLDS = Array.from({ length: 99 }, (_, i) => (i + 1) / 100);
 const TITLES = { precision: "precision", recall: "recall", dice: "Dice", iou: "IoU" };
 const NAMES = Object.keys(TITLES);
-const isForeground = (bits, i) => (bits[i >> 3] >> (7 - (i & 7))) & 1;
 
 /** tp, fp, fn and tn at the 99 thresholds. `levels` holds for each pixel the number of thresholds
  *  that its probability exceeds; `bits` the true mask, eight pixels a byte. */
@@ -37,18 +36,9 @@ export function together(counts) {
   return { pooled: scores(sum), mean: Object.fromEntries(NAMES.map((name) => [name, mean(name)])) };
 }
 
-// Apart in gray and for color-blind eyes: light, dark and middle, on a dimmed picture.
-const COLORS = { tp: [238, 238, 238], fp: [213, 94, 0], fn: [86, 180, 233] };
-const LEGEND = [
-  ["tp", "right (true positive)"],
-  ["fp", "wrong (false positive)"],
-  ["fn", "missed (false negative)"],
-];
 const VIEWS = ["errors", "probability", "image"];
 const KEYS = ["threshold", "picture", "view"];
 
-const key = ([kind, name]) => `<span><i style="background: rgb(${COLORS[kind]})"></i>
-  ${name} <b data-count="${kind}"></b></span>`;
 const column = (name) => `<th scope="col">${TITLES[name]}</th>`;
 const PAGE = `
   <form class="uw-controls" aria-label="Threshold and picture">
@@ -61,7 +51,7 @@ const PAGE = `
   <div class="uw-status"><output></output></div>
   <div class="uw-row uw-top">
     <div><canvas role="img"></canvas>
-      <p class="uw-legend">${LEGEND.map(key).join("")}</p>
+      ${ERROR_LEGEND}
       <table><thead><tr><td></td>${NAMES.map(column).join("")}</tr></thead><tbody></tbody></table>
     </div>
     <div><svg role="img" data-part="lines"></svg><svg role="img" data-part="curve"></svg></div>
@@ -90,12 +80,12 @@ function render({ model, el }) {
     const summary = `At threshold ${threshold.toFixed(2)} the Dice of ${names[picture]} is ` +
       `${score.dice.toFixed(3)}: ${count.tp} pixels right, ${count.fp} wrong, ${count.fn} missed.`;
     find("output").textContent = summary;
-    for (const [kind] of LEGEND) find(`[data-count=${kind}]`).textContent = count[kind];
+    for (const kind in ERRORS) find(`[data-count=${kind}]`).textContent = count[kind];
     const { pooled, mean } = together(counts.map((each) => each[at]));
     const rows = [["this picture", score], ["all, pooled", pooled], ["all, mean", mean]];
     find("tbody").innerHTML = rows.slice(0, names.length > 1 ? 3 : 1).map(row).join("");
     const data = [levels, targets, images].map((each) => each[picture]);
-    paint(find("canvas"), model.get("sizes")[picture], colors(data, at + 1, view));
+    paint(find("canvas"), model.get("sizes")[picture], shades(data, at + 1, view));
     find("canvas").setAttribute("aria-label", `View: ${view}. ${summary}`);
     drawLines(find("[data-part=lines]"), counts[picture].map(scores), at);
     drawCurve(find("[data-part=curve]"), counts[picture], at);
@@ -109,16 +99,6 @@ function render({ model, el }) {
 
 const row = ([name, score]) => `<tr><th scope="row">${name}</th>` +
   `${NAMES.map((key) => `<td>${score[key].toFixed(3)}</td>`).join("")}</tr>`;
-
-/** Color of pixel i: errors over the dimmed image, the probability, or the image alone. */
-const colors = ([levels, bits, image], least, view) => (i) => {
-  const gray = view === "probability" ? (255 * levels[i]) / 99 : image[i];
-  if (view !== "errors") return [gray, gray, gray];
-  const [truth, found] = [isForeground(bits, i), levels[i] >= least];
-  if (!truth && !found) return [0.3 * gray, 0.3 * gray, 0.3 * gray];
-  const flat = (c) => c * (0.85 + (0.15 * gray) / 255); // with a trace of the image
-  return COLORS[found ? (truth ? "tp" : "fp") : "fn"].map(flat);
-};
 
 const SIDE = { x: 46, y: 26, w: 262, h: 150 }; // the plotting area, in a drawing of 320 x 210
 const px = (value) => SIDE.x + SIDE.w * value;
