@@ -1,4 +1,4 @@
-"""What a training step will cost, told before it runs, and what to do when it is too much.
+"""What a training step will cost, told before it runs, and what to do then (chapter 9a).
 
 Chapter 9. The step is rehearsed without data (`unet_lib.rehearsal`), so a network for a machine
 ten times as large can be asked about on a laptop.

@@ -1,4 +1,4 @@
-"""Memory of a training step: measured, and lowered by activation checkpointing (chapter 9)."""
+"""Memory of a training step: measured, and lowered by activation checkpointing (chapter 9a)."""
 
 import os
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Write pictures and labels as PNG, and never over another file."""
+"""Write pictures and labels as PNG, and never over another file (chapters 5 and 13)."""
 
 from collections import Counter
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Tensors and arrays as the pixels that a picture of the book shows; used by `unet_lib.plots`."""
+"""Tensors and arrays as the pixels that `unet_lib.plots` shows (from chapter 1 on)."""
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64, Shaped

@@ -1,4 +1,4 @@
-"""Pictures of the book: image, mask, overlay, error map, history; one palette throughout.
+"""Pictures of the book: image, mask, overlay, error map, history; one palette (from chapter 1 on).
 
 Colors are Okabe and Ito's (2008), told apart by color-blind readers; where two of them meet in a
 picture they differ in lightness as well, for a print in gray. Images and masks may be tensors or

@@ -1,4 +1,4 @@
-"""A training step on tensors that have a shape and a type but no content (chapter 9).
+"""A training step on tensors that have a shape and a type but no content (chapter 9a).
 
 Every operation tells the size of its result; nothing is computed and nothing allocated.
 """

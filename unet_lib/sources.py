@@ -1,4 +1,4 @@
-"""Where the pictures of a command come from: the simulator, folders, or a public data set."""
+"""Where the pictures of a command come from: simulator, folders, a public set (chapter 3)."""
 
 from dataclasses import dataclass
 from pathlib import Path

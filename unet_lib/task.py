@@ -1,4 +1,4 @@
-"""What a network predicts and how a picture is prepared for it, kept inside its checkpoint.
+"""What a network predicts and how its pictures are prepared, kept in its checkpoint (chapter 4).
 
 Weights alone do not say whether the pictures were gray, how they were normalized, or from which
 probability on a pixel counts as found. A `Task` does, so a checkpoint can be used without asking.

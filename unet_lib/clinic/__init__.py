@@ -1,4 +1,4 @@
-"""The clinic: broken set-ups to try the doctor on, each made in seconds (chapter 9).
+"""The clinic: broken set-ups to try the doctor on, each made in seconds (chapter 9d).
 
 Every case in `CASES` builds one thing that goes wrong in practice; the tests ask the doctor for
 its cause, and the page "My mask is black" shows it. `HEALTHY` holds set-ups with nothing wrong.

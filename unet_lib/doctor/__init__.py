@@ -1,4 +1,4 @@
-"""The doctor: what is wrong with a data set, a network or a run, and the cure (chapter 9).
+"""The doctor: what is wrong with a data set, a network or a run, and the cure (chapter 9d).
 
 It looks and says; it never repairs. `examine` takes a whole set-up, `check_dataset`,
 `check_model`, `check_folder` and `check_run` take parts of one, and `python -m unet_lib check`

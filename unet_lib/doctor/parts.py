@@ -1,4 +1,4 @@
-"""Two parts of the data side by side: pictures in both, neighbors, another preparation."""
+"""Two parts of the data side by side: pictures in both, another preparation (chapter 9c)."""
 
 from collections.abc import Iterable
 from hashlib import sha256

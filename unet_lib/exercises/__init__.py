@@ -1,4 +1,4 @@
-"""Checks for the exercises, one module a chapter: they print what is right and what is not yet.
+"""Checks for the exercises, a module a chapter (from chapter 1 on): they print what is not right.
 
 >>> from unet_lib.exercises import say
 >>> say(False, "the list is empty")

@@ -1,4 +1,4 @@
-"""Checks for the exercises of chapter 9, out of memory: bytes, a leak, a search, a plan.
+"""Checks for the exercises of chapter 9a, out of memory: bytes, a leak, a search, a plan.
 
 Each takes the reader's answer, prints one line that teaches, and never raises.
 """

@@ -1,4 +1,4 @@
-"""Checks for the exercises of chapter 9, slow convergence: curves, a bias, a schedule, a rescue.
+"""Checks for the exercises of chapter 9b, slow convergence: curves, a bias, a schedule, a rescue.
 
 Each takes the reader's answer, prints one line that teaches, and never raises.
 """

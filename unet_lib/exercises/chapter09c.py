@@ -1,4 +1,4 @@
-"""Checks for the exercises of the chapter on wrong results: folds, calibration, temperature."""
+"""Checks for the exercises of chapter 9c, wrong results: folds, calibration, temperature."""
 
 import math
 

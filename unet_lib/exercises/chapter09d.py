@@ -1,4 +1,4 @@
-"""Checks for the exercises of the page "My mask is black": symptoms, agreement, three illnesses."""
+"""Checks for the exercises of chapter 9d, black masks: symptoms, agreement, three illnesses."""
 
 import math
 from collections.abc import Mapping

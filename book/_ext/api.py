@@ -1,0 +1,180 @@
+"""The directive {api}: what modules of `unet_lib` offer, with links to their chapters and back.
+
+Everything is read from the source by library.py and written as Markdown in memory: building the
+book imports nothing of the library, and no page is generated on disk.
+"""
+
+import json
+import re
+import textwrap
+from collections.abc import Iterable
+from pathlib import Path
+
+from docutils import nodes
+from library import PACKAGE, Entry, Library, Module
+from sphinx.addnodes import pending_xref
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util.docutils import SphinxDirective
+
+HEADINGS = ("Args:", "Returns:", "Raises:", "Yields:", "Example:", "Examples:")
+
+
+def library(env: BuildEnvironment) -> Library:
+    """Read the library once a build, and only where a page has to be made anew."""
+    if not hasattr(env.app, "unet_lib"):
+        env.app.unet_lib = Library(Path(env.srcdir))
+    return env.app.unet_lib
+
+
+def dependent(env: BuildEnvironment) -> Library:
+    """Return the library, and have the present page read again when the library changes."""
+    found = library(env)
+    paths = [module.path for module in found.modules.values()]
+    for path in [*paths, *found.chapters.values(), Path(__file__)]:
+        env.note_dependency(str(path))
+    return found
+
+
+def chapter_links(found: Library, keys: Iterable[str]) -> str:
+    """Write "chapter 5" or "chapters 6, 9c", each a link."""
+    keys = list(keys)
+    links = [f"[{key}](/notebooks/{found.chapters[key].name})" for key in keys]
+    return f"chapter{'s' * (len(keys) > 1)} {', '.join(links)}"
+
+
+def origin(found: Library, module: str, name: str = "") -> str:
+    """Say which chapters derive a module, or a name in it, and which others use the name."""
+    derived = found.derived(module)
+    used = [key for key in found.used_in(f"{module}.{name}") if key not in derived]
+    words = [f"Derived in {chapter_links(found, derived)}"] * bool(derived)
+    words += [f"used in {chapter_links(found, used)}"] * bool(used)
+    text = "; ".join(words)
+    return f"{{.api-chapters}}\n{text[:1].upper()}{text[1:]}.\n" if text else ""
+
+
+def prose(text: str, found: Library, module: Module, own: str) -> str:
+    """Link the names in `backticks` that have an entry of their own."""
+
+    def link(match: re.Match) -> str:
+        name = found.find(match[1], module)
+        known = name and name not in (f"{module.name}.{own}", module.name)
+        return f"{{py:obj}}`{match[1]} <{name}>`" if known else match[0]
+
+    return re.sub(r"(?<!\})`([A-Za-z_][\w.]*)`", link, text)
+
+
+def markdown(doc: str, found: Library, module: Module, own: str = "") -> str:
+    """Turn a docstring into Markdown: examples fenced, sections and their items marked."""
+    written = []
+    for block in re.split(r"\n\s*\n", doc):
+        first, _, rest = block.partition("\n")
+        if first in HEADINGS:
+            written.append(f"**{first.removesuffix(':')}**")
+            block = textwrap.dedent(rest)
+            if first in ("Args:", "Raises:"):
+                block = re.sub(r"(?m)^(\w+): ", r"- `\1`: ", block)
+        block = textwrap.dedent(block)
+        example = block.startswith(">>>")
+        written.append(f"```pycon\n{block}\n```" if example else prose(block, found, module, own))
+    return "\n\n".join(written)
+
+
+def directive(entry: Entry, found: Library, module: Module, chapters: str = "") -> str:
+    """Write the directive of Sphinx's Python domain for one entry, its members inside."""
+    options = [f":{key}: {value}".rstrip() for key, value in entry.options.items() if key]
+    inside = [markdown(entry.doc, found, module, entry.name), chapters]
+    inside += [directive(member, found, module) for member in entry.members]
+    fence = "::::" if entry.members else ":::"
+    head = f"{fence}{{py:{entry.kind}}} {entry.name}{entry.signature}"
+    return "\n".join([head, *options, "", *(part + "\n" for part in inside if part), fence])
+
+
+class Api(SphinxDirective):
+    """What modules and packages offer, in the order in which they are named."""
+
+    required_arguments = 1
+    final_argument_whitespace = True
+
+    def run(self) -> list[nodes.Node]:
+        """Write everything as Markdown, and let the parser do the rest."""
+        found = dependent(self.env)
+        modules = [module for name in self.arguments[0].split() for module in found.within(name)]
+        text = "\n\n".join(self.write(module, found) for module in modules)
+        return self.parse_text_to_nodes(text, allow_section_headings=True)
+
+    def write(self, module: Module, found: Library) -> str:
+        """Write the section of one module."""
+        parts = [f"## `{module.name}`", f":::{{py:module}} {module.name}\n:::"]
+        parts += [markdown(module.doc, found, module), origin(found, module.name)]
+        for entry in module.entries:
+            chapters = origin(found, module.name, entry.name)
+            parts.append(directive(entry, found, module, chapters * (entry.kind != "data")))
+        return "\n\n".join(parts)
+
+
+class Overview(SphinxDirective):
+    """A table of all modules: what each holds, and the chapter that derives it."""
+
+    def run(self) -> list[nodes.Node]:
+        """Write the table as Markdown, and let the parser do the rest."""
+        found = dependent(self.env)
+        lines = ["| Module | What it holds | Chapter |", "|---|---|---|"]
+        for name, module in found.modules.items():
+            if found.shown(name) and name.count(".") == 1:
+                summary = re.sub(r" *\([^()]*chapters? [^()]*\)", "", module.doc.split("\n\n")[0])
+                keys = [key for part in found.within(name) for key in found.derived(part.name)]
+                links = chapter_links(found, dict.fromkeys(keys)).partition(" ")[2]
+                summary = prose(" ".join(summary.split()), found, module, "")
+                lines.append(f"| {{py:mod}}`{name}` | {summary} | {links} |")
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
+def code_of_chapter(found: Library, key: str) -> str:
+    """Write the block at the end of a chapter: what it derives, and what it calls."""
+    checks = f"{PACKAGE}.exercises"
+    derived = [m for m in found.modules if found.shown(m) and key in found.derived(m)]
+    called = [name for name in found.uses[key] if not name.startswith(checks)]
+    rows = {
+        "Derived here": [f"{{py:mod}}`{m}`" for m in derived if not m.startswith(checks)],
+        "Called here": [f"{{py:obj}}`~{name}`" for name in called],
+        "Checks of the exercises": [f"{{py:mod}}`{m}`" for m in derived if m.startswith(checks)],
+    }
+    lines = [f"**{title}**\n: {', '.join(links)}\n" for title, links in rows.items() if links]
+    return "\n".join([":::{admonition} Code of this chapter", ":class: seealso", *lines, ":::"])
+
+
+def add_code_block(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Give a chapter its block, in memory: the notebook itself stays as it is."""
+    if not docname.startswith("notebooks/"):
+        return
+    found = dependent(app.env)
+    keys = [key for key, path in found.chapters.items() if f"notebooks/{path.stem}" == docname]
+    if keys:
+        notebook = json.loads(source[0])
+        text = code_of_chapter(found, keys[0])
+        cell = {"cell_type": "markdown", "id": "code-of-chapter", "metadata": {}, "source": text}
+        notebook["cells"].append(cell)
+        source[0] = json.dumps(notebook)
+
+
+def resolve_type(app: Sphinx, env: BuildEnvironment, node: pending_xref, text: nodes.Node):
+    """Link a type in a signature to its entry; types of other libraries are plain text."""
+    module = node.get("py:module") or ""
+    if node.get("refdomain") != "py" or not module.startswith(PACKAGE):
+        return None
+    found = library(env)
+    name = found.find(node["reftarget"], found.modules[module])
+    if name is None:
+        return text
+    domain = env.get_domain("py")
+    return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", name, node, text)
+
+
+def setup(app: Sphinx) -> dict:
+    """Register the directive, the blocks of the chapters, and the links in signatures."""
+    app.add_directive("api", Api)
+    app.add_directive("library", Overview)
+    app.connect("source-read", add_code_block)
+    app.connect("missing-reference", resolve_type)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
