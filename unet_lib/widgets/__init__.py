@@ -1,4 +1,4 @@
-"""Widgets that answer in the browser, in JupyterLab and in the built book alike, with no kernel.
+"""Widgets that answer in the browser, in JupyterLab and in the built book (from chapter 1 on).
 
 Each is one small ES module; its data and its state are stored with the notebook, and its method
 `still()` draws the same state for paper.
