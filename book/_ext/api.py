@@ -53,6 +53,11 @@ def origin(found: Library, module: str, name: str = "") -> str:
     return f"{{.api-chapters}}\n{text[:1].upper()}{text[1:]}.\n" if text else ""
 
 
+def unnumbered(doc: str) -> str:
+    """Drop "(chapter 5)" from a module's docstring: the page says it with links."""
+    return re.sub(r"\s*\([^()]*\bchapters? \d[^()]*\)", "", doc, count=1)
+
+
 def prose(text: str, found: Library, module: Module, own: str) -> str:
     """Link the names in `backticks` that have an entry of their own."""
 
@@ -61,7 +66,9 @@ def prose(text: str, found: Library, module: Module, own: str) -> str:
         known = name and name not in (f"{module.name}.{own}", module.name)
         return f"{{py:obj}}`{match[1]} <{name}>`" if known else match[0]
 
-    return re.sub(r"(?<!\})`([A-Za-z_][\w.]*)`", link, text)
+    text = re.sub(r"(?<!\})`([A-Za-z_][\w.]*)`", link, text)
+    known = "|".join(found.chapters)
+    return re.sub(rf"\bchapter ({known})\b", lambda m: chapter_links(found, [m[1]]), text)
 
 
 def markdown(doc: str, found: Library, module: Module, own: str = "") -> str:
@@ -106,7 +113,7 @@ class Api(SphinxDirective):
     def write(self, module: Module, found: Library) -> str:
         """Write the section of one module."""
         parts = [f"## `{module.name}`", f":::{{py:module}} {module.name}\n:::"]
-        parts += [markdown(module.doc, found, module), origin(found, module.name)]
+        parts += [markdown(unnumbered(module.doc), found, module), origin(found, module.name)]
         for entry in module.entries:
             chapters = origin(found, module.name, entry.name)
             parts.append(directive(entry, found, module, chapters * (entry.kind != "data")))
@@ -122,10 +129,10 @@ class Overview(SphinxDirective):
         lines = ["| Module | What it holds | Chapter |", "|---|---|---|"]
         for name, module in found.modules.items():
             if found.shown(name) and name.count(".") == 1:
-                summary = re.sub(r" *\([^()]*chapters? [^()]*\)", "", module.doc.split("\n\n")[0])
                 keys = [key for part in found.within(name) for key in found.derived(part.name)]
                 links = chapter_links(found, dict.fromkeys(keys)).partition(" ")[2]
-                summary = prose(" ".join(summary.split()), found, module, "")
+                summary = " ".join(unnumbered(module.doc).split("\n\n")[0].split())
+                summary = prose(summary, found, module, "")
                 lines.append(f"| {{py:mod}}`{name}` | {summary} | {links} |")
         return self.parse_text_to_nodes("\n".join(lines))
 

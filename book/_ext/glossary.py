@@ -1,0 +1,92 @@
+"""The first use of a glossary's term on a page is a link to it, wherever the text makes none.
+
+So the notebooks stay readable in JupyterLab, and nobody has to remember which word came first.
+"""
+
+import re
+from functools import cache
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.addnodes import pending_xref
+from sphinx.application import Sphinx
+
+GLOSSARY = "book/glossary"
+# Words of everyday English, or of two trades: these are linked by hand, where they are meant.
+BY_HAND = {"class", "instance", "kernel", "leak", "per image", "pooled", "precision", "recall"}
+BY_HAND |= {"same", "valid", "void"}
+NO_PROSE = (nodes.reference, pending_xref, nodes.literal, nodes.title, nodes.caption, nodes.math)
+
+
+@cache
+def read_terms(text: str) -> dict[str, str]:
+    """Map the glossary's words in small letters to how they are written there."""
+    inside = text.split("```{glossary}")[1].split("```")[0]
+    words = [line.strip() for line in inside.splitlines() if re.match(r"\S", line)]
+    return {word.lower(): word for word in words}
+
+
+@cache
+def pattern(words: frozenset[str]) -> re.Pattern:
+    """Match any of the words, long ones first, with either hyphen and a plural ending."""
+    ordered = sorted(words, key=lambda word: (-len(word), word))
+    spelled = "|".join(
+        re.escape(word).replace(r"\-", "[-‑]").replace(r"\ ", r"\s+") for word in ordered
+    )
+    return re.compile(rf"(?<![\w‑-])(?:{spelled})(?:s|es)?(?![\w‑-])", re.IGNORECASE)
+
+
+def term_of(text: str, terms: dict[str, str]) -> str:
+    """Return the term that a matched text is a form of, in small letters."""
+    plain = " ".join(text.lower().replace("‑", "-").split())
+    return next(form for form in (plain, plain[:-1], plain[:-2]) if form in terms)
+
+
+def linked(doctree: nodes.document) -> set[str]:
+    """Return the terms that the page links by itself."""
+    links = [node for node in doctree.findall(pending_xref) if node.get("reftype") == "term"]
+    return {" ".join(node["reftarget"].lower().split()) for node in links}
+
+
+def is_prose(node: nodes.Node) -> bool:
+    """Say whether a text stands in a paragraph, and in none of what is no prose there."""
+    ancestors = []
+    while node.parent is not None:
+        node = node.parent
+        ancestors.append(node)
+    return any(isinstance(a, nodes.paragraph) for a in ancestors) and not any(
+        isinstance(a, NO_PROSE) for a in ancestors
+    )
+
+
+def link(text: str, term: str, docname: str) -> pending_xref:
+    """Return a link to a term, as the role {term} makes it."""
+    shown = nodes.inline("", text, classes=["xref", "std", "std-term"])
+    where = {"refdomain": "std", "reftype": "term", "reftarget": term, "refdoc": docname}
+    return pending_xref("", shown, **where, refexplicit=True, refwarn=True)
+
+
+def link_first_uses(app: Sphinx, doctree: nodes.document) -> None:
+    """Turn the first use of each term on the page into a link."""
+    docname = app.env.docname
+    if docname == GLOSSARY or docname.startswith("book/api/"):
+        return
+    path = Path(app.srcdir) / f"{GLOSSARY}.md"
+    app.env.note_dependency(str(path))
+    terms = read_terms(path.read_text(encoding="utf-8"))
+    left = set(terms) - linked(doctree) - BY_HAND
+    for text in [node for node in doctree.findall(nodes.Text) if is_prose(node)]:
+        parts, rest = [], text.astext()
+        while left and (found := pattern(frozenset(left)).search(rest)):
+            term = term_of(found[0], terms)
+            left.remove(term)
+            parts += [nodes.Text(rest[: found.start()]), link(found[0], terms[term], docname)]
+            rest = rest[found.end() :]
+        if parts:
+            text.parent.replace(text, [*parts, nodes.Text(rest)])
+
+
+def setup(app: Sphinx) -> dict:
+    """Look at each page once it is parsed."""
+    app.connect("doctree-read", link_first_uses)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
