@@ -85,3 +85,31 @@ const shades = ([levels, bits, image], least, view) => (i) => {
   if (kind === "tn") return [0.3 * gray, 0.3 * gray, 0.3 * gray];
   return ERRORS[kind][1].map((c) => c * (0.85 + (0.15 * gray) / 255)); // a trace of the image
 };
+
+const PLOT = { x: 46, y: 26, w: 262, h: 150 }; // the plotting area, in a drawing of 320 x 212
+/** Where a value from 0 to 1 lies along the axes of a plot. */
+const plotX = (value) => PLOT.x + PLOT.w * value;
+const plotY = (value) => PLOT.y + PLOT.h * (1 - value);
+const plotText = (x, y, content, anchor = "middle", more = "") =>
+  `<text class="uw-small" x="${x}" y="${y}" text-anchor="${anchor}" ${more}>${content}</text>`;
+const plotDot = (x, y, kind) =>
+  `<circle class="uw-dot uw-${kind}" cx="${plotX(x)}" cy="${plotY(y)}" r="4.5"/>`;
+function plotPath(points, kind) {
+  const places = points.map(([x, y]) => `${plotX(x).toFixed(1)} ${plotY(y).toFixed(1)}`);
+  return `<path class="uw-curve uw-${kind}" d="M${places.join("L")}"/>`;
+}
+
+/** Axes with their names and ticks, [place from 0 to 1, text] each, behind the content. */
+const UNIT = [[0, "0"], [0.5, "0.5"], [1, "1"]];
+function plotFrame(svg, { x, y, xTicks = UNIT, yTicks = UNIT }, content, label) {
+  const [left, right, top, bottom] = [plotX(0), plotX(1), plotY(1), plotY(0)];
+  const across = ([at, name]) => plotText(plotX(at), bottom + 15, name) +
+    `<path class="uw-grid" d="M${plotX(at)} ${bottom}V${top}"/>`;
+  const up = ([at, name]) => plotText(left - 6, plotY(at) + 4, name, "end") +
+    `<path class="uw-grid" d="M${left} ${plotY(at)}H${right}"/>`;
+  const turned = `transform="rotate(-90 14 ${plotY(0.5)})"`;
+  svg.setAttribute("viewBox", "0 0 320 212");
+  svg.setAttribute("aria-label", label);
+  svg.innerHTML = xTicks.map(across).join("") + yTicks.map(up).join("") +
+    plotText(plotX(0.5), 206, x) + plotText(14, plotY(0.5), y, "middle", turned) + content;
+}

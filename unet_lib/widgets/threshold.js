@@ -100,50 +100,28 @@ function render({ model, el }) {
 const row = ([name, score]) => `<tr><th scope="row">${name}</th>` +
   `${NAMES.map((key) => `<td>${score[key].toFixed(3)}</td>`).join("")}</tr>`;
 
-const SIDE = { x: 46, y: 26, w: 262, h: 150 }; // the plotting area, in a drawing of 320 x 210
-const px = (value) => SIDE.x + SIDE.w * value;
-const py = (value) => SIDE.y + SIDE.h * (1 - value);
-const text = (x, y, content, anchor = "middle", more = "") =>
-  `<text class="uw-small" x="${x}" y="${y}" text-anchor="${anchor}" ${more}>${content}</text>`;
-const place = ([x, y]) => `${px(x).toFixed(1)} ${py(y).toFixed(1)}`;
-const path = (points, kind) =>
-  `<path class="uw-curve uw-${kind}" d="M${points.map(place).join("L")}"/>`;
-const dot = (x, y, kind) =>
-  `<circle class="uw-dot uw-${kind}" cx="${px(x)}" cy="${py(y)}" r="4.5"/>`;
-
-/** Axes from 0 to 1 with their names. */
-function frame(svg, x, y, content, label) {
-  const tick = (value) =>
-    text(px(value), 191, value) + text(SIDE.x - 6, py(value) + 4, value, "end") +
-    `<path class="uw-grid" d="M${px(0)} ${py(value)}H${px(1)}M${px(value)} ${py(0)}V${py(1)}"/>`;
-  svg.setAttribute("viewBox", "0 0 320 212");
-  svg.setAttribute("aria-label", label);
-  svg.innerHTML = [0, 0.5, 1].map(tick).join("") + text(px(0.5), 206, x) +
-    text(14, py(0.5), y, "middle", `transform="rotate(-90 14 ${py(0.5)})"`) + content;
-}
-
 function drawLines(svg, all, at) {
   const now = THRESHOLDS[at];
-  let art = `<path class="uw-now" d="M${px(now)} ${py(0)}V${py(1)}"/>`;
+  let art = `<path class="uw-now" d="M${plotX(now)} ${plotY(0)}V${plotY(1)}"/>`;
   for (const [name, x] of [["precision", 0], ["recall", 0.42], ["dice", 0.74]]) {
-    art += path(all.map((score, i) => [THRESHOLDS[i], score[name]]), name) +
-      dot(now, all[at][name], name) +
-      path([[x, 1.1], [x + 0.1, 1.1]], name) + // its key, above the axes
-      text(px(x + 0.12), py(1.1) + 4, TITLES[name], "start");
+    art += plotPath(all.map((score, i) => [THRESHOLDS[i], score[name]]), name) +
+      plotDot(now, all[at][name], name) +
+      plotPath([[x, 1.1], [x + 0.1, 1.1]], name) + // its key, above the axes
+      plotText(plotX(x + 0.12), plotY(1.1) + 4, TITLES[name], "start");
   }
   const best = all.reduce((top, score, i) => (score.dice > all[top].dice ? i : top), 0);
   const label = "Precision, recall and Dice against the threshold; the best Dice is " +
     `${all[best].dice.toFixed(3)}, at ${THRESHOLDS[best]}`;
-  frame(svg, "threshold", "score", art, label);
+  plotFrame(svg, { x: "threshold", y: "score" }, art, label);
 }
 
 function drawCurve(svg, counts, at) {
   const known = counts.filter(({ tp, fp }) => tp + fp); // no precision without a found pixel
   const points = known.map(scores).map((score) => [score.recall, score.precision]);
   const { precision, recall } = scores(counts[at]);
-  const art = (points.length ? path(points, "dice") : "") + dot(recall, precision, "dice");
+  const art = (points.length ? plotPath(points, "dice") : "") + plotDot(recall, precision, "dice");
   const label = `Precision ${precision.toFixed(3)} at recall ${recall.toFixed(3)}, on its curve`;
-  frame(svg, "recall", "precision", art, label);
+  plotFrame(svg, { x: "recall", y: "precision" }, art, label);
 }
 
 export default { render };
