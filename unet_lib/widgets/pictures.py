@@ -2,9 +2,8 @@
 
 import base64
 import io
-from collections.abc import Sequence
-
 import zlib
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Integer, Real, Shaped, UInt8
