@@ -1,4 +1,4 @@
-"""The directive {chapters}: every notebook of the book with the time to read and to run it."""
+"""The time to read and to run each notebook: the directive {chapters}, and a line on its page."""
 
 import json
 import math
@@ -56,7 +56,20 @@ class Chapters(SphinxDirective):
         return f"| [](/{docname}.ipynb) | {minutes} min | {running_time(notebook)} |"
 
 
+def add_running_time(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Say below a notebook's title how long it ran, in memory: the file stays as it is."""
+    if not docname.startswith("notebooks/"):
+        return
+    notebook = json.loads(source[0])
+    first = notebook["cells"][0]
+    title, _, rest = "".join(first["source"]).partition("\n")
+    line = f"The outputs on this page come from a run of {running_time(notebook)} on two cores."
+    first["source"] = f'{title}\n\n<p class="running-time">{line}</p>\n\n{rest}'
+    source[0] = json.dumps(notebook)
+
+
 def setup(app: Sphinx) -> dict:
-    """Register the directive."""
+    """Register the directive, and the line of each chapter."""
     app.add_directive("chapters", Chapters)
+    app.connect("source-read", add_running_time)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
