@@ -17,6 +17,8 @@ LIBRARIES = [
     ("mathjax/es5/input/tex/extensions/*.js", "mathjax/input/tex/extensions"),
     ("mathjax/es5/output/chtml/fonts/woff-v2/*.woff", "mathjax/output/chtml/fonts/woff-v2"),
     ("mathjax/LICENSE", "mathjax"),
+    ("onnxruntime-web/dist/ort.wasm.bundle.min.mjs", "ort"),
+    ("onnxruntime-web/dist/ort-wasm-simd-threaded.wasm", "ort"),
 ]
 
 

@@ -1,0 +1,175 @@
+// A U-Net in the page: draw, choose or open a picture, and see what the network finds in it.
+
+import { ownPicture, simulatedPictures } from "./files.js";
+import { loadNetwork } from "./network.js";
+import { darkField, Painting } from "./paint.js";
+import { PANEL, START } from "./panel.js";
+import { contrastOf, normalize } from "./preprocess.js";
+import { instancesOf, segment } from "./segment.js";
+import { drawWithKeys, drawWithPointer } from "./surface.js";
+import { showInstances, showValues } from "./views.js";
+
+const BYTES = 16.3e6; // of runtime and network, as they arrive
+const LEAST_CONTRAST = 60; // gray values: an empty field is shown dark, and not as bright noise
+const FAST = 100; // milliseconds: faster runs follow the brush, slower ones wait for its end
+
+/** Offers the demo in `root`; what it needs is loaded when the reader asks for it. */
+export function mount(root) {
+  root.innerHTML = START;
+  const [button, bar, problem] = ["button", "progress", "[role=alert]"]
+    .map((selector) => root.querySelector(selector));
+  let loaded = 0;
+  const progress = (bytes) => { bar.value = (loaded += bytes) / BYTES; };
+  button.addEventListener("click", async () => {
+    [button.disabled, bar.hidden, problem.textContent, loaded] = [true, false, "", 0];
+    try {
+      const [network, simulated] = await Promise.all([loadNetwork(progress), simulatedPictures()]);
+      await segment(network, simulated[0], 0.5); // the first run is slow: the browser compiles
+      new Demo(root, network, simulated);
+    } catch (error) {
+      problem.textContent = `The demo could not start. ${error.message}`;
+      [button.disabled, bar.hidden] = [false, true];
+    }
+  });
+}
+
+class Demo {
+  #root;
+  #network;
+  #controls;
+  #pictures; // { gray, width, height } and, where they are known, their nuclei
+  #painting;
+  #result; // of the last run
+  #queue = Promise.resolve(); // of runs: one at a time, and only the latest
+  #latest = 0;
+
+  constructor(root, network, simulated) {
+    root.innerHTML = PANEL;
+    root.dataset.state = "open"; // the still picture makes room
+    [this.#root, this.#network] = [root, network];
+    this.#controls = root.querySelector("form").elements;
+    this.#pictures = [darkField(128, 128), ...simulated];
+    const names = this.#pictures.map((_, i) => (i ? `Simulated picture ${i}` : "Dark field"));
+    this.#controls.picture.append(...names.map((name, i) => new Option(name, i)));
+    this.#listen();
+    this.#open(1);
+    this.#controls.picture.focus();
+  }
+
+  #find(part) {
+    return this.#root.querySelector(`[data-part=${part}]`);
+  }
+
+  #listen() {
+    const { picture, file, invert, threshold, undo, clear } = this.#controls;
+    const surface = this.#surface();
+    drawWithPointer(surface);
+    drawWithKeys(surface);
+    picture.form.addEventListener("submit", (event) => event.preventDefault());
+    picture.addEventListener("change", () => this.#open(Number(picture.value)));
+    file.addEventListener("change", () => file.files.length && this.#openFile(file.files[0]));
+    invert.addEventListener("change", () => this.#update());
+    threshold.addEventListener("input", () =>
+      this.#display(instancesOf(this.#result, Number(threshold.value))));
+    undo.addEventListener("click", surface.undo);
+    clear.addEventListener("click", () => {
+      this.#painting.undo(true);
+      this.#update();
+    });
+  }
+
+  /** The picture as something to draw on, see surface.js. */
+  #surface() {
+    const { radius, light } = this.#controls;
+    const brush = () => ({ radius: Number(radius.value), light: Number(light.value) });
+    return {
+      canvas: this.#find("picture"), ring: this.#find("ring"), place: this.#find("place"),
+      size: () => this.#painting,
+      brush,
+      begin: () => this.#painting.begin(),
+      extend: (place) => {
+        this.#painting.extend({ ...place, ...brush() });
+        if (this.#result.before < FAST) this.#update();
+        else this.#showPicture();
+      },
+      end: () => this.#update(),
+      undo: () => {
+        this.#painting.undo();
+        this.#update();
+      },
+    };
+  }
+
+  /** Takes another picture, without strokes. */
+  #open(index) {
+    this.#controls.picture.value = index;
+    this.#painting = new Painting(this.#pictures[index]);
+    this.#find("problem").textContent = "";
+    this.#root.style.setProperty("--ratio", this.#painting.width / this.#painting.height);
+    this.#update();
+  }
+
+  async #openFile(file) {
+    try {
+      this.#pictures.push(await ownPicture(file));
+      this.#controls.picture.add(new Option(file.name, this.#pictures.length - 1));
+      this.#open(this.#pictures.length - 1);
+    } catch (error) {
+      this.#find("problem").textContent = error.message;
+    }
+    this.#controls.file.value = ""; // the same file can be opened again
+  }
+
+  /** Draws the picture and returns it as the network gets it. */
+  #showPicture() {
+    const { width, height } = this.#painting;
+    const drawn = this.#painting.gray();
+    const gray = this.#controls.invert.checked ? drawn.map((value) => 255 - value) : drawn;
+    const [low, high] = contrastOf(gray);
+    const shown = normalize(gray, [low, Math.max(high, low + LEAST_CONTRAST)]);
+    showValues(this.#find("picture"), { width, height }, shown);
+    return { gray, width, height };
+  }
+
+  /** Shows the picture at once, and its result after the run that is under way. */
+  #update() {
+    const picture = this.#showPicture();
+    const mine = ++this.#latest;
+    this.#queue = this.#queue.then(async () => {
+      if (mine !== this.#latest) return;
+      const threshold = Number(this.#controls.threshold.value);
+      this.#display(await segment(this.#network, picture, threshold));
+    }).catch((error) => {
+      this.#find("problem").textContent = `The network stopped. ${error.message}`;
+    });
+  }
+
+  #display(result) {
+    this.#result = result;
+    showValues(this.#find("probability"), result, result.probability);
+    showValues(this.#find("mask"), result, result.mask);
+    showInstances(this.#find("instances"), result, result.labels, result.normalized);
+    this.#report(result);
+    this.#root.result = result; // for the curious at the console, and for the tests
+    this.#root.dataset.runs = Number(this.#root.dataset.runs ?? 0) + 1;
+  }
+
+  #report({ count, threshold, before, after }) {
+    const { nuclei, note = "" } = this.#pictures[this.#controls.picture.value];
+    const strokes = this.#painting.strokes.length;
+    const found = `Found ${several(count, "nucleus", "nuclei")}`;
+    const truth = [];
+    if (nuclei !== undefined) truth.push(`the simulator drew ${nuclei}`);
+    if (strokes) truth.push(`you painted ${several(strokes, "stroke", "strokes")}`);
+    const sentence = [found, ...(truth.length ? [truth.join(" and ")] : [])].join("; ");
+    this.#find("count").textContent = `${sentence}. ${note}`;
+    this.#find("time").textContent = `Time of this run: network ${Math.round(before)} ms, ` +
+      `mask and instances ${Math.round(after)} ms.`;
+    this.#find("threshold").textContent = threshold.toFixed(2);
+    for (const name of ["instances", "probability", "mask"]) {
+      this.#find(name).setAttribute("aria-label", `${name}: ${found.toLowerCase()}`);
+    }
+  }
+}
+
+const several = (n, one, many) => `${n} ${n === 1 ? one : many}`;

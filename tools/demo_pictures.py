@@ -1,0 +1,54 @@
+"""Make the pictures of the page "Try it": simulated nuclei to choose from, and a still picture.
+
+    python tools/demo_pictures.py
+
+Writes book/_static/demo/nuclei.png (the pictures, one below the other), nuclei.json (how many
+nuclei each of them holds) and still.png (what the demo shows of the first one).
+"""
+
+import json
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from PIL import Image
+
+from unet_lib.checkpoint import load_model
+from unet_lib.data import simulate_nuclei
+from unet_lib.plots import show_image, show_mask, style
+from unet_lib.predict import foreground_probability, label_instances, predict
+from unet_lib.task import Task
+
+ROOT = Path(__file__).resolve().parent.parent
+DEMO = ROOT / "book" / "_static" / "demo"
+MODEL = ROOT / "results" / "nuclei-simulated.pt"
+SEED = 13  # the network was trained on pictures of other seeds
+INDICES = (37, 22, 25, 40, 1, 31, 4, 3)  # from well separated to crowded, dim and littered
+
+
+def write_pictures(folder: Path) -> None:
+    """Write all simulated pictures as one image, and their counts."""
+    images, labels = zip(*(simulate_nuclei(SEED, index) for index in INDICES), strict=True)
+    Image.fromarray(np.concatenate(images)).save(folder / "nuclei.png", optimize=True)
+    counts = [int(each.max()) for each in labels]
+    (folder / "nuclei.json").write_text(json.dumps(counts) + "\n", encoding="utf-8")
+
+
+def write_still(path: Path) -> None:
+    """Draw the first picture, its probabilities, mask and instances."""
+    image, labels = simulate_nuclei(SEED, INDICES[0])
+    picture = Task().prepare(image)
+    logits = predict(load_model(MODEL), picture)
+    probability, instances = foreground_probability(logits), label_instances(logits)
+    style()
+    figure, axes = plt.subplots(1, 4, figsize=(8, 2.3))
+    show_image(picture, axes[0], f"picture: {labels.max()} nuclei", limits=(0, 1))
+    show_image(probability, axes[1], "probability", limits=(0, 1))
+    show_mask(probability > 0.5, axes[2], "mask: probability > 0.5")
+    show_mask(instances, axes[3], f"instances: {instances.max()} found")
+    figure.savefig(path, metadata={"Software": None})
+
+
+if __name__ == "__main__":
+    write_pictures(DEMO)
+    write_still(DEMO / "still.png")
