@@ -7,6 +7,15 @@ Each is one small ES module; its data and its state are stored with the notebook
 from unet_lib.widgets.arithmetic import ArithmeticWidget
 from unet_lib.widgets.augmentation import AugmentationWidget
 from unet_lib.widgets.convolution import ConvolutionWidget
+from unet_lib.widgets.gallery import GalleryWidget
 from unet_lib.widgets.threshold import ThresholdWidget
+from unet_lib.widgets.tiles import TilesWidget
 
-__all__ = ["ArithmeticWidget", "AugmentationWidget", "ConvolutionWidget", "ThresholdWidget"]
+__all__ = [
+    "ArithmeticWidget",
+    "AugmentationWidget",
+    "ConvolutionWidget",
+    "GalleryWidget",
+    "ThresholdWidget",
+    "TilesWidget",
+]
