@@ -135,7 +135,10 @@ def decode(
     torch.Size([1, 6, 5, 6])
     """
     for up, block, skip in zip(ups, blocks, reversed(skips), strict=True):
-        x = up(x)[..., : skip.shape[-2], : skip.shape[-1]]
+        x = up(x)
+        for side in (-2, -1):
+            if x.shape[side] >= skip.shape[side]:  # a slice would do the same, but not export
+                x = x.narrow(side, 0, skip.shape[side])
         x = block(torch.cat([x, center_crop(skip, like=x)], dim=1))
     return x
 
@@ -183,8 +186,9 @@ class SegmentationModel(nn.Module):
                 f'{tuple(images.shape)}; choose mode="L" (1 channel) or "RGB" (3) in the data '
                 "set, or in_channels in the model"
             )
-        for size in images.shape[-2:]:
-            self.output_size(int(size))
+        if not torch.compiler.is_exporting():  # then sizes are symbols, for any number
+            for size in images.shape[-2:]:
+                self.output_size(size)
 
 
 class UNet(SegmentationModel):
