@@ -14,7 +14,7 @@ from sphinx.application import Sphinx
 GLOSSARY = "book/glossary"
 # Words of everyday English, or of two trades: these are linked by hand, where they are meant.
 BY_HAND = {"class", "instance", "kernel", "leak", "per image", "pooled", "precision", "recall"}
-BY_HAND |= {"same", "valid", "void"}
+BY_HAND |= {"same", "valid"}
 NO_PROSE = (nodes.reference, pending_xref, nodes.literal, nodes.title, nodes.caption, nodes.math)
 
 
