@@ -1,11 +1,15 @@
 """tools/notebooks.py: what it stores does not change from run to run, and widgets are complete."""
 
+import base64
+import io
 import sys
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
@@ -65,3 +69,28 @@ def test_printed_pieces_are_joined() -> None:
         ("stdout", "stdoutstdout"),
         ("stderr", "stderr"),
     ]
+
+
+def png(picture: np.ndarray) -> str:
+    """Return a picture as a notebook stores it."""
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG", compress_level=1)
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def test_figures_of_few_colors_shrink_and_do_not_change() -> None:
+    gray = np.random.default_rng(0).integers(0, 200, (90, 90, 1), np.uint8).repeat(4, 2)
+    gray[..., 3] = 255
+    outputs = [new_output("display_data", data={"image/png": png(gray)})]
+    tool.shrink_pictures(outputs)
+    stored = outputs[0].data["image/png"]
+    assert len(stored) < len(png(gray)) / 2
+    picture = Image.open(io.BytesIO(base64.b64decode(stored))).convert("RGBA")
+    assert np.array_equal(np.asarray(picture), gray)
+    assert tool.shrink(stored) == stored
+
+
+def test_photographs_and_transparent_figures_stay_as_they_are() -> None:
+    colors = np.random.default_rng(0).integers(0, 256, (90, 90, 3), np.uint8)
+    clear = np.zeros((9, 9, 4), np.uint8)
+    assert [tool.shrink(png(x)) for x in (colors, clear)] == [png(colors), png(clear)]
