@@ -84,7 +84,7 @@ def test_figures_of_few_colors_shrink_and_do_not_change() -> None:
     outputs = [new_output("display_data", data={"image/png": png(gray)})]
     tool.shrink_pictures(outputs)
     stored = outputs[0].data["image/png"]
-    assert len(stored) < len(png(gray)) / 2
+    assert len(stored) < 0.7 * len(png(gray)), "even of pure noise"
     picture = Image.open(io.BytesIO(base64.b64decode(stored))).convert("RGBA")
     assert np.array_equal(np.asarray(picture), gray)
     assert tool.shrink(stored) == stored
