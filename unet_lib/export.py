@@ -1,0 +1,317 @@
+"""Networks as ONNX files, which run without PyTorch and say how to feed them (chapter 13).
+
+A file is written only after it has been compared with the network it came from.
+"""
+
+import copy
+import json
+import logging
+import re
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from itertools import pairwise
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from unet_lib import __version__
+from unet_lib.checkpoint import KINDS, write_atomically
+from unet_lib.model import SegmentationModel
+from unet_lib.task import Task
+
+OPSET = 18
+KEY = "unet_lib"
+"""Under this name the file holds what it says about itself, as JSON."""
+TOLERANCE = 1e-4
+"""Largest difference of a logit that rounding may make; an error makes a far larger one."""
+
+
+class ExportError(ValueError):
+    """A network that cannot be exported, or a file that differs: the message says the cure."""
+
+
+def require_onnx() -> ModuleType:
+    """The package onnxruntime; ExportError, with the command, where it or its kin are missing.
+
+    >>> require_onnx().__name__
+    'onnxruntime'
+    """
+    try:
+        import onnx  # noqa: F401  # here and not above: training needs none of them
+        import onnxruntime
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise ExportError(
+            f"export needs the package {error.name}, which is not installed: "
+            'pip install "unet-lib[export]"'
+        ) from error
+    return onnxruntime
+
+
+def export_onnx(
+    model: SegmentationModel,
+    path: Path | str,
+    task: Task | None = None,
+    classes: Sequence[str] = (),
+    about: Mapping[str, str] | None = None,
+) -> float:
+    """Writes the network as ONNX and returns the largest difference from PyTorch that was found.
+
+    The graph takes `images` (N, C, H, W), float32 and normalized as `task` says, of any number
+    and of any size that the network admits, and gives `logits`. Network, task, class names and
+    what `about` adds (license, author, ...) are stored in the file, see `read_metadata`. It is
+    the network in eval mode, its BatchNorm folded into the convolutions; `model` stays as it is.
+
+    Raises ExportError, and writes nothing, where a package is missing, where the names do not fit
+    the channels, or where the graph and the network differ by more than `TOLERANCE` at one of
+    three sizes.
+
+    >>> import tempfile
+    >>> from unet_lib.model import UNet
+    >>> file = Path(tempfile.mkdtemp()) / "unet.onnx"
+    >>> export_onnx(UNet(1, width=2, depth=1), file, Task()) < 1e-4
+    True
+    >>> read_metadata(file)["minimum_size"]
+    2
+    """
+    require_onnx()
+    contents = json.dumps(_metadata(model, task, classes, about or {}))
+    plain = fold_batch_norm(model).cpu()
+    with tempfile.TemporaryDirectory() as folder:
+        draft = Path(folder) / "model.onnx"
+        _write(plain, draft, contents)
+        difference = largest_difference(model, draft)
+        if difference > TOLERANCE:
+            raise ExportError(
+                f"the exported graph differs from the network by {difference:.2g} in a logit, at "
+                f"most {TOLERANCE:g} was expected; {path} was not written: look for layers that "
+                "act differently in training, or for sizes turned into constants"
+            )
+        write_atomically(path, lambda file: file.write(draft.read_bytes()))
+    return difference
+
+
+def fold_batch_norm(model: SegmentationModel) -> SegmentationModel:
+    """A copy in eval mode in which each BatchNorm behind a convolution has become part of it.
+
+    In eval mode BatchNorm multiplies and adds constants, per channel; so can the convolution.
+
+    >>> from unet_lib.model import UNet
+    >>> folded = fold_batch_norm(UNet(1, width=2, depth=1, norm="batch"))
+    >>> any(isinstance(layer, nn.BatchNorm2d) for layer in folded.modules())
+    False
+    """
+    model = copy.deepcopy(model).eval()
+    for block in model.modules():
+        if type(block) is not nn.Sequential:
+            continue
+        for (name, layer), (after, norm) in pairwise(list(block.named_children())):
+            if type(layer) is nn.Conv2d and type(norm) is nn.BatchNorm2d:
+                setattr(block, name, nn.utils.fuse_conv_bn_eval(layer, norm))
+                setattr(block, after, nn.Identity())
+    return model
+
+
+def largest_difference(
+    model: SegmentationModel,
+    path: Path | str,
+    images: Sequence[Float[Tensor, "N C H W"]] | None = None,
+) -> float:
+    """The largest difference between the logits of a network, in eval mode, and of an ONNX file.
+
+    On `images`, or else on noise of three sizes, one of them odd where the network admits it.
+    Raises ExportError where the file cannot compute what the network can, naming the size.
+
+    >>> import tempfile
+    >>> from unet_lib.model import UNet
+    >>> file = Path(tempfile.mkdtemp()) / "unet.onnx"
+    >>> one, other = UNet(1, width=2, depth=1), UNet(1, width=2, depth=1)
+    >>> _ = export_onnx(one, file)
+    >>> largest_difference(one, file) < 1e-4 < largest_difference(other, file)
+    True
+    """
+    ort = require_onnx()
+    session = ort.InferenceSession(str(path), _quiet(ort), providers=["CPUExecutionProvider"])
+    reference = copy.deepcopy(model).eval().cpu()
+    worst = 0.0
+    for batch in images or _samples(model):
+        with torch.no_grad():
+            expected = reference(batch.cpu()).numpy()
+        try:
+            (found,) = session.run(["logits"], {"images": batch.cpu().numpy()})
+        except Exception as error:  # onnxruntime's own classes share no base of their own
+            raise ExportError(
+                f"{path} does not take images of shape {tuple(batch.shape)}, the network does; "
+                f"export it with dynamic sizes ({error})"
+            ) from error
+        if found.shape != expected.shape:
+            raise ExportError(
+                f"{path} gives logits of shape {found.shape} for images of shape "
+                f"{tuple(batch.shape)}, the network {expected.shape}; export it with dynamic sizes"
+            )
+        worst = max(worst, float(np.abs(found - expected).max()))
+    return worst
+
+
+def read_metadata(path: Path | str) -> dict[str, Any]:
+    """What `export_onnx` stored in the file beside the graph.
+
+    Keys: `model`, `task` and `classes` (None and empty if unknown), `minimum_size`, `version` of
+    the library, and those of `about`.
+    Raises ExportError for a file that is missing, or not one of ours.
+
+    >>> read_metadata("none.onnx")
+    Traceback (most recent call last):
+    ...
+    unet_lib.export.ExportError: none.onnx: no such file; export_onnx or "unet_lib export" writes it
+    """
+    path = Path(path)
+    require_onnx()
+    import onnx
+
+    if not path.is_file():
+        raise ExportError(f'{path}: no such file; export_onnx or "unet_lib export" writes it')
+    try:
+        stored = {p.key: p.value for p in onnx.load(path, load_external_data=False).metadata_props}
+    except Exception as error:  # protobuf's DecodeError derives from Exception alone
+        raise ExportError(
+            f"{path} ({path.stat().st_size} bytes) is no ONNX file, or cut short; export it anew"
+        ) from error
+    if KEY not in stored:
+        raise ExportError(
+            f"{path} was not written by export_onnx: it does not say what it predicts"
+        )
+    return json.loads(stored[KEY])
+
+
+def _metadata(
+    model: SegmentationModel, task: Task | None, classes: Sequence[str], about: Mapping[str, str]
+) -> dict[str, Any]:
+    """What the file says about itself; checked against the network."""
+    channels = model.settings.out_channels
+    named = max(channels, 2)  # one channel tells background and foreground apart
+    if classes and len(classes) != named:
+        raise ExportError(
+            f"{len(classes)} class names ({', '.join(classes)}) for a network of {channels} output "
+            f"channels: {named} were expected, that of the background first"
+        )
+    if task and (task.in_channels, task.out_channels) != (model.settings.in_channels, channels):
+        raise ExportError(
+            f"the task takes {task.in_channels} and gives {task.out_channels} channels, the "
+            f"network {model.settings.in_channels} and {channels}; pass the task of its training"
+        )
+    kind = next(name for name, kind in KINDS.items() if isinstance(model, kind))
+    return {
+        **about,
+        "version": __version__,
+        "model": asdict(model.settings) | {"kind": kind},
+        "task": asdict(task) if task else None,
+        "classes": list(classes),
+        "minimum_size": model.minimum_size,
+    }
+
+
+def _write(model: SegmentationModel, path: Path, metadata: str) -> None:
+    """Traces the network with sizes left open and writes graph, weights and metadata."""
+    import onnx
+
+    open_sizes = dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)
+    _fix_padding(model)
+    with _silence():
+        program = torch.onnx.export(
+            model,
+            (_samples(model)[-1],),
+            dynamo=True,
+            opset_version=OPSET,
+            external_data=False,
+            input_names=["images"],
+            output_names=["logits"],
+            dynamic_shapes={"images": open_sizes},
+            verbose=False,
+        )
+    proto = program.model_proto
+    for node in proto.graph.node:  # where in PyTorch's source each node came from
+        del node.metadata_props[:]
+        node.doc_string = ""
+    del proto.graph.value_info[:]
+    _name_sizes(proto.graph)
+    onnx.helper.set_model_props(proto, {KEY: metadata})
+    onnx.checker.check_model(proto, full_check=True)
+    path.write_bytes(proto.SerializeToString())
+
+
+def _name_sizes(graph: Any) -> None:
+    """The open sizes as N, H and W, where tracing has numbered them."""
+    names = dict(zip((d.dim_param for d in _dims(graph.input[0])), "NCHW", strict=True))
+    for value in (*graph.input, *graph.output):
+        for dim in _dims(value):
+            if dim.dim_param:  # the valid way without padding gives formulas: s14 - 8
+                dim.dim_param = re.sub(r"s\d+", lambda s: names[s.group()], dim.dim_param)
+
+
+def _dims(value: Any) -> Any:
+    return value.type.tensor_type.shape.dim
+
+
+def _samples(model: SegmentationModel) -> list[Tensor]:
+    """Noise of three admissible sizes, high, wide, and odd where that is allowed."""
+    start = 2 * model.minimum_size
+    admissible = [n for n in range(start, start + 6 * model.grid + 2) if _admits(model, n)]
+    small, middle, large = admissible[0], admissible[len(admissible) // 2], admissible[-1]
+    noise = torch.Generator().manual_seed(0)
+    channels = model.settings.in_channels
+    shapes = ((1, small, middle), (1, large, small), (2, middle, large))
+    return [torch.rand(n, channels, h, w, generator=noise) for n, h, w in shapes]
+
+
+def _admits(model: SegmentationModel, size: int) -> bool:
+    try:
+        return model.output_size(size) > 0
+    except ValueError:
+        return False
+
+
+def _fix_padding(model: SegmentationModel) -> None:
+    """TensorFlow's padding, computed from the size, as the constant it is for multiples of grid."""
+    for parent in list(model.modules()):
+        for name, layer in list(parent.named_children()):
+            if type(layer).__name__ == "Conv2dSame":
+                missing = [
+                    dilation * (kernel - 1) + 1 - stride
+                    for kernel, stride, dilation in zip(
+                        layer.kernel_size, layer.stride, layer.dilation, strict=True
+                    )
+                ]
+                sides = [n for m in reversed(missing) for n in (m // 2, m - m // 2)]
+                layer.__class__ = nn.Conv2d  # its forward is all that differs
+                setattr(parent, name, nn.Sequential(nn.ZeroPad2d(sides), layer))
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """torch.onnx tells its progress and others' deprecations; what is wrong, it raises."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "torch.export")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
+
+
+def _quiet(ort: ModuleType) -> Any:
+    """Options of a session that keeps its warnings to itself and uses PyTorch's thread count."""
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = torch.get_num_threads()
+    return options

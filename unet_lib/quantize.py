@@ -1,0 +1,103 @@
+"""Smaller numbers for an exported network: 16-bit floats, or 8-bit integers (chapter 13)."""
+
+import logging
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+
+from unet_lib.checkpoint import write_atomically
+from unet_lib.export import ExportError, read_metadata, require_onnx
+
+Images = Float32[np.ndarray, "N C H W"]
+
+
+def quantize(
+    path: Path | str, output: Path | str, calibration: Iterable[Images] | None = None
+) -> None:
+    """Writes an exported network with 8-bit weights: a quarter of the bytes.
+
+    With `calibration`, batches of normalized pictures like those to come, the range of every
+    feature map is measured on them once, and the maps are 8-bit integers, too (static
+    quantization, one scale for each channel of the weights). Without, the range of each map is
+    measured anew in every run (dynamic). Input and output stay float32.
+    Raises ExportError for a file that `export_onnx` did not write, and for no pictures.
+
+    >>> from unet_lib.export import export_onnx
+    >>> from unet_lib.model import UNet
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = export_onnx(UNet(1, width=4, depth=1), folder / "unet.onnx")
+    >>> quantize(folder / "unet.onnx", folder / "int8.onnx", [np.zeros((1, 1, 32, 32), "float32")])
+    >>> read_metadata(folder / "int8.onnx")["minimum_size"]
+    2
+    """
+    read_metadata(path)
+    require_onnx()
+    from onnxruntime import quantization as q
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    with tempfile.TemporaryDirectory() as folder, _silence():
+        prepared, draft = (str(Path(folder) / name) for name in ("prepared.onnx", "int8.onnx"))
+        quant_pre_process(str(path), prepared, skip_symbolic_shape=True)
+        if calibration is None:
+            q.quantize_dynamic(prepared, draft, weight_type=q.QuantType.QUInt8)
+        else:
+            reader = _Reader(calibration, path)
+            q.quantize_static(
+                prepared, draft, reader, per_channel=True, weight_type=q.QuantType.QInt8
+            )
+        write_atomically(output, lambda file: file.write(Path(draft).read_bytes()))
+
+
+def halve(path: Path | str, output: Path | str) -> None:
+    """Writes an exported network with weights and arithmetic in float16: half of the bytes.
+
+    Input and output stay float32. A logit beyond 65,504 would become infinite.
+    Raises ExportError for a file that `export_onnx` did not write.
+
+    >>> from unet_lib.export import export_onnx
+    >>> from unet_lib.model import UNet
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = export_onnx(UNet(1, width=2, depth=1), folder / "unet.onnx")
+    >>> halve(folder / "unet.onnx", folder / "half.onnx")
+    >>> read_metadata(folder / "half.onnx")["minimum_size"]
+    2
+    """
+    read_metadata(path)
+    import onnx
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    with _silence():
+        half = convert_float_to_float16(onnx.load(path), keep_io_types=True)
+    write_atomically(output, lambda file: file.write(half.SerializeToString()))
+
+
+class _Reader:
+    """Batches in the form that onnxruntime's calibration asks for: one dict after the other."""
+
+    def __init__(self, batches: Iterable[Images], path: Path | str) -> None:
+        self.batches: Iterator[Images] = iter(batches)
+        self.path, self.seen = path, 0
+
+    def get_next(self) -> dict[str, Images] | None:
+        batch = next(self.batches, None)
+        if batch is None and not self.seen:
+            raise ExportError(
+                f"no pictures to calibrate {self.path} with: pass some tens of those it was "
+                "trained on, normalized, or None to do without"
+            )
+        self.seen += 1
+        return None if batch is None else {"images": batch}
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keeps the advice of the quantizer to its users out of the output; errors are raised."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
