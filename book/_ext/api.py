@@ -47,7 +47,7 @@ def origin(found: Library, module: str, name: str = "") -> str:
     """Say which chapters derive a module, or a name in it, and which others use the name."""
     derived = found.derived(module)
     used = [key for key in found.used_in(f"{module}.{name}") if key not in derived]
-    words = [f"Derived in {chapter_links(found, derived)}"] * bool(derived)
+    words = [f"Belongs to {chapter_links(found, derived)}"] * bool(derived)
     words += [f"used in {chapter_links(found, used)}"] * bool(used)
     text = "; ".join(words)
     return f"{{.api-chapters}}\n{text[:1].upper()}{text[1:]}.\n" if text else ""
@@ -77,7 +77,7 @@ def markdown(doc: str, found: Library, module: Module, own: str = "") -> str:
     for block in re.split(r"\n\s*\n", doc):
         first, _, rest = block.partition("\n")
         if first in HEADINGS:
-            written.append(f"**{first.removesuffix(':')}**")
+            written.append(f"**{first.removesuffix(':').replace('Args', 'Arguments')}**")
             block = textwrap.dedent(rest)
             if first in ("Args:", "Raises:"):
                 block = re.sub(r"(?m)^(\w+): ", r"- `\1`: ", block)
@@ -129,11 +129,12 @@ class Overview(SphinxDirective):
         lines = ["| Module | What it holds | Chapter |", "|---|---|---|"]
         for name, module in found.modules.items():
             if found.shown(name) and name.count(".") == 1:
-                keys = [key for part in found.within(name) for key in found.derived(part.name)]
-                links = chapter_links(found, dict.fromkeys(keys)).partition(" ")[2]
+                keys = {key for part in found.within(name) for key in found.derived(part.name)}
+                links = chapter_links(found, found.ordered(keys)).partition(" ")[2]
                 summary = " ".join(unnumbered(module.doc).split("\n\n")[0].split())
                 summary = prose(summary, found, module, "")
-                lines.append(f"| {{py:mod}}`{name}` | {summary} | {links} |")
+                short = name.removeprefix(f"{PACKAGE}.")
+                lines.append(f"| {{py:mod}}`{short} <{name}>` | {summary} | {links} |")
         return self.parse_text_to_nodes("\n".join(lines))
 
 
@@ -143,7 +144,9 @@ def code_of_chapter(found: Library, key: str) -> str:
     derived = [m for m in found.modules if found.shown(m) and key in found.derived(m)]
     called = [name for name in found.uses[key] if not name.startswith(checks)]
     rows = {
-        "Derived here": [f"{{py:mod}}`{m}`" for m in derived if not m.startswith(checks)],
+        "Modules of this chapter": [
+            f"{{py:mod}}`{m}`" for m in derived if not m.startswith(checks)
+        ],
         "Called here": [f"{{py:obj}}`~{name}`" for name in called],
         "Checks of the exercises": [f"{{py:mod}}`{m}`" for m in derived if m.startswith(checks)],
     }

@@ -1,9 +1,10 @@
-"""The first use of a glossary's term on a page is a link to it, wherever the text makes none.
+"""The first use of a glossary's term in a chapter is a link to it, wherever the text makes none.
 
 So the notebooks stay readable in JupyterLab, and nobody has to remember which word came first.
 """
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -27,19 +28,18 @@ def read_terms(text: str) -> dict[str, str]:
 
 
 @cache
-def pattern(words: frozenset[str]) -> re.Pattern:
+def pattern(words: tuple[str, ...]) -> re.Pattern:
     """Match any of the words, long ones first, with either hyphen and a plural ending."""
-    ordered = sorted(words, key=lambda word: (-len(word), word))
-    spelled = "|".join(
-        re.escape(word).replace(r"\-", "[-‑]").replace(r"\ ", r"\s+") for word in ordered
-    )
+    ordered = [re.escape(word) for word in sorted(words, key=len, reverse=True)]
+    spelled = "|".join(ordered).replace(r"\-", "[-‑]").replace(r"\ ", r"\s+")
     return re.compile(rf"(?<![\w‑-])(?:{spelled})(?:s|es)?(?![\w‑-])", re.IGNORECASE)
 
 
-def term_of(text: str, terms: dict[str, str]) -> str:
-    """Return the term that a matched text is a form of, in small letters."""
-    plain = " ".join(text.lower().replace("‑", "-").split())
-    return next(form for form in (plain, plain[:-1], plain[:-2]) if form in terms)
+def uses(text: str, terms: dict[str, str]) -> Iterator[tuple[str, re.Match]]:
+    """Find the terms in a text, in small letters, with their places."""
+    for match in pattern(tuple(terms)).finditer(text):
+        plain = " ".join(match[0].lower().replace("‑", "-").split())
+        yield next(form for form in (plain, plain[:-1], plain[:-2]) if form in terms), match
 
 
 def linked(doctree: nodes.document) -> set[str]:
@@ -67,23 +67,26 @@ def link(text: str, term: str, docname: str) -> pending_xref:
 
 
 def link_first_uses(app: Sphinx, doctree: nodes.document) -> None:
-    """Turn the first use of each term on the page into a link."""
+    """Turn the first use of each term in a chapter into a link."""
     docname = app.env.docname
-    if docname == GLOSSARY or docname.startswith("book/api/"):
+    if not docname.startswith("notebooks/"):
         return
     path = Path(app.srcdir) / f"{GLOSSARY}.md"
     app.env.note_dependency(str(path))
     terms = read_terms(path.read_text(encoding="utf-8"))
     left = set(terms) - linked(doctree) - BY_HAND
-    for text in [node for node in doctree.findall(nodes.Text) if is_prose(node)]:
-        parts, rest = [], text.astext()
-        while left and (found := pattern(frozenset(left)).search(rest)):
-            term = term_of(found[0], terms)
-            left.remove(term)
-            parts += [nodes.Text(rest[: found.start()]), link(found[0], terms[term], docname)]
-            rest = rest[found.end() :]
+    for node in [node for node in doctree.findall(nodes.Text) if is_prose(node)]:
+        text, parts, end = node.astext(), [], 0
+        for term, match in uses(text, terms):
+            if term in left:
+                left.remove(term)
+                parts += [
+                    nodes.Text(text[end : match.start()]),
+                    link(match[0], terms[term], docname),
+                ]
+                end = match.end()
         if parts:
-            text.parent.replace(text, [*parts, nodes.Text(rest)])
+            node.parent.replace(node, [*parts, nodes.Text(text[end:])])
 
 
 def setup(app: Sphinx) -> dict:

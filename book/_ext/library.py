@@ -7,6 +7,7 @@ The one place that says which chapter derives a module is the module's own docst
 import ast
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -180,9 +181,13 @@ class Library:
         while module != PACKAGE:
             found = " ".join(CHAPTERS.findall(self.modules[module].doc))
             if keys := [k for k in re.findall(r"\d+[a-d]?", found) if k in self.chapters]:
-                return sorted(set(keys), key=list(self.chapters).index)
+                return self.ordered(keys)
             module = module.rpartition(".")[0]
         return []
+
+    def ordered(self, keys: Iterable[str]) -> list[str]:
+        """Return chapters in the order of the book, each once."""
+        return sorted(set(keys), key=list(self.chapters).index)
 
     def used_in(self, name: str) -> list[str]:
         """Return the chapters that use a name, by its full name."""

@@ -1,4 +1,4 @@
-"""Images and their labels: simulated, from folders, or public sets; chapter 3 derives it."""
+"""Images and their labels: simulated, from folders, or public sets (chapter 3)."""
 
 from unet_lib.data.balance import count_classes, median_frequency_weights
 from unet_lib.data.base import DataError, SegmentationDataset, cached
