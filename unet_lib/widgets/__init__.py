@@ -8,6 +8,8 @@ from unet_lib.widgets.arithmetic import ArithmeticWidget
 from unet_lib.widgets.augmentation import AugmentationWidget
 from unet_lib.widgets.convolution import ConvolutionWidget
 from unet_lib.widgets.gallery import GalleryWidget
+from unet_lib.widgets.replay import ReplayWidget
+from unet_lib.widgets.skips import SkipsWidget
 from unet_lib.widgets.threshold import ThresholdWidget
 from unet_lib.widgets.tiles import TilesWidget
 
@@ -16,6 +18,8 @@ __all__ = [
     "AugmentationWidget",
     "ConvolutionWidget",
     "GalleryWidget",
+    "ReplayWidget",
+    "SkipsWidget",
     "ThresholdWidget",
     "TilesWidget",
 ]

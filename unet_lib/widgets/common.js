@@ -63,6 +63,7 @@ const ERROR_LEGEND = `<p class="uw-legend">${Object.entries(ERRORS).map(([kind, 
   `<span><i style="background: rgb(${color})"></i> ${name} <b data-count="${kind}"></b></span>`)
   .join("")}</p>`;
 
+const HALF = 50; // the smallest level whose probability is above one half
 const kindOf = (truth, found) => (truth ? (found ? "tp" : "fn") : found ? "fp" : "tn");
 
 /** Pixels of each kind. `levels` holds for each pixel how many of the thresholds 0.01 to

@@ -6,11 +6,18 @@ import zlib
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Integer, Real, Shaped, UInt8
+from jaxtyping import Bool, Float, Integer, Real, Shaped, UInt8
+from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from PIL import Image
+from torch import Tensor
+
+from unet_lib.pixels import as_gray, as_picture
+from unet_lib.plots import error_map, show_image
 
 THRESHOLDS = np.arange(1, 100) / 100
+HALF = 50
+"""The smallest of the levels (see `threshold_levels`) whose probability is above one half."""
 
 
 def check_picture(
@@ -42,7 +49,7 @@ def check_picture(
         raise ValueError(f"{name}: the image holds values that are not finite; mend the image")
 
 
-def threshold_levels(probability: Shaped[np.ndarray, "H W"]) -> UInt8[np.ndarray, "H W"]:
+def threshold_levels(probability: Shaped[np.ndarray, "*size"]) -> UInt8[np.ndarray, "*size"]:
     """For each pixel, how many of the thresholds 0.01 to 0.99 its probability exceeds.
 
     So `levels >= round(100 * t)` is exactly `probability > t` for each of them.
@@ -113,3 +120,82 @@ def unpacked(data: bytes, *shape: int) -> UInt8[np.ndarray, "..."]:
     [[0, 1], [2, 3]]
     """
     return np.frombuffer(zlib.decompress(data), np.uint8).reshape(shape)
+
+
+def gray_pictures(
+    images: Shaped[Tensor, "_ ..."], targets: Shaped[Tensor, "_ ..."], names: Sequence[str] | None
+) -> tuple[list[Float[np.ndarray, "_ _"]], list[Shaped[np.ndarray, "_ _"]], list[str]]:
+    """A batch for showing: gray images from 0 to 1, targets without a channel, and names.
+
+    images: (N, 1, H, W) or (N, 3, H, W), targets: (N, H, W) or (N, 1, H, W). Raises ValueError
+    where there is none, or not as many of each.
+
+    >>> import torch
+    >>> gray, true, names = gray_pictures(torch.eye(4)[None, None], torch.eye(4)[None], None)
+    >>> gray[0].shape, true[0].shape, names
+    ((4, 4), (4, 4), ['picture 1'])
+    """
+    names = list(names or [f"picture {i + 1}" for i in range(len(images))])
+    if not len(images) == len(targets) == len(names) or not names:
+        raise ValueError(
+            "expected as many images as targets and names, and at least one of each, got "
+            f"{len(images)}, {len(targets)} and {len(names)}"
+        )
+    gray = [as_gray(as_picture(image)) for image in images]
+    true = [target.cpu().numpy() for target in targets]
+    return gray, [x[0] if x.ndim == 3 else x for x in true], names
+
+
+def stored_picture(
+    levels: Sequence[bytes],
+    targets: Sequence[bytes],
+    images: Sequence[bytes],
+    index: int,
+    size: Sequence[int],
+) -> list[Shaped[np.ndarray, "..."]]:
+    """Of the packed picture `index`: levels (V, H, W), the bool target (H, W) and gray levels.
+
+    >>> byte = packed(np.ones((1, 1), np.uint8))
+    >>> levels, target, gray = stored_picture([byte], [packed(np.eye(1) > 0)], [byte], 0, [1, 1])
+    >>> levels.shape, target.tolist(), gray.tolist()
+    ((1, 1, 1), [[True]], [[1]])
+    """
+    bits, gray = unpacked(targets[index], -1), unpacked(images[index], *size)
+    target = np.unpackbits(bits, count=gray.size).astype(bool)
+    return [unpacked(levels[index], -1, *size), target.reshape(gray.shape), gray]
+
+
+def dice_of(
+    found: Bool[np.ndarray, "V H W"], target: Bool[np.ndarray, "H W"]
+) -> Float[np.ndarray, " V"]:
+    """Dice of several masks; 1 where there is nothing to find and nothing found.
+
+    >>> dice_of(np.array([[[True, True]], [[False, True]]]), np.array([[False, True]])).round(2)
+    array([0.67, 1.  ])
+    """
+    overlap, sizes = (found & target).sum((1, 2)), found.sum((1, 2)) + target.sum()
+    return np.where(sizes > 0, 2 * overlap / np.maximum(sizes, 1), 1.0)
+
+
+def show_view(
+    view: str,
+    levels: UInt8[np.ndarray, "H W"],
+    target: Bool[np.ndarray, "H W"],
+    gray: UInt8[np.ndarray, "H W"],
+    ax: Axes,
+    title: str,
+) -> None:
+    """Draws "errors", "probability", "mask" or "image"; found is what is likelier than one half.
+
+    >>> from matplotlib.figure import Figure
+    >>> zeros, ax = np.zeros((2, 2), np.uint8), Figure().add_subplot()
+    >>> show_view("mask", zeros, zeros > 0, zeros, ax, "nothing")
+    >>> ax.get_title()
+    'nothing'
+    """
+    found = levels >= HALF
+    if view == "errors":
+        error_map(gray, found, target, ax, title)
+    else:
+        shown, top = {"probability": (levels, 99), "mask": (found, 1), "image": (gray, 255)}[view]
+        show_image(shown, ax, title, (0, top))

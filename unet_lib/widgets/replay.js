@@ -1,0 +1,135 @@
+// A training, moment by moment. The predictions were made in Python; here they are shown, counted
+// and laid beside the loss curves.
+
+const VIEWS = ["probability", "errors", "mask", "image"];
+const KEYS = ["moment", "picture", "view"];
+const SLOW = "(prefers-reduced-motion: reduce)";
+const PAGE = `
+  <form class="uw-controls" aria-label="Moment of the training, picture and view">
+    <fieldset class="uw-slider"><legend>Step of the training</legend>
+      <button type="button">Play</button>
+      <input type="range" name="moment" min="0" step="1" aria-label="Moment">
+      <b class="uw-value"></b></fieldset>
+    <label class="uw-picture"><span>Picture</span><select name="picture"></select></label>
+    ${choice("view", "View", VIEWS)}
+  </form>
+  <div class="uw-status"><output></output></div>
+  <div class="uw-row uw-top">
+    <div><canvas role="img"></canvas>${ERROR_LEGEND}</div>
+    <div><svg role="img"></svg></div>
+  </div>`;
+
+/** The masks of all moments, one after the other, scored: counts of each moment. */
+export function countMoments(levels, bits, moments) {
+  const size = levels.length / moments;
+  return Array.from({ length: moments }, (_, k) =>
+    countErrors(levels.subarray(k * size, (k + 1) * size), bits, HALF));
+}
+
+/** Where a step lies along the axis, 0 to 1: even at first, then by its logarithm. */
+export const along = (step, steps) =>
+  Math.asinh(step / steps[1]) / Math.asinh(steps.at(-1) / steps[1]);
+
+/** Round numbers of steps for the axis, with room between them. */
+export function roundSteps(steps) {
+  const last = steps.at(-1);
+  const kept = [0];
+  for (let ten = 1; ten < last; ten *= 10) {
+    for (const step of [ten, 2 * ten, 5 * ten]) {
+      const [before, here] = [kept.at(-1), step].map((each) => along(each, steps));
+      if (here - before > 0.12 && here < 0.88) kept.push(step);
+    }
+  }
+  return [...kept, last];
+}
+
+/** What is to be seen at a moment. */
+export function summarize({ steps, losses, moment, name, dice }) {
+  const parts = Object.entries(losses).map(([set, curve]) => `${curve[moment].toFixed(2)} (${set})`);
+  const done = steps[moment] === 0 ? "Before the first step" :
+    `After ${steps[moment]} of ${steps.at(-1)} steps`;
+  return `${done} the loss is ${parts.join(" and ")}; the Dice of ${name} is ${dice.toFixed(3)}.`;
+}
+
+async function render({ model, el }) {
+  const root = mount(el, "replay", PAGE);
+  const find = (selector) => root.querySelector(selector);
+  const [form, button, output] = ["form", "button", "output"].map(find);
+  const { steps, losses, size, names } = state(model, ["steps", "losses", "size", "names"]);
+  form.elements.moment.max = steps.length - 1;
+  form.elements.picture.append(...names.map((name, i) => new Option(name, i)));
+  find(".uw-picture").hidden = names.length < 2;
+  const unpacked = (key) => Promise.all(model.get(key).map(unpack));
+  const [levels, targets, images] =
+    await Promise.all(["levels", "targets", "images"].map(unpacked));
+  const counts = levels.map((each, i) => countMoments(each, targets[i], steps.length));
+
+  function draw() {
+    const { moment, picture, view } = state(model, KEYS);
+    const scores = counts[picture].map(diceOf);
+    const summary =
+      summarize({ steps, losses, moment, name: names[picture], dice: scores[moment] });
+    form.elements.moment.value = moment;
+    form.elements.moment.setAttribute("aria-valuetext", `step ${steps[moment]}`);
+    form.elements.picture.value = picture;
+    form.elements.view.value = view;
+    find(".uw-value").textContent = steps[moment];
+    output.textContent = summary;
+    const count = counts[picture][moment];
+    for (const kind in ERRORS) find(`[data-count=${kind}]`).textContent = count[kind];
+    const pixels = size[0] * size[1];
+    const now = levels[picture].subarray(moment * pixels, (moment + 1) * pixels);
+    paint(find("canvas"), size, shades([now, targets[picture], images[picture]], HALF, view));
+    find("canvas").setAttribute("aria-label", `View: ${view}. ${summary}`);
+    drawCurves(find("svg"), { steps, losses, scores, moment }, summary);
+  }
+
+  let timer = null;
+  function play(on) {
+    clearInterval(timer);
+    timer = on ? setInterval(advance, matchMedia(SLOW).matches ? 1500 : 500) : null;
+    button.textContent = on ? "Pause" : "Play";
+    output.setAttribute("aria-live", on ? "off" : "polite"); // nobody can listen that fast
+  }
+  function advance() {
+    const next = model.get("moment") + 1;
+    if (next < steps.length) store(model, { moment: next });
+    if (next >= steps.length - 1) play(false);
+  }
+
+  button.addEventListener("click", () => {
+    if (!timer && model.get("moment") === steps.length - 1) store(model, { moment: 0 });
+    play(!timer);
+  });
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.addEventListener("input", ({ target: { name, value } }) => {
+    if (name === "moment") play(false);
+    store(model, { [name]: name === "view" ? value : Number(value) });
+  });
+  const unfollow = follow(model, KEYS, draw);
+  return () => {
+    play(false);
+    unfollow();
+  };
+}
+
+function drawCurves(svg, { steps, losses, scores, moment }, summary) {
+  const top = Math.ceil(2 * Math.max(1, ...Object.values(losses).flat())) / 2;
+  const x = (k) => along(steps[k], steps);
+  const curves = [...Object.entries(losses), ["Dice", scores]];
+  const art = curves.map(([name, curve], k) => {
+    const kind = name === "Dice" ? "dice" : ["training", "validation", "other"][k % 3];
+    const key = [k / curves.length, 1.1];
+    return plotPath(curve.map((value, i) => [x(i), value / top]), kind) +
+      plotDot(x(moment), curve[moment] / top, kind) +
+      plotPath([key, [key[0] + 0.07, 1.1]], kind) +
+      plotText(plotX(key[0] + 0.085), plotY(1.1) + 4, name, "start");
+  });
+  const now = `<path class="uw-now" d="M${plotX(x(moment))} ${plotY(0)}V${plotY(1)}"/>`;
+  const yTicks = Array.from({ length: 2 * top + 1 }, (_, i) => [i / 2 / top, String(i / 2)]);
+  const xTicks = roundSteps(steps).map((step) => [along(step, steps), String(step)]);
+  plotFrame(svg, { x: "step", y: "loss, Dice", xTicks, yTicks }, now + art.join(""),
+    `Losses and Dice over the steps. ${summary}`);
+}
+
+export default { render };

@@ -1,0 +1,104 @@
+// A switch for each skip connection. Every setting of the switches was computed in Python; here the
+// right one is looked up, and its pixels are counted.
+
+const VIEWS = ["errors", "probability", "mask", "image"];
+const KEYS = ["skips", "picture", "view"];
+const WHITE = 31; // of the feature maps
+
+/** Which of the stored variants of a stage belongs to the skips: its own and those below count. */
+export const variant = (skips, stage) =>
+  skips.reduce((sum, on, k) => sum + (on ? 2 ** k : 0), 0) >> stage;
+
+/** Part number `index` of an array that holds parts of equal size. */
+export const part = (values, index, size) => values.subarray(index * size, (index + 1) * size);
+
+/** What the sentence says about Dice now and with every skip. */
+export function comparison(name, skips, count, all) {
+  const off = skips.flatMap((on, k) => (on ? [] : [k + 1]));
+  const [now, whole] = [count, all].map((c) => diceOf(c).toFixed(3));
+  if (!off.length) return `With all skips on, the Dice of ${name} is ${whole}.`;
+  const which = off.length === skips.length ? "all skips"
+    : `skip${off.length > 1 ? "s" : ""} ${off.join(" and ")}`;
+  const change = (kind, word) => `${count[kind]} pixels ${word} instead of ${all[kind]}`;
+  return `With ${which} off, the Dice of ${name} is ${now} instead of ${whole}: ` +
+    `${change("fn", "missed")}, ${change("fp", "wrong")}.`;
+}
+
+const stage = (maps) => (size, k) => {
+  const canvases = "<canvas></canvas>".repeat(maps);
+  return `<div class="uw-maps" role="img" data-part="encoder">${canvases}</div>
+    <label class="uw-switch"><input type="checkbox" name="${k}"><span>skip ${k + 1}<b></b></span>
+    </label>
+    <div class="uw-maps" role="img" data-part="decoder">${canvases}</div>`;
+};
+const page = (sizes, maps) => `
+  <form class="uw-controls" aria-label="Picture and view">
+    <label class="uw-picture"><span>Picture</span><select name="picture"></select></label>
+    ${choice("view", "View", VIEWS)}
+  </form>
+  <div class="uw-status"><output></output></div>
+  <div class="uw-row uw-top">
+    <div><canvas role="img" data-part="picture"></canvas>${ERROR_LEGEND}</div>
+    <div class="uw-stages" role="group" aria-label="Skip connections">
+      <span>encoder ↓</span><span></span><span>↑ decoder</span>
+      ${sizes.map(stage(maps)).join("")}
+    </div>
+  </div>`;
+
+async function render({ model, el }) {
+  const { sizes, maps, names } = state(model, ["sizes", "maps", "names"]);
+  const root = mount(el, "skips", page(sizes, maps));
+  const find = (selector) => root.querySelector(selector);
+  const form = find("form");
+  form.elements.picture.append(...names.map((name, i) => new Option(name, i)));
+  find(".uw-picture").hidden = names.length < 2;
+  const unpacked = (key) => Promise.all(model.get(key).map(unpack));
+  const [levels, targets, images, encoder, decoder] = await Promise.all(
+    ["levels", "targets", "images", "encoder", "decoder"].map(unpacked));
+  const area = ([height, width]) => height * width;
+
+  function draw() {
+    const { skips, picture, view } = state(model, KEYS);
+    const found = (setting) => part(levels[picture], setting, area(sizes[0]));
+    const now = found(variant(skips, 0));
+    const count = countErrors(now, targets[picture], HALF);
+    const all = countErrors(found(2 ** skips.length - 1), targets[picture], HALF);
+    const summary = comparison(names[picture], skips, count, all);
+    form.elements.picture.value = picture;
+    form.elements.view.value = view;
+    find("output").textContent = summary;
+    for (const kind in ERRORS) find(`[data-count=${kind}]`).textContent = count[kind];
+    const canvas = find("[data-part=picture]");
+    paint(canvas, sizes[0], shades([now, targets[picture], images[picture]], HALF, view));
+    canvas.setAttribute("aria-label", `View: ${view}. ${summary}`);
+    skips.forEach((on, k) => drawStage(k, on, picture * skips.length + k, variant(skips, k)));
+  }
+
+  function drawStage(k, on, at, setting) {
+    const label = root.querySelectorAll(".uw-switch")[k];
+    label.querySelector("input").checked = on;
+    label.querySelector("b").textContent = on ? "on" : "off";
+    const sides = { encoder: [encoder[at], 0], decoder: [decoder[at], setting] };
+    for (const [side, [features, index]] of Object.entries(sides)) {
+      const group = root.querySelectorAll(`[data-part=${side}]`)[k];
+      const size = sizes[k];
+      group.classList.toggle("uw-off", side === "encoder" && !on);
+      group.setAttribute("aria-label", `${maps} feature maps of the ${side}'s stage ${k + 1}, ` +
+        `${size.join(" by ")} pixels${side === "decoder" ? "" : on ? ", handed over" : ", cut off"}`);
+      group.querySelectorAll("canvas").forEach((canvas, j) => {
+        const values = part(features, index * maps + j, area(size));
+        paint(canvas, size, (i) => Array(3).fill((255 * values[i]) / WHITE));
+      });
+    }
+  }
+
+  form.addEventListener("submit", (event) => event.preventDefault());
+  root.addEventListener("input", ({ target: { name, type, value, checked } }) => {
+    const flipped = (on, k) => (k === Number(name) ? checked : on);
+    if (type === "checkbox") store(model, { skips: model.get("skips").map(flipped) });
+    else store(model, { [name]: name === "view" ? value : Number(value) });
+  });
+  return follow(model, KEYS, draw);
+}
+
+export default { render };
