@@ -1,4 +1,4 @@
-"""The library from a shell: `python -m unet_lib train | predict | evaluate | check | data`.
+"""The library from a shell: `python -m unet_lib train | predict | evaluate | export | ...`.
 
 Every command is a frozen dataclass: tyro makes its options of the fields, their help of the
 texts below them. What a command does is done by the library; here it is only put together.
@@ -19,18 +19,16 @@ from torch.utils.data import Subset
 from torchvision.transforms import v2
 from tyro.conf import Fixed, Positional, Suppress, subcommand
 
-from unet_lib.checkpoint import CheckpointError, load_model, write_atomically
+from unet_lib.checkpoint import CheckpointError, write_atomically
 from unet_lib.cli_check import Doctor
 from unet_lib.cli_data import Check, Scenes, Simulate
+from unet_lib.cli_export import Export
+from unet_lib.cli_predict import Predict, load_trained
 from unet_lib.data.base import SegmentationDataset, Transform
-from unet_lib.data.files import read_image
-from unet_lib.data.pairing import list_pictures
 from unet_lib.data.splits import require_disjoint, split
 from unet_lib.devices import process_state
 from unet_lib.fit import fit
-from unet_lib.model import SegmentationModel, UNet, UNetSettings
-from unet_lib.outputs import new_files, save_gray, save_labels
-from unet_lib.predict import label_instances, predict
+from unet_lib.model import UNet, UNetSettings
 from unet_lib.sources import Source
 from unet_lib.task import Task, load_task, score_pictures
 from unet_lib.training import TrainingError, TrainingSettings
@@ -149,55 +147,6 @@ class Train:
 
 
 @dataclass(frozen=True)
-class Predict:
-    """Write the mask of every picture as PNG, of 0 and 255 or of class indices.
-
-    >>> Predict(Path("runs/unet/best.pt"), (Path("cells"),)).output
-    PosixPath('predictions')
-    """
-
-    checkpoint: Positional[Path]
-    """What train wrote, for example runs/unet/best.pt."""
-    pictures: Positional[tuple[Path, ...]]
-    """Pictures, or folders of pictures."""
-    output: Path = Path("predictions")
-    """Gets masks/NAME.png and instances/NAME.png; no file is ever overwritten."""
-    instances: bool = False
-    """Number the objects, too: 16-bit PNG, 0 is background."""
-    threshold: float | None = None
-    """Probability from which on a pixel is foreground; the checkpoint's if it is not given."""
-    tile: int = 256
-    """Side of the parts in which a picture is predicted; smaller needs less memory."""
-
-    def __call__(self) -> None:
-        """Predict every picture."""
-        model, task = _load(self.checkpoint, self.threshold)
-        if self.instances and task.target == "classes":
-            raise ValueError(
-                f"{self.checkpoint} tells classes apart, not objects; instances need a network "
-                'trained with target "foreground" or "instances"'
-            )
-        files = [
-            file
-            for path in self.pictures
-            for file in (list_pictures(path) if path.is_dir() else [path])
-        ]
-        if not files:
-            raise ValueError("no pictures: name them, or a folder of them, after the checkpoint")
-        masks = new_files(self.output / "masks", files)
-        numbered = new_files(self.output / "instances", files) if self.instances else masks
-        for file, mask, instances in zip(files, masks, numbered, strict=True):
-            logits = predict(model, task.prepare(read_image(file, task.mode)), self.tile)
-            if task.target == "classes":
-                save_labels(mask, task.mask(logits), as_classes=True)
-            else:
-                save_gray(mask, 255 * task.mask(logits))
-            if self.instances:
-                save_labels(instances, label_instances(logits, task.threshold))
-        print(f"{len(files)} pictures predicted, masks in {self.output / 'masks'}")
-
-
-@dataclass(frozen=True)
 class Evaluate:
     """Score a checkpoint on simulated nuclei, on folders of your own, or on dsb2018's test part.
 
@@ -218,7 +167,7 @@ class Evaluate:
 
     def __call__(self) -> None:
         """Score, and print the result."""
-        model, task = _load(self.checkpoint, self.threshold)
+        model, task = load_trained(self.checkpoint, self.threshold)
         dataset = self.source.open(task, split="test")
         scores = score_pictures(model, task, dataset, self.source.numbers_objects(task))
         if self.json:
@@ -259,6 +208,7 @@ COMMANDS = {
     "train": Train,
     "predict": Predict,
     "evaluate": Evaluate,
+    "export": Export,
     "check": Doctor,
     "data": Data,
 }
@@ -267,7 +217,7 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; 0, or 2 after an error that the user can mend, told on one line or list.
 
-    `check` ends with 1 where it finds something.
+    `check` ends with 1 where it finds something, `predict` where a picture could not be read.
 
     >>> main(["data", "check", "--images", "no/images", "--masks", "no/masks"])  # on stderr: ...
     2
@@ -283,13 +233,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     return status or 0
-
-
-def _load(checkpoint: Path, threshold: float | None) -> tuple[SegmentationModel, Task]:
-    """The network, on the GPU if there is one, and its task."""
-    task = load_task(checkpoint)
-    model = load_model(checkpoint).to("cuda" if torch.cuda.is_available() else "cpu")
-    return model, task if threshold is None else replace(task, threshold=threshold)
 
 
 def _with(dataset: SegmentationDataset, task: Task, transform: Transform) -> SegmentationDataset:

@@ -8,15 +8,18 @@ import numpy as np
 from jaxtyping import Integer, UInt8
 from PIL import Image
 
+from unet_lib.checkpoint import write_atomically
 from unet_lib.data.base import DataError
 from unet_lib.data.voc import voc_palette
 
 
-def new_files(folder: Path, pictures: Iterable[Path | str]) -> list[Path]:
+def new_files(
+    folder: Path, pictures: Iterable[Path | str], existing_too: bool = False
+) -> list[Path]:
     """For each picture a PNG of its name in `folder`, which is made if need be.
 
-    Raises DataError, before anything is written, where such a file exists or two pictures have
-    one name.
+    Raises DataError, before anything is written, where two pictures have one name or such a file
+    exists, unless `existing_too`.
 
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
@@ -29,7 +32,8 @@ def new_files(folder: Path, pictures: Iterable[Path | str]) -> list[Path]:
             f"{folder}: several pictures would become {', '.join(double[:5])}; rename them, or "
             "write them into different folders"
         )
-    if there := [file.name for file in files if file.exists()]:
+    there = [file.name for file in files if file.exists()]
+    if there and not existing_too:
         raise DataError(
             f"{folder}: {len(there)} files exist already ({', '.join(there[:5])}) and are not "
             "overwritten; choose another output folder, or remove them"
@@ -56,7 +60,7 @@ def save_labels(path: Path, labels: Integer[np.ndarray, "H W"], as_classes: bool
     picture = Image.fromarray(labels.astype(np.uint8 if as_classes else np.uint16))
     if as_classes:
         picture.putpalette(voc_palette().tobytes())
-    picture.save(path)
+    write_atomically(path, lambda file: picture.save(file, "png"))
 
 
 def save_gray(path: Path, image: UInt8[np.ndarray, "H W"]) -> None:
@@ -65,4 +69,4 @@ def save_gray(path: Path, image: UInt8[np.ndarray, "H W"]) -> None:
     >>> import tempfile
     >>> save_gray(Path(tempfile.mkdtemp()) / "mask.png", np.array([[0, 255]], np.uint8))
     """
-    Image.fromarray(image).save(path)
+    write_atomically(path, lambda file: Image.fromarray(image).save(file, "png"))
