@@ -207,7 +207,7 @@ const select = (name, title) => `<label class="uw-picture"><span>${title}</span>
 const lattice = (part) => `<figure data-part="${part}"><figcaption></figcaption>
   <div class="uw-lattice" role="group"></div></figure>`;
 const PAGE = `
-  <form aria-label="An operation on a small grid">
+  <form>
     <div class="uw-controls">
       ${choice("operation", "Operation", Object.keys(SIZES))}
       ${choice("each", "A step for each cell of the", ["input", "output"])}
@@ -275,6 +275,7 @@ function render({ model, el }) {
     show("padding", operation === "convolution");
     find(".uw-picture").hidden = operation === "max-pooling";
     for (const [name, all] of Object.entries(presets(settings))) offer(name, all, settings);
+    form.setAttribute("aria-label", `${operation}, step by step`);
     const count = stepCount(settings);
     Object.assign(form.elements.step, { max: count - 1, value: step });
     form.elements.step.setAttribute("aria-valuetext", `${step + 1} of ${count}`);

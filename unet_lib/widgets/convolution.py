@@ -160,7 +160,8 @@ class ConvolutionWidget(anywidget.AnyWidget):
         if self.operation == "max-pooling":
             del panels[_title("kernel", self.kernel)]
         rows, widths = zip(*(panel.shape for panel in panels.values()), strict=True)
-        figure = Figure(figsize=(7.5, 1.1 + 0.36 * max(rows)), layout="constrained")
+        size = (0.9 + 0.42 * sum(widths), 1.1 + 0.36 * max(rows))
+        figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots(1, len(panels), width_ratios=widths)
         for (title, panel), ax in zip(panels.items(), axes, strict=True):
             _draw_grid(ax, panel, max(rows), title)

@@ -1,4 +1,4 @@
-"""The arithmetic of the convolution widget: which numbers meet at which step."""
+"""The arithmetic of the convolution widget: which numbers meet at which step (chapter 1)."""
 
 import math
 from itertools import product
