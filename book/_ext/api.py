@@ -183,10 +183,21 @@ def resolve_name(app: Sphinx, env: BuildEnvironment, node: pending_xref, text: n
     return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", name, node, text) or text
 
 
+def list_parameters(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> None:
+    """Make the lines of a signature a list: Sphinx's <dl> without a <dt> is no valid HTML."""
+
+    def rewrite(match: re.Match) -> str:
+        return f'<ul class="parameters">{match[1].replace("dd>", "li>")}</ul>'
+
+    if pagename.startswith("book/api/"):
+        context["body"] = re.sub(r"(?s)<dl>\s*(<dd>.*?)</dl>", rewrite, context["body"])
+
+
 def setup(app: Sphinx) -> dict:
-    """Register the directive, the blocks of the chapters, and the links in signatures."""
+    """Register the directives, the blocks of the chapters, and what signatures need."""
     app.add_directive("api", Api)
     app.add_directive("library", Overview)
     app.connect("source-read", add_code_block)
     app.connect("missing-reference", resolve_name)
+    app.connect("html-page-context", list_parameters)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
