@@ -25,7 +25,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book test install test-code test-notebooks test-book unbuild lab notebooks results serve lock clean
+.PHONY: help book test install test-code test-notebooks test-book unbuild lab notebooks results pdf serve lock clean
 
 help:  ## list these commands
 	@grep -E '^[a-z-]+:.*  ##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*  ##/\t/' | expand -t 17
@@ -67,6 +67,9 @@ notebooks: $(VENV)/.everything  ## execute and store the chapters again (FILES=â
 results: $(VENV)/.everything  ## repeat the long runs whose tables the chapters show (resumable)
 	@set -e; for run in $(filter-out results/table.py,$(wildcard results/*.py)) \
 	    benchmarks/throughput.py; do echo "$$run"; $(BIN)/python $$run; done
+
+pdf: book $(VENV)/.everything  ## print the book into one PDF (needs Chromium or Chrome)
+	@$(BIN)/python -m tools.pdf
 
 serve: book  ## build the pages and serve them on this machine (PORT=8000)
 	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory $(HTML)
