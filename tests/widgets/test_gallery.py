@@ -167,6 +167,8 @@ def test_by_keyboard_and_click(mount, widget):
     assert "1 without a Dice (nothing to find, nothing found) stand last." in text.inner_text()
     names = "[...document.querySelectorAll('.uw-thumbs button')].map((e) => +e.value)"
     assert page.evaluate(names) == widget.ranking()
+    options = page.locator("option").all_inner_texts()
+    assert options == ["Dice", "IoU", "precision", "recall", "count error", "AP"]
     page.get_by_label("Sort by").select_option("count error")
     assert page.evaluate(names) == [1, 3, 0, 4, 6, 8, 5, 2, 7]
     assert "no. 1 is number 1 of 9: count error -2" in text.inner_text()

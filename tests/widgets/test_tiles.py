@@ -162,7 +162,7 @@ def test_a_state_that_is_not_offered_is_refused(model, image, state, message):
 
 def test_by_keyboard_and_pointer(mount, widget):
     page = mount(widget)
-    text, caption = page.locator("output"), page.locator("figcaption").first
+    text, caption = page.locator("output"), page.locator("[data-part=place]")
     assert "12 tiles of 16 × 16 with a halo of 0: the model computes 1.0 times" in text.inner_text()
     assert f"{widget.changed()} pixels of the mask change." in text.inner_text()
     assert "row 2 of 3, column 3 of 4: the model sees 16 × 16" in caption.inner_text()

@@ -45,11 +45,12 @@ function render({ model, el }) {
   const root = mount(el, "gallery", PAGE);
   const find = (selector) => root.querySelector(selector);
   const [form, grid] = [find("form"), find(".uw-thumbs")];
-  const [names, table, counts] = ["names", "table", "counts"].map((name) => model.get(name));
+  const [names, titles, table, counts] = ["names", "titles", "table", "counts"]
+    .map((name) => model.get(name));
   const sources = ["images", "errors", "probabilities"].map((name) => model.get(name));
   const layers = (i) => sources.map((each, k) => `<img class="uw-${["image", "errors",
     "probability"][k]}" src="${each[i]}" alt="">`).join("");
-  form.elements.metric.append(...Object.keys(table).map((name) => new Option(name)));
+  form.elements.metric.append(...titles.map((name) => new Option(name)));
   const buttons = names.map((_, i) => {
     const button = document.createElement("button");
     Object.assign(button, { type: "button", value: i });
@@ -98,8 +99,8 @@ function render({ model, el }) {
     find(".uw-large").setAttribute("aria-label", `View: ${view}. ${summary}`);
     Object.entries({ tp, fp, fn }).forEach(([kind, count]) =>
       (find(`[data-count=${kind}]`).textContent = count));
-    find("tbody").innerHTML = Object.entries(table).map(([name, each]) =>
-      `<tr><th scope="row">${name}</th><td>${writer(each)(each[chosen])}</td></tr>`).join("");
+    find("tbody").innerHTML = titles.map((name) => `<tr><th scope="row">${name}</th>` +
+      `<td>${writer(table[name])(table[name][chosen])}</td></tr>`).join("");
   }
 
   form.addEventListener("submit", (event) => event.preventDefault());

@@ -57,6 +57,7 @@ class GalleryWidget(anywidget.AnyWidget):
     probabilities = traitlets.List(traitlets.Unicode()).tag(sync=True)
     names = traitlets.List(traitlets.Unicode()).tag(sync=True)
     counts = traitlets.List().tag(sync=True)
+    titles = traitlets.List(traitlets.Unicode()).tag(sync=True)  # a stored dict loses its order
     table = traitlets.Dict().tag(sync=True)
     metric = traitlets.Unicode("Dice").tag(sync=True)
     order = traitlets.Enum(ORDERS, ORDERS[0]).tag(sync=True)
@@ -94,6 +95,7 @@ class GalleryWidget(anywidget.AnyWidget):
             probabilities=[painted(np.round(15 * p).astype(int), GRAYS) for p in probability],
             names=list(names),
             counts=[[int(x) for x in c[:3]] for c in counts],
+            titles=[*table, *more],
             table=table | more,
             **state,
         )

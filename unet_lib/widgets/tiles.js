@@ -49,13 +49,13 @@ const page = (tiles, halos, legend) => `
   </form>
   <div class="uw-status"><output></output></div>
   <div class="uw-row uw-top">
-    <figure><div class="uw-layers"><img alt="">
+    <div><div class="uw-layers"><img alt="">
       <svg data-part="tiles" role="application" tabindex="0"></svg></div>
-      <figcaption></figcaption></figure>
-    <figure><div class="uw-layers" role="img"><img class="uw-dim" alt=""><img data-part="map" alt="">
+      <p class="uw-legend" data-part="place"></p></div>
+    <div><div class="uw-layers" role="img"><img class="uw-dim" alt=""><img data-part="map" alt="">
       <svg data-part="edges" aria-hidden="true"></svg></div>
-      <figcaption class="uw-legend">Difference from the whole prediction
-        <span class="uw-levels">${legend.map(key).join("")}</span></figcaption></figure>
+      <p class="uw-legend">Difference from the whole prediction
+        <span class="uw-levels">${legend.map(key).join("")}</span></p></div>
   </div>`;
 
 function render({ model, el }) {
@@ -88,7 +88,7 @@ function render({ model, el }) {
       `keeps ${rows.stop - rows.start} × ${columns.stop - columns.start}`;
     const place = `row ${row + 1} of ${slices[0].length}, column ${column + 1} of ` +
       `${slices[1].length}`;
-    find("figcaption").innerHTML = `Tile in <b>${place}</b>: ${seen}.`;
+    find("[data-part=place]").innerHTML = `Tile in <b>${place}</b>: ${seen}.`;
     find("[data-part=tiles]").setAttribute("aria-label",
       `Picture with tiles, arrow keys move. Tile in ${place}: ${seen}`);
     const art = edges(slices, size) + box(rows.start, columns.start, rows.stop, columns.stop);
