@@ -105,7 +105,7 @@ def compare(run, logits: list[torch.Tensor], threshold: float) -> None:
 
 @pytest.mark.parametrize("threshold", [0.3, 0.5, 0.9])
 def test_instances_agree_on_simulated_pictures(run, threshold):
-    model = load_model(ROOT / "results" / "nuclei-simulated.pt")
+    model = load_model(ROOT / "results" / "ship.pt")
     images = [simulate_nuclei(13, index)[0] for index in range(20)]
     images += [simulate_nuclei(13, index, (97, 150))[0] for index in range(4)]
     pictures = [torch.from_numpy(normalize_percentiles(image))[None] for image in images]

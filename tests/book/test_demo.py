@@ -1,0 +1,359 @@
+"""The U-Net in the page: drawn on in a browser, and its results compared with PyTorch's."""
+
+import gzip
+import re
+import statistics
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from tests.book.conftest import HTML, ROOT, Log, watch
+from tools.demo_pictures import INDICES, MODEL, SEED
+from unet_lib.checkpoint import load_model
+from unet_lib.data import normalize_percentiles, simulate_nuclei
+from unet_lib.predict import foreground_probability, label_instances, predict
+
+STATIC = HTML / "_static"
+RESULT = """() => {
+  const { gray, probability, mask, labels, ...rest } = document.getElementById("demo").result;
+  const arrays = { gray, probability, mask, labels };
+  for (const name in arrays) arrays[name] = [...arrays[name]];
+  return { ...arrays, width: rest.width, height: rest.height, count: rest.count,
+    threshold: rest.threshold, milliseconds: rest.before + rest.after };
+}"""
+
+
+class Demo:
+    """The demo on an open page: what a reader does, and what it shows."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.canvas = page.get_by_role("application", name="Picture, to draw on")
+        self.text = page.locator("#demo output")
+
+    def after(self, action: Callable[[], object]) -> dict:
+        """Do something, wait until its run has ended, and return what it gave."""
+        runs = int(self.page.evaluate("document.getElementById('demo').dataset.runs"))
+        action()
+        self.page.wait_for_function(
+            "n => document.getElementById('demo').dataset.runs > n", arg=runs
+        )
+        self.page.wait_for_timeout(300)  # runs that follow a brush
+        return self.result()
+
+    def result(self) -> dict:
+        """Return the pictures of the last run as arrays, and its numbers."""
+        found = self.page.evaluate(RESULT)
+        size = (found["height"], found["width"])
+        for name in ("gray", "probability", "mask", "labels"):
+            found[name] = np.array(found[name]).reshape(size)
+        return found
+
+    def take(self, option: str) -> dict:
+        """Choose a picture of the list."""
+        choice = self.page.get_by_role("combobox", name="Picture")
+        return self.after(lambda: choice.select_option(option))
+
+    def draw(self, *places: tuple[float, float]) -> dict:
+        """Draw one stroke with the pointer, through places given in pixels of the picture."""
+        self.canvas.scroll_into_view_if_needed()
+        box = self.canvas.bounding_box()
+        columns = self.canvas.evaluate("canvas => canvas.width")
+        pixel = box["width"] / columns
+
+        def stroke() -> None:
+            mouse = self.page.mouse
+            for index, (x, y) in enumerate(places):
+                mouse.move(box["x"] + (x + 0.5) * pixel, box["y"] + (y + 0.5) * pixel, steps=4)
+                if index == 0:
+                    mouse.down()
+            mouse.up()
+
+        return self.after(stroke)
+
+    def slide(self, label: str, value: float) -> dict:
+        """Set a slider."""
+        return self.after(lambda: self.page.get_by_label(label).fill(str(value)))
+
+
+def open_page(browser: Browser, address: str, **options: object) -> tuple[Page, Log]:
+    """Open the page of the demo; every outside request is blocked, and faults are noted."""
+    log = Log()
+    page = browser.new_context(**options).new_page()
+    page.set_default_timeout(10_000)
+    watch(page, log)
+    page.goto(f"{address}/book/try-it.html", wait_until="load")
+    return page, log
+
+
+def start(page: Page) -> Demo:
+    """Click the button and wait until the first picture is computed."""
+    page.get_by_role("button", name="Load the network and start").click()
+    page.wait_for_selector("#demo[data-runs]", timeout=60_000)
+    return Demo(page)
+
+
+@pytest.fixture
+def demo(browser: Browser, server: str) -> Iterator[Demo]:
+    page, log = open_page(browser, server, viewport={"width": 1280, "height": 1000})
+    yield start(page)
+    page.context.close()
+    assert log == Log()
+
+
+@pytest.fixture(scope="module")
+def model() -> torch.nn.Module:
+    return load_model(MODEL)
+
+
+def check(found: dict, model: torch.nn.Module) -> None:
+    """Compare what the page found with PyTorch on the very same pixels."""
+    image = found["gray"].astype(np.uint8)
+    logits = predict(model, torch.from_numpy(normalize_percentiles(image))[None])
+    probability = foreground_probability(logits).numpy()
+    threshold = found["threshold"]
+    assert np.abs(found["probability"] - probability).max() < 1e-4
+    clear = np.abs(probability - threshold) > 1e-4
+    assert np.array_equal(found["mask"][clear], (probability > threshold)[clear])
+    assert found["count"] == found["labels"].max()
+    if clear.all():
+        assert np.array_equal(found["labels"], label_instances(logits, threshold))
+
+
+class TestDrawing:
+    def test_what_is_drawn_is_found_as_pytorch_finds_it(self, demo, model):
+        check(demo.take("Dark field"), model)
+        demo.draw((30, 30))
+        demo.draw((90, 30), (96, 36))
+        found = demo.draw((60, 95), (70, 90))
+        check(found, model)
+        assert found["count"] == 3
+        assert [found["labels"][place] > 0 for place in ((30, 30), (36, 96), (95, 60))] == [
+            True
+        ] * 3
+        expect(demo.text).to_have_text("Found 3 nuclei; you painted 3 strokes. ")
+
+    def test_size_and_brightness_of_the_brush(self, demo):
+        demo.take("Dark field")
+        small = demo.draw((40, 40))
+        demo.page.get_by_role("button", name="Undo").click()
+        demo.page.get_by_label("Brush size").fill("16")
+        demo.page.get_by_label("Brush brightness").fill("60")
+        large = demo.draw((40, 40))
+        assert large["mask"].sum() > 2.5 * small["mask"].sum()
+        assert large["gray"].max() < 100 < small["gray"].max()
+
+    def test_undo_and_clear(self, demo):
+        start = demo.result()
+        one = demo.draw((20, 90))
+        demo.draw((20, 20))
+        undone = demo.after(demo.page.get_by_role("button", name="Undo").click)
+        assert np.array_equal(undone["gray"], one["gray"])
+        cleared = demo.after(demo.page.get_by_role("button", name="Clear").click)
+        assert np.array_equal(cleared["gray"], start["gray"])
+
+    def test_by_touch(self, browser, server, model):
+        page, log = open_page(
+            browser, server, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
+        )
+        demo = start(page)
+        demo.take("Dark field")
+        box = demo.canvas.bounding_box()
+        found = demo.after(
+            lambda: page.touchscreen.tap(box["x"] + box["width"] / 4, box["y"] + box["height"] / 2)
+        )
+        check(found, model)
+        assert found["count"] == 1
+        assert found["labels"][64, 32] == 1
+        page.context.close()
+        assert log == Log()
+
+    def test_by_keyboard(self, demo, model):
+        empty = demo.take("Dark field")
+        keyboard = demo.page.keyboard
+        demo.canvas.focus()
+        for key in ("ArrowLeft", "ArrowLeft", "ArrowUp", "Shift+ArrowUp"):
+            keyboard.press(key)
+        expect(demo.page.get_by_text("Cursor at column 56, row 59.")).to_be_visible()
+        found = demo.after(lambda: keyboard.press("Enter"))
+        check(found, model)
+        assert found["labels"][59, 56] == 1
+        for _ in range(8):
+            keyboard.press("ArrowRight")
+        assert demo.after(lambda: keyboard.press("Space"))["count"] == 2
+        assert demo.after(lambda: keyboard.press("Backspace"))["count"] == 1
+        undone = demo.after(lambda: keyboard.press("Control+z"))
+        assert np.array_equal(undone["labels"], empty["labels"])
+
+
+class TestSimulatedPictures:
+    def test_they_are_those_of_the_library(self, demo, model):
+        for number, index in enumerate(INDICES, 1):
+            found = demo.take(f"Simulated picture {number}")
+            image, labels = simulate_nuclei(SEED, index)
+            assert np.array_equal(found["gray"], image)
+            check(found, model)
+            assert f"the simulator drew {labels.max()}. " in demo.text.inner_text() + " "
+
+    @pytest.mark.parametrize("threshold", [0.05, 0.95])
+    def test_the_threshold_changes_mask_and_instances(self, demo, model, threshold):
+        before = demo.take("Simulated picture 5")
+        found = demo.slide("Threshold", threshold)
+        check(found, model)
+        assert np.sign(found["mask"].sum() - before["mask"].sum()) == np.sign(0.5 - threshold)
+        assert f"{threshold:.2f}" in demo.page.locator("#demo [data-part=threshold]").inner_text()
+
+    def test_inverted_the_network_fails_as_pytorch_does(self, demo, model):
+        before = demo.result()
+        found = demo.after(lambda: demo.page.get_by_label("Invert").check())
+        assert np.array_equal(found["gray"], 255 - before["gray"])
+        check(found, model)
+        both = (found["mask"] * before["mask"]).sum()
+        assert 2 * both / (found["mask"].sum() + before["mask"].sum()) < 0.4
+
+    def test_a_run_takes_less_than_two_tenths_of_a_second(self, demo):
+        times = [
+            demo.take(f"Simulated picture {number}")["milliseconds"]
+            for number in [*range(1, 9), *range(1, 8)]
+        ]
+        assert statistics.median(times) < 200, times
+
+
+class TestOwnPictures:
+    def open(self, demo: Demo, path: Path | dict) -> dict:
+        own = demo.page.get_by_label("or one of your own")
+        return demo.after(lambda: own.set_input_files(path))
+
+    def refuse(self, demo: Demo, path: Path | dict, name: str) -> str:
+        demo.page.get_by_label("or one of your own").set_input_files(path)
+        alert = demo.page.get_by_role("alert")
+        expect(alert).to_contain_text(name)
+        return alert.inner_text()
+
+    def test_a_color_picture_is_read_as_pillow_reads_it(self, demo, model, tmp_path):
+        gray = simulate_nuclei(3, 4, (61, 90))[0]
+        image = Image.fromarray(np.stack([gray // 2, gray, gray], axis=-1))
+        image.save(tmp_path / "own.png")
+        found = self.open(demo, tmp_path / "own.png")
+        assert np.array_equal(found["gray"], np.asarray(image.convert("L")))
+        check(found, model)
+        assert demo.canvas.evaluate("canvas => [canvas.width, canvas.height]") == [90, 61]
+        check(demo.draw((50, 30)), model)
+
+    def test_a_large_one_is_scaled_down_in_proportion(self, demo, model, tmp_path):
+        Image.fromarray(simulate_nuclei(3, 5, (400, 1000))[0]).save(tmp_path / "large.png")
+        found = self.open(demo, tmp_path / "large.png")
+        assert (found["width"], found["height"]) == (512, 205)
+        check(found, model)
+        assert "Scaled down from 1000 × 400 to 512 × 205 pixels." in demo.text.inner_text()
+
+    def test_what_cannot_be_used_is_answered_in_words(self, demo, tmp_path):
+        Image.new("L", (300, 9)).save(tmp_path / "thin.png")
+        answer = self.refuse(demo, tmp_path / "thin.png", "thin.png")
+        assert "thin.png has 300 × 9 pixels; at least 16 × 16 are needed" in answer
+        text = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"no picture"}
+        answer = self.refuse(demo, text, "notes.txt")
+        assert answer.startswith("notes.txt (text/plain) is no picture that this browser can read")
+        assert "save it as PNG" in answer
+        heavy = tmp_path / "heavy.png"
+        heavy.write_bytes(bytes(33_000_000))
+        answer = self.refuse(demo, heavy, "heavy.png")
+        assert "heavy.png weighs 33 MB; this page takes up to 32 MB" in answer
+        demo.take("Simulated picture 2")
+        expect(demo.page.get_by_role("alert")).to_be_empty()
+
+
+class TestLoading:
+    def test_nothing_heavy_is_loaded_before_the_click(self, browser, server):
+        page, log = open_page(browser, server)
+        loaded = "performance.getEntriesByType('resource').map(r => [r.name, r.decodedBodySize])"
+        page.get_by_role("button", name="Load the network and start").wait_for()
+        before = dict(page.evaluate(loaded))
+        assert not [name for name in before if "/ort/" in name or name.endswith(".onnx")]
+        assert sum(size for name, size in before.items() if "/demo/" in name) < 150_000
+        start(page)
+        after = [Path(name).name for name, _ in page.evaluate(loaded) if name not in before]
+        assert sorted(name for name in after if "woff" not in name) == [
+            "nuclei.json",
+            "nuclei.png",
+            "ort-wasm-simd-threaded.wasm",
+            "ort.wasm.bundle.min.mjs",
+            "unet.onnx",
+        ]
+        page.context.close()
+        assert log == Log()
+
+    def test_the_page_says_how_much(self):
+        text = (ROOT / "book" / "try-it.md").read_text(encoding="utf-8")
+        runtime = sorted((STATIC / "vendor" / "ort").glob("*"))
+        whole = sum(path.stat().st_size for path in runtime) / 1e6
+        packed = sum(len(gzip.compress(path.read_bytes())) for path in runtime) / 1e6
+        network = (STATIC / "demo" / "unet.onnx").stat().st_size / 1e6
+        assert network <= 2.1
+        assert f"{whole:.0f} MB of runtime" in " ".join(text.split())
+        assert f"{packed:.1f} MB where the server compresses" in " ".join(text.split())
+        assert f"{network:.0f} MB of network" in " ".join(text.split())
+        code = (STATIC / "demo" / "demo.js").read_text(encoding="utf-8")
+        shown = float(re.search(r"BYTES = ([\d.e]+)", code)[1]) / 1e6
+        assert shown == pytest.approx(whole + network, rel=0.02)
+
+    def test_a_missing_file_is_named_and_the_click_can_be_repeated(self, browser, server):
+        page, _ = open_page(browser, server)
+        page.route("**/unet.onnx", lambda route: route.fulfill(status=404))
+        button = page.get_by_role("button", name="Load the network and start")
+        button.click()
+        expect(page.get_by_role("alert")).to_contain_text("The file unet.onnx was not found")
+        expect(page.get_by_role("alert")).to_contain_text("Build the book again with make book")
+        page.unroute("**/unet.onnx")
+        assert start(page).result()["count"] > 0
+        page.context.close()
+
+    @pytest.mark.parametrize("how", ["from a folder", "without JavaScript"])
+    def test_else_a_picture_and_how_to_get_it_running(self, browser, server, how):
+        folder = how == "from a folder"
+        address = HTML.as_uri() if folder else server
+        page, log = open_page(browser, address, java_script_enabled=folder)
+        expect(page.locator("#demo")).to_contain_text("make serve")
+        still = page.get_by_role("img", name="Four squares.")
+        expect(still).to_be_visible()
+        page.context.close()
+        assert (log.outside, log.errors) == ([], [])
+
+
+class TestForEveryone:
+    @pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 1280), ("dark", 390)])
+    def test_accessible_and_no_wider_than_the_window(self, browser, server, theme, width):
+        page, log = open_page(
+            browser,
+            server,
+            viewport={"width": width, "height": 900},
+            color_scheme=theme,
+            reduced_motion="reduce",
+        )
+        self.check_accessible(page)
+        demo = start(page)
+        demo.draw((64, 64))
+        self.check_accessible(page)
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        page.context.close()
+        assert log == Log()
+
+    def check_accessible(self, page: Page) -> None:
+        found = Axe().run(page, options={"preload": False}).response["violations"]
+        serious = [fault for fault in found if fault["impact"] in ("serious", "critical")]
+        assert [(fault["id"], fault["nodes"][0]["html"]) for fault in serious] == []
+
+    def test_every_control_is_reached_by_keyboard(self, demo):
+        names = []
+        demo.page.get_by_role("combobox", name="Picture").focus()
+        for _ in range(9):
+            names.append(demo.page.evaluate("document.activeElement.name || 'canvas'"))
+            demo.page.keyboard.press("Tab")
+        expected = ["picture", "file", "invert", "canvas", "threshold"]
+        assert names == [*expected, "radius", "light", "undo", "clear"]
