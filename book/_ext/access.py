@@ -17,27 +17,11 @@ MENDS = [
     (r'role="doc-biblioentry"', 'role="listitem"'),
 ]
 
-# Sphinx writes a signature of several lines as a list of definitions without a term.
-SIGNATURE = re.compile(r'<dt class="sig .*?</dt>', re.DOTALL)
-PARAMETERS = {
-    "<dl>": '<span class="sig-lines">',
-    "<dd>": "<span>",
-    "</dd>": "</span>",
-    "</dl>": "</span>",
-}
-
-
-def unlist(signature: re.Match) -> str:
-    """Turn the list of definitions in a signature into plain lines."""
-    return re.sub("</?d[ld]>", lambda tag: PARAMETERS[tag[0]], signature[0])
-
 
 def mend(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
     """Mend the text of a page before it is put into the theme's frame."""
-    body = SIGNATURE.sub(unlist, context.get("body", ""))
     for pattern, replacement in MENDS:
-        body = re.sub(pattern, replacement, body)
-    context["body"] = body
+        context["body"] = re.sub(pattern, replacement, context.get("body", ""))
 
 
 def setup(app: Sphinx) -> dict:

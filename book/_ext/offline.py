@@ -22,6 +22,10 @@ LIBRARIES = [
 ]
 
 
+# Search shows the text around a hit only where it may read pages: from a server.
+SEARCH = 'if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;'
+
+
 def copy_libraries(app: Sphinx, _error: Exception | None) -> None:
     """Copy the browser's libraries from node_modules into the built book."""
     if app.builder.format != "html":
@@ -59,7 +63,8 @@ def describe(script) -> str:
 
 
 def setup(app: Sphinx) -> dict:
-    """Connect both steps to the build."""
+    """Connect all steps to the build."""
     app.connect("build-finished", copy_libraries)
+    app.add_js_file(None, body=SEARCH)
     app.connect("html-page-context", drop_unused, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -18,6 +18,7 @@ from tools.browser import MISSING, launch
 
 ROOT = Path(__file__).resolve().parents[2]
 HTML = ROOT / "book" / "_build" / "html"
+ADDED = ["search", "genindex"]  # pages that no table of contents lists
 
 
 def documents() -> list[str]:

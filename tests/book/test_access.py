@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
 from playwright.sync_api import Browser, Page
 
-from tests.book.conftest import HTML, documents
+from tests.book.conftest import ADDED, HTML, documents
 
 # The theme changes colors only: in the dark, axe looks at nothing else. A narrow window brings
 # boxes that scroll, which the keyboard has to reach.
@@ -21,7 +21,6 @@ PLAIN_CODE = """() => { const seen = new Set();
     if (seen.has(word.className)) word.replaceWith(...word.childNodes);
     seen.add(word.className);
   }); }"""
-ADDED = ["search", "genindex"]  # pages that no table of contents lists
 
 
 @pytest.fixture

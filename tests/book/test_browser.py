@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.book.conftest import HTML, Log, watch
+from tests.book.conftest import ADDED, HTML, Log, documents, watch
 
 # Each theme at each width, half of them from a server and half straight from the disk.
 VIEWS = [
@@ -41,6 +41,7 @@ def check_widgets(page: Page) -> None:
         )
 
 
+@pytest.mark.parametrize("document", [*documents(), *ADDED])
 @pytest.mark.parametrize(("scheme", "theme", "width"), VIEWS)
 def test_page_in_the_browser(
     browser: Browser, server: str, document: str, scheme: str, theme: str, width: int
@@ -69,9 +70,16 @@ def test_page_in_the_browser(
     assert wide <= 0, f"the page is {wide} px wider than the window of {width} px"
 
 
-def test_search_finds_a_word(browser: Browser, server: str) -> None:
+@pytest.mark.parametrize("scheme", ["http", "file"])
+def test_search_finds_a_word(browser: Browser, server: str, scheme: str) -> None:
+    log = Log()
     page = browser.new_page()
-    page.goto(f"{server}/search.html?q=bottleneck")
+    watch(page, log)
+    root = server if scheme == "http" else HTML.as_uri()
+    page.goto(f"{root}/search.html?q=bottleneck")
     page.wait_for_selector("#search-results li a", timeout=20_000)
-    assert "glossary" in page.locator("#search-results").inner_html()
+    page.wait_for_timeout(500)  # from a server, the text around each hit is fetched
+    found = page.locator("#search-results").inner_html()
     page.close()
+    assert "glossary" in found
+    assert log == Log()

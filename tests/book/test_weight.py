@@ -1,0 +1,101 @@
+"""What a page weighs on its way to the reader, and how soon its text can be read."""
+
+import gzip
+import http.server
+import statistics
+import threading
+from collections.abc import Iterator
+from functools import cache, partial
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.book.conftest import HTML, documents
+
+LIMIT = 1_500_000  # bytes of a page over the wire besides its figures
+SECONDS = 1.0  # until the first page can be read
+PACKED = {".css", ".html", ".js", ".json", ".svg"}  # what servers compress
+
+
+@cache
+def packed(path: Path) -> bytes:
+    """Return a file as a server sends it."""
+    content = path.read_bytes()
+    return gzip.compress(content, 6) if path.suffix in PACKED else content
+
+
+class PackingHandler(http.server.SimpleHTTPRequestHandler):
+    """Compresses text, as every usual web server does."""
+
+    def do_GET(self) -> None:
+        path = Path(self.translate_path(self.path))
+        if not path.is_file():
+            self.send_error(404)
+            return
+        content = packed(path)
+        self.send_response(200)
+        self.send_header("Content-Type", self.guess_type(str(path)))
+        self.send_header("Content-Length", str(len(content)))
+        if path.suffix in PACKED:
+            self.send_header("Content-Encoding", "gzip")
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *arguments: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def packing_server() -> Iterator[str]:
+    handler = partial(PackingHandler, directory=HTML)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture
+def fresh(browser: Browser) -> Iterator[Page]:
+    """Open a window that has nothing in its cache."""
+    with browser.new_context(viewport={"width": 1280, "height": 900}) as context:
+        yield context.new_page()
+
+
+def fetched(page: Page, address: str) -> dict[str, int]:
+    """Open a page, and return the bytes of each file that the browser fetched but figures."""
+    sizes = {}
+
+    def weigh(request) -> None:
+        if request.resource_type != "image" and request.url.startswith("http"):
+            sizes[request.url.rpartition("/")[2]] = request.sizes()["responseBodySize"]
+
+    page.on("requestfinished", weigh)
+    page.goto(address, wait_until="networkidle")
+    return sizes
+
+
+@pytest.mark.parametrize("document", documents())
+def test_a_page_is_light(fresh: Page, packing_server: str, document: str) -> None:
+    sizes = fetched(fresh, f"{packing_server}/{document}.html")
+    heaviest = sorted(sizes.items(), key=lambda item: -item[1])[:5]
+    assert sizes
+    assert sum(sizes.values()) <= LIMIT, f"{sum(sizes.values()):,} bytes, among them {heaviest}"
+
+
+def test_scripts_come_only_where_they_are_used(fresh: Page, packing_server: str) -> None:
+    sizes = fetched(fresh, f"{packing_server}/{documents()[0]}.html")
+    assert {"tex-chtml.js", "fontawesome.js", "widgets.js"} & set(sizes) == set()
+
+
+def test_the_first_page_is_readable_within_a_second(browser: Browser, packing_server: str) -> None:
+    times = []
+    for _ in range(5):
+        with browser.new_context() as context:
+            page = context.new_page()
+            page.goto(f"{packing_server}/index.html")
+            page.wait_for_selector("article h1")
+            times.append(page.evaluate(
+                "performance.getEntriesByName('first-contentful-paint')[0].startTime"
+            ) / 1000)  # fmt: skip
+    assert statistics.median(times) <= SECONDS, f"readable after {times} s"
