@@ -30,8 +30,8 @@ def library(env: BuildEnvironment) -> Library:
 def dependent(env: BuildEnvironment) -> Library:
     """Return the library, and have the present page read again when the library changes."""
     found = library(env)
-    paths = [module.path for module in found.modules.values()]
-    for path in [*paths, *found.chapters.values(), Path(__file__)]:
+    paths = [module.path for module in found.modules.values()] + [*found.chapters.values()]
+    for path in [*paths, Path(__file__), Path(env.srcdir, "book", "_toc.yml")]:
         env.note_dependency(str(path))
     return found
 
@@ -89,7 +89,7 @@ def markdown(doc: str, found: Library, module: Module, own: str = "") -> str:
 
 def directive(entry: Entry, found: Library, module: Module, chapters: str = "") -> str:
     """Write the directive of Sphinx's Python domain for one entry, its members inside."""
-    options = [f":{key}: {value}".rstrip() for key, value in entry.options.items() if key]
+    options = [f":{key}: {value}".rstrip() for key, value in entry.options.items()]
     inside = [markdown(entry.doc, found, module, entry.name), chapters]
     inside += [directive(member, found, module) for member in entry.members]
     fence = "::::" if entry.members else ":::"
