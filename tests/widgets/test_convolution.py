@@ -111,15 +111,10 @@ def test_smooth_kernel_of_four_enlarges_bilinearly(evaluate):
     assert np.allclose(widget.output()[2:-2, 2:-2], expected[1:-1, 1:-1])
 
 
-@pytest.mark.parametrize(
-    ("size", "copies"), [(2, [1, 1, 1, 1]), (3, [1, 2, 1, 2]), (4, [2, 2, 2, 2])]
-)
-def test_checkerboard_of_uneven_overlap(size, copies):
+@pytest.mark.parametrize(("size", "copies"), [(2, [1, 1]), (3, [2, 1]), (4, [2, 2])])
+def test_checkerboard_where_the_stride_does_not_divide_the_kernel(size, copies):
     widget = ConvolutionWidget(np.ones((4, 4)), size, operation="transposed", stride=2)
-    middle = widget.output()[size : size + 4, size : size + 4]
-    rows = np.array(copies) if size != 3 else np.array(copies[::-1])
-    rows = rows if widget.output()[3, 3] == rows[0] ** 2 or size != 3 else rows[::-1]
-    assert np.array_equal(middle, np.outer(rows, rows))
+    assert np.array_equal(widget.output()[4:6, 4:6], np.outer(copies, copies))
 
 
 @pytest.mark.parametrize(
@@ -187,7 +182,7 @@ def test_convolution_by_keyboard_and_pointer(mount):
     page.keyboard.press("Enter")
     assert text.inner_text() == "Step 4 of 4: output row 2, column 2 is 8."
     assert total.inner_text().splitlines()[-1] == "5·(−1) + 5·0 + 5·1 = 8"
-    page.get_by_label("Step").focus()
+    page.get_by_label("Step", exact=True).focus()
     page.keyboard.press("Home")
     assert page.get_by_label("output, row 2, column 2: not yet").is_visible()
     page.get_by_label("output, row 1, column 2").click()
@@ -233,5 +228,6 @@ def test_pooling_and_transposed_in_the_browser(mount):
     assert "collects from 4 input cells: 4." in text.inner_text()
     assert page.evaluate("[model.get('each'), model.get('step')]") == ["output", 16]
     page.get_by_role("group", name="A step for each").get_by_label("input").check()
-    assert page.evaluate("getComputedStyle(document.activeElement).outlineWidth") is not None
     assert page.evaluate("model.get('step')") == 0
+    page.keyboard.press("Tab")
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
