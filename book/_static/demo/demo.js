@@ -104,7 +104,6 @@ class Demo {
   #open(index) {
     this.#controls.picture.value = index;
     this.#painting = new Painting(this.#pictures[index]);
-    this.#find("problem").textContent = "";
     this.#root.style.setProperty("--ratio", this.#painting.width / this.#painting.height);
     this.#update();
   }
@@ -133,6 +132,7 @@ class Demo {
 
   /** Shows the picture at once, and its result after the run that is under way. */
   #update() {
+    this.#find("problem").textContent = "";
     const picture = this.#showPicture();
     const mine = ++this.#latest;
     this.#queue = this.#queue.then(async () => {
