@@ -16,7 +16,11 @@ Rows = list[list[int]]
 
 
 class Term(NamedTuple):
-    """What meets where: an input cell and an output cell, both (row, column), and two numbers."""
+    """What meets where: an input cell and an output cell, both (row, column), and two numbers.
+
+    >>> Term(source=(0, 1), target=(0, 0), value=3, weight=-1)
+    Term(source=(0, 1), target=(0, 0), value=3, weight=-1)
+    """
 
     source: tuple[int, int]
     target: tuple[int, int]
