@@ -1,6 +1,6 @@
 """Chapter 13's network, trained to be shipped, and what smaller numbers cost it.
 
-    python results/ship.py               everything, about ten minutes; interrupted, it goes on
+    python results/ship.py               everything, about four minutes; interrupted, it goes on
     python results/ship.py --help        fewer pictures, fewer rounds
 
 The very network of chapter 4, with its pictures and settings, in float32 so that it repeats. Writes

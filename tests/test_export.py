@@ -26,7 +26,7 @@ from unet_lib.task import Task
 MODELS = {
     "batch": lambda: UNet(3, 4, width=4, depth=3, norm="batch", dropout=0.5),
     "group": lambda: UNet(1, width=4, depth=1, norm="group", upsampling="bilinear", kernel=5),
-    "valid": lambda: UNet(1, 2, width=2, depth=2, padding="valid"),
+    "valid": lambda: UNet(1, 2, width=2, depth=1, padding="valid"),
     "encoder": lambda: EncoderUNet(1, 2, decoder_width=2, upsampling="transposed"),
 }
 
