@@ -6,6 +6,7 @@ contents know their page numbers.
 """
 
 import html
+import logging
 import posixpath
 import re
 import sys
@@ -230,6 +231,7 @@ def print_book(page: Page, chosen: list[str], target: Path) -> None:
 def main() -> int:
     """Print the book, say where it lies, and return the exit status."""
     started = time.perf_counter()
+    logging.getLogger("pypdf").setLevel(logging.ERROR)  # it wonders at the objects that it adds
     if not (HTML / "index.html").is_file():
         print("The book is not built: run `make book` first.", file=sys.stderr)
         return 1
