@@ -1,0 +1,70 @@
+"""Every widget of the built book, moved by keyboard: its sentence and its picture change."""
+
+import json
+
+import pytest
+from playwright.sync_api import Browser, Locator
+
+from tests.book.conftest import HTML, ROOT, Log, documents, parse, watch
+
+VIEW = 'script[type="application/vnd.jupyter.widget-view+json"]'
+PAGES = {name: len(parse(HTML / f"{name}.html").select(VIEW)) for name in documents()}
+KINDS = {path.stem for path in (ROOT / "unet_lib" / "widgets").glob("*.js")} - {"common"}
+# What is moved, and by which keys; a slider at its end goes the other way.
+SLIDER = ("input[type=range]", ("ArrowRight", "ArrowLeft"))
+MOVED = {"skips": ("input[type=checkbox]", ("Space",)), "gallery": (".uw-thumbs button", ("ArrowRight", "Enter"))}
+DRAWN = """widget => JSON.stringify([
+  [...widget.querySelectorAll("canvas")].map(canvas => canvas.toDataURL()),
+  [...widget.querySelectorAll("svg, img, .uw-grids, .uw-large")].map(part => part.outerHTML),
+])"""
+
+
+def kind(widget: Locator) -> str:
+    """Name a widget, as its module is named: its root has the class uw-NAME."""
+    classes = widget.get_attribute("class").split()
+    return next(name for name in KINDS if f"uw-{name}" in classes)
+
+
+def move(widget: Locator) -> None:
+    """Move a widget by keyboard until its sentence is another one."""
+    part, keys = MOVED.get(kind(widget), SLIDER)
+    before, drawn = widget.locator("output").inner_text(), widget.evaluate(DRAWN)
+    widget.locator(part).first.focus()
+    for key in keys:
+        widget.page.keyboard.press(key)
+        if widget.locator("output").inner_text() != before:
+            break
+    assert widget.locator("output").inner_text() != before
+    assert widget.evaluate(DRAWN) != drawn
+
+
+@pytest.mark.parametrize("scheme", ["http", "file"])
+@pytest.mark.parametrize("document", [name for name, count in PAGES.items() if count])
+def test_each_widget_answers(browser: Browser, server: str, document: str, scheme: str) -> None:
+    log = Log()
+    page = browser.new_page()
+    watch(page, log)
+    root = server if scheme == "http" else HTML.as_uri()
+    page.goto(f"{root}/{document}.html")
+    widgets = page.locator(".unet-widget")
+    page.wait_for_function(
+        "n => document.querySelectorAll('.unet-widget output').length === n", arg=PAGES[document]
+    )
+    for widget in widgets.all():
+        widget.scroll_into_view_if_needed()
+        move(widget)
+    page.close()
+    assert log == Log()
+
+
+def test_every_widget_is_in_the_book() -> None:
+    shown = set()
+    for name in PAGES:
+        for state in parse(HTML / f"{name}.html").select('script[type*="widget-state"]'):
+            models = json.loads(state.string)["state"].values()
+            shown |= {
+                model["state"]["_anywidget_id"].split(".")[-2]
+                for model in models
+                if "_anywidget_id" in model["state"]
+            }
+    assert shown == KINDS
