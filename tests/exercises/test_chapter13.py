@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from unet_lib.exercises import chapter13
 
@@ -78,6 +79,11 @@ def test_fold_right(capsys) -> None:
             lambda w, b, m, v, g, be, e: ((g / (v + e) ** 0.5)[:, None] * w, b),
             "s was laid along another axis",
         ),
+        (
+            lambda w, b, m, v, g, be, e: (g / (v + e) ** 0.5 * w, b),
+            "The output channel is the first: give s the shape (K, 1, 1, 1).",
+        ),
+        (lambda w, *_: w.view(-1, 1, 1, 1), "(The arrays are NumPy's, not tensors.)"),
         (weights(lambda v, g, e: v), "each output channel is multiplied by its own s"),
         (biases(lambda s, b, m, be: be - s * m), "own bias is missing"),
         (biases(lambda s, b, m, be: b + be - s * m), "has to be scaled, too"),
@@ -85,6 +91,10 @@ def test_fold_right(capsys) -> None:
         (biases(lambda s, b, m, be: s * (b + m) + be), "subtracted, not added"),
         (biases(lambda s, b, m, be: s * (b - m + be)), "beta is added at the end"),
         (biases(lambda s, b, m, be: s), "put w * x = 0 into the formula"),
+        (
+            biases(lambda s, b, m, be: (s * (b - m) + be)[:, None]),
+            "it has shape (3, 1), expected (3,), one number a channel.",
+        ),
     ],
 )
 def test_fold_wrong(capsys, answer, message) -> None:
@@ -111,6 +121,15 @@ def test_compare_right(capsys) -> None:
     assert told(capsys).startswith("Right: shapes first")
 
 
+def test_compare_may_return_tensors_of_one_number(capsys) -> None:
+    chapter13.check_compare(lambda *arguments: map_to_tensors(compare(*arguments)))
+    assert told(capsys).startswith("Right: ")
+
+
+def map_to_tensors(numbers):
+    return [torch.tensor(number) for number in numbers]
+
+
 def varied(**options):
     return lambda *arguments: compare(*arguments, **options)
 
@@ -127,7 +146,7 @@ def varied(**options):
         (varied(distance=np.square), "expected 0.25, you return 0.0625. Compare the logits"),
         (varied(last=True), "That is the last batch alone."),
         (varied(shapes=False), "NumPy stretches a shape of 1 in silence"),
-        (varied(at=0.5), "1 pixels flip, you return 0. A probability of 0.5 is a logit of 0"),
+        (varied(at=0.5), "flips: expected 1, you return 0. A probability of 0.5 is a logit of 0"),
     ],
 )
 def test_compare_wrong(capsys, answer, message) -> None:

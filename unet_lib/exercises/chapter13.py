@@ -67,16 +67,8 @@ def check_fold(answer: object) -> None:
     if not _same(found_weight, s[:, None, None, None] * weight):
         return say(False, _why_weight(found_weight, weight, variance, gamma, epsilon))
     if not _same(found_bias, s * (bias - mean) + beta):
-        wrong = {
-            "the convolution's own bias is missing": beta - s * mean,
-            "the convolution's own bias has to be scaled, too": bias + beta - s * mean,
-            "the mean is subtracted before the scaling, so scale it": s * bias - mean + beta,
-            "the mean is subtracted, not added": s * (bias + mean) + beta,
-            "beta is added at the end, unscaled": s * (bias - mean + beta),
-        }
-        why = [text for text, value in wrong.items() if _same(found_bias, value)]
-        told = why[0] if why else "put w * x = 0 into the formula and see what is left"
-        return say(False, f"the weights are right, the bias is not: {told}.")
+        why = _why_bias(found_bias, s, bias, mean, beta)
+        return say(False, f"the weights are right, the bias is not: {why}.")
     say(True, "one convolution does the work of both.")
 
 
@@ -100,9 +92,32 @@ def _why_weight(
     for text, scale in wrong.items():
         if _same(found, scale[:, None, None, None] * weight):
             return f"{text}."
-    if _same(found, (gamma / np.sqrt(variance + epsilon))[:, None] * weight):
-        return "s was laid along another axis: the output channel is the first one."
+    s = gamma / np.sqrt(variance + epsilon)
+    if _same(found, s * weight) or _same(found, s[:, None] * weight):
+        return (
+            "s was laid along another axis, since NumPy begins with the last one. The output "
+            "channel is the first: give s the shape (K, 1, 1, 1)."
+        )
     return "the weights are wrong: each output channel is multiplied by its own s."
+
+
+def _why_bias(
+    found: np.ndarray, s: np.ndarray, bias: np.ndarray, mean: np.ndarray, beta: np.ndarray
+) -> str:
+    """What is behind a wrong bias."""
+    if found.shape != beta.shape:
+        return f"it has shape {found.shape}, expected {beta.shape}, one number a channel"
+    wrong = {
+        "the convolution's own bias is missing": beta - s * mean,
+        "the convolution's own bias has to be scaled, too": bias + beta - s * mean,
+        "the mean is subtracted before the scaling, so scale it": s * bias - mean + beta,
+        "the mean is subtracted, not added": s * (bias + mean) + beta,
+        "beta is added at the end, unscaled": s * (bias - mean + beta),
+    }
+    for text, value in wrong.items():
+        if _same(found, value):
+            return text
+    return "put w * x = 0 into the formula and see what is left"
 
 
 CASES = {
@@ -143,8 +158,9 @@ def check_compare(answer: object) -> None:
             told = f"{name}: expected {largest:g}, you return {_shown(value[0])}. "
             return say(False, told + _why_difference(name, value[0]))
         if math.isfinite(largest) and value[1] != flips:
+            told = f"{name}: flips: expected {flips}, you return {_shown(value[1])}. "
             why = "A probability of 0.5 is a logit of 0; count over all batches."
-            return say(False, f"{name}: {flips} pixels flip, you return {_shown(value[1])}. {why}")
+            return say(False, told + why)
     say(True, "shapes first, absolute differences, all batches, flips at logit 0.")
 
 
@@ -185,7 +201,10 @@ def _result(answer: Callable, *arguments: object) -> tuple[Any, str]:
     try:
         value = answer(*arguments)
     except Exception as error:  # whatever the reader's function does wrong
-        return None, f"your function stopped with {type(error).__name__}: {error}."
+        told = f"your function stopped with {type(error).__name__}: {error}."
+        if isinstance(error, TypeError | AttributeError):
+            told += " (The arrays are NumPy's, not tensors.)"
+        return None, told
     return value, "your function returns None." if value is None else ""
 
 
@@ -201,10 +220,10 @@ def _same(found: np.ndarray, right: np.ndarray) -> bool:
 
 
 def _close(value: object, right: float) -> bool:
-    if not isinstance(value, Real | np.ndarray) or np.ndim(value):
+    if not hasattr(value, "__float__") or np.ndim(value):  # a tensor of one number is welcome
         return False
     return math.isclose(float(value), right, rel_tol=1e-4, abs_tol=1e-6)
 
 
 def _shown(value: object) -> str:
-    return f"{float(value):.3g}" if isinstance(value, Real) else repr(value)
+    return f"{float(value):.3g}" if hasattr(value, "__float__") else repr(value)
