@@ -122,7 +122,7 @@ def test_a_graph_that_differs_is_not_written(model, tmp_path, monkeypatch) -> No
     path = tmp_path / "unet.onnx"
     path.write_bytes(b"the old one")
     monkeypatch.setattr(export, "fold_batch_norm", lambda _: UNet(1, width=4, depth=1).eval())
-    with pytest.raises(ExportError, match=r"differs from the network by .* was not written"):
+    with pytest.raises(ExportError, match=r"differs from the network by .* nothing was written"):
         export_onnx(model, path)
     assert path.read_bytes() == b"the old one"
     assert list(tmp_path.iterdir()) == [path]
@@ -172,6 +172,7 @@ def test_another_number_of_channels_is_found_out(model, tmp_path) -> None:
             ["nucleus"],
             r"1 class names \(nucleus\) for a network of 1 output channels: 2 were",
         ),
+        (None, "ab", r"1 class names \(ab\) for a network"),
         (Task(mode="RGB"), [], "the task takes 3 and gives 1 channels, the network 1 and 1"),
         (Task("instances"), [], "the task takes 1 and gives 3 channels"),
     ],
@@ -180,6 +181,32 @@ def test_names_and_tasks_that_do_not_fit(model, tmp_path, task, classes, message
     with pytest.raises(ExportError, match=message):
         export_onnx(model, tmp_path / "unet.onnx", task, classes)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_describes_the_network_is_not_replaced(model, tmp_path) -> None:
+    with pytest.raises(ExportError, match="about names classes, task, which the export fills in"):
+        export_onnx(model, tmp_path / "unet.onnx", about={"task": "x", "classes": "y", "a": "z"})
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_not_exported(tmp_path, value) -> None:
+    broken = UNet(1, width=2, depth=1)
+    torch.nn.init.constant_(next(broken.parameters()), value)
+    with pytest.raises(ExportError, match=r"NaN or infinite logits for .* last good checkpoint"):
+        export_onnx(broken, tmp_path / "unet.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_large_logits_may_differ_in_proportion(tmp_path) -> None:
+    sharp = UNet(1, width=4, depth=1)
+    last = [layer for layer in sharp.modules() if isinstance(layer, torch.nn.Conv2d)][-1]
+    torch.nn.init.normal_(last.weight, std=3e5)
+    assert 1e-4 < export_onnx(sharp, tmp_path / "unet.onnx") < 1
+
+
+def test_a_network_of_other_numbers(tmp_path) -> None:
+    with pytest.raises(ExportError, match=r"a UNet of float16; .* after model\.float\(\)"):
+        export_onnx(UNet(1, width=2, depth=1).half(), tmp_path / "unet.onnx")
 
 
 def test_a_missing_package_is_named_with_the_command(model, tmp_path, monkeypatch) -> None:
@@ -208,6 +235,10 @@ def test_files_that_are_not_ours(file, tmp_path) -> None:
     onnx.save(strange, tmp_path / "strange.onnx")
     with pytest.raises(ExportError, match="was not written by export_onnx"):
         read_metadata(tmp_path / "strange.onnx")
+    with pytest.raises(ExportError, match=r"none\.onnx: no such file"):
+        largest_difference(UNet(1, width=2, depth=1), tmp_path / "none.onnx")
+    with pytest.raises(ExportError, match=r"short\.onnx is no ONNX file"):
+        largest_difference(UNet(1, width=2, depth=1), short)
 
 
 @pytest.fixture(scope="module")
@@ -238,3 +269,32 @@ def test_no_pictures_to_calibrate_with(file, tmp_path) -> None:
     with pytest.raises(ExportError, match="no pictures to calibrate"):
         quantize(file, tmp_path / "int8.onnx", [])
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("batch", "message"),
+    [
+        (np.zeros((1, 3, 8, 8), "float32"), r"batch 2 .* shape \(1, 3, 8, 8\) and holds float32"),
+        (np.zeros((1, 1, 8, 8)), r"holds float64; arrays \(N, 1, H, W\) of float32 were expected"),
+        (np.zeros((1, 1, 1, 8), "float32"), "with sides of at least 2 pixels"),
+        (torch.zeros(1, 1, 8, 8), r"holds torch\.float32"),
+        ([0.0], r"shape \(1,\) and holds list"),
+        (np.full((1, 1, 4, 4), np.nan, "float32"), "batch 2 .* holds 16 NaN or infinite values"),
+    ],
+)
+def test_pictures_that_cannot_calibrate(file, tmp_path, batch, message) -> None:
+    good = np.zeros((1, 1, 8, 8), "float32")
+    with pytest.raises(ExportError, match=message):
+        quantize(file, tmp_path / "int8.onnx", iter([good, batch]))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_numbers_are_not_made_smaller_twice(file, tmp_path) -> None:
+    halve(file, tmp_path / "half.onnx")
+    quantize(file, tmp_path / "int8.onnx")
+    for step in (halve, quantize):
+        with pytest.raises(ExportError, match=r"half\.onnx holds float16; float32 alone was"):
+            step(tmp_path / "half.onnx", tmp_path / "twice.onnx")
+        with pytest.raises(ExportError, match=r"int8\.onnx holds uint8; float32 alone was"):
+            step(tmp_path / "int8.onnx", tmp_path / "twice.onnx")
+    assert not (tmp_path / "twice.onnx").exists()

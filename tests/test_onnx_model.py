@@ -68,6 +68,19 @@ def test_pictures_of_another_kind(file, shape) -> None:
         OnnxModel(file).prepare(np.zeros(shape, np.uint8))
 
 
+@pytest.mark.parametrize(
+    ("picture", "message"),
+    [
+        (np.full((4, 4), np.nan, "float32"), "holds 16 NaN or infinite values of 16"),
+        (np.diag([np.inf, 1.0]), "holds 1 NaN or infinite values of 4"),
+        (np.eye(4, dtype=bool), r"is of type bool; an array of numbers .* np\.asarray\(picture\)"),
+    ],
+)
+def test_values_that_are_no_numbers(file, picture, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        OnnxModel(file).mask(picture)
+
+
 def test_a_type_without_a_range(tmp_path) -> None:
     export_onnx(UNet(1, width=2, depth=1), tmp_path / "unet.onnx", Task(normalize="type"))
     with pytest.raises(ValueError, match="holds float64; uint8 or uint16 was expected"):

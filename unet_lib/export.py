@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from unet_lib import __version__
@@ -31,7 +30,8 @@ OPSET = 18
 KEY = "unet_lib"
 """Under this name the file holds what it says about itself, as JSON."""
 TOLERANCE = 1e-4
-"""Largest difference of a logit that rounding may make; an error makes a far larger one."""
+"""Largest difference that rounding may make in logits up to 10, in proportion beyond; an error
+makes a far larger one."""
 
 
 class ExportError(ValueError):
@@ -71,8 +71,8 @@ def export_onnx(
     the network in eval mode, its BatchNorm folded into the convolutions; `model` stays as it is.
 
     Raises ExportError, and writes nothing, where a package is missing, where the names do not fit
-    the channels, or where the graph and the network differ by more than `TOLERANCE` at one of
-    three sizes.
+    the channels, where the logits are not finite, or where the graph and the network differ by
+    more than `TOLERANCE` at one of three sizes.
 
     >>> import tempfile
     >>> from unet_lib.model import UNet
@@ -83,16 +83,18 @@ def export_onnx(
     2
     """
     require_onnx()
+    _require_ours(model)
     contents = json.dumps(_metadata(model, task, classes, about or {}))
     plain = fold_batch_norm(model).cpu()
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / "model.onnx"
         _write(plain, draft, contents)
-        difference = largest_difference(model, draft)
-        if difference > TOLERANCE:
+        difference, largest = _compare(model, draft, _samples(model))
+        allowed = TOLERANCE * max(1.0, largest / 10)
+        if difference > allowed:
             raise ExportError(
                 f"the exported graph differs from the network by {difference:.2g} in a logit, at "
-                f"most {TOLERANCE:g} was expected; {path} was not written: look for layers that "
+                f"most {allowed:.2g} was expected; nothing was written: look for layers that "
                 "act differently in training, or for sizes turned into constants"
             )
         write_atomically(path, lambda file: file.write(draft.read_bytes()))
@@ -123,12 +125,14 @@ def fold_batch_norm(model: SegmentationModel) -> SegmentationModel:
 def largest_difference(
     model: SegmentationModel,
     path: Path | str,
-    images: Sequence[Float[Tensor, "N C H W"]] | None = None,
+    images: Sequence[Tensor] | None = None,
 ) -> float:
     """The largest difference between the logits of a network, in eval mode, and of an ONNX file.
 
-    On `images`, or else on noise of three sizes, one of them odd where the network admits it.
-    Raises ExportError where the file cannot compute what the network can, naming the size.
+    On `images`, batches (N, C, H, W), or else on noise of three sizes, one of them odd where the
+    network admits it.
+    Raises ExportError for a file that is missing or no ONNX file, where it cannot compute what
+    the network can, naming the size, and where logits are NaN or infinite.
 
     >>> import tempfile
     >>> from unet_lib.model import UNet
@@ -138,13 +142,25 @@ def largest_difference(
     >>> largest_difference(one, file) < 1e-4 < largest_difference(other, file)
     True
     """
-    ort = require_onnx()
-    session = ort.InferenceSession(str(path), _quiet(ort), providers=["CPUExecutionProvider"])
+    return _compare(model, path, images or _samples(model))[0]
+
+
+def _compare(
+    model: SegmentationModel, path: Path | str, images: Sequence[Tensor]
+) -> tuple[float, float]:
+    """The largest difference, and the largest logit of the network, both as amounts."""
+    session = _session(path)
     reference = copy.deepcopy(model).eval().cpu()
-    worst = 0.0
-    for batch in images or _samples(model):
+    worst = largest = 0.0
+    for batch in images:
         with torch.no_grad():
             expected = reference(batch.cpu()).numpy()
+        if not np.isfinite(expected).all():
+            raise ExportError(
+                f"the network gives NaN or infinite logits for {np.sum(~np.isfinite(expected))} of "
+                f"{expected.size} values: look for NaN, infinity and huge numbers in its weights "
+                "and in the images; take the last good checkpoint"
+            )
         try:
             (found,) = session.run(["logits"], {"images": batch.cpu().numpy()})
         except Exception as error:  # onnxruntime's own classes share no base of their own
@@ -157,8 +173,10 @@ def largest_difference(
                 f"{path} gives logits of shape {found.shape} for images of shape "
                 f"{tuple(batch.shape)}, the network {expected.shape}; export it with dynamic sizes"
             )
-        worst = max(worst, float(np.abs(found - expected).max()))
-    return worst
+        apart = np.abs(found - expected)
+        worst = max(worst, float(apart.max() if np.isfinite(apart).all() else np.inf))
+        largest = max(largest, float(np.abs(expected).max()))
+    return worst, largest
 
 
 def read_metadata(path: Path | str) -> dict[str, Any]:
@@ -177,8 +195,7 @@ def read_metadata(path: Path | str) -> dict[str, Any]:
     require_onnx()
     import onnx
 
-    if not path.is_file():
-        raise ExportError(f'{path}: no such file; export_onnx or "unet_lib export" writes it')
+    _require_file(path)
     try:
         stored = {p.key: p.value for p in onnx.load(path, load_external_data=False).metadata_props}
     except Exception as error:  # protobuf's DecodeError derives from Exception alone
@@ -192,12 +209,28 @@ def read_metadata(path: Path | str) -> dict[str, Any]:
     return json.loads(stored[KEY])
 
 
+def _require_ours(model: nn.Module) -> None:
+    numbers = sorted({str(p.dtype).removeprefix("torch.") for p in model.parameters()})
+    if not isinstance(model, tuple(KINDS.values())) or numbers != ["float32"]:
+        raise ExportError(
+            f"a {type(model).__name__} of {' and '.join(numbers)}; {' or '.join(KINDS)} of float32 "
+            "was expected: export the network itself, before torch.compile or a wrapper around "
+            "it, after model.float()"
+        )
+
+
+def _require_file(path: Path) -> None:
+    if not path.is_file():
+        raise ExportError(f'{path}: no such file; export_onnx or "unet_lib export" writes it')
+
+
 def _metadata(
     model: SegmentationModel, task: Task | None, classes: Sequence[str], about: Mapping[str, str]
 ) -> dict[str, Any]:
     """What the file says about itself; checked against the network."""
     channels = model.settings.out_channels
     named = max(channels, 2)  # one channel tells background and foreground apart
+    classes = [classes] if isinstance(classes, str) else classes  # "ab" is no list of two names
     if classes and len(classes) != named:
         raise ExportError(
             f"{len(classes)} class names ({', '.join(classes)}) for a network of {channels} output "
@@ -209,14 +242,16 @@ def _metadata(
             f"network {model.settings.in_channels} and {channels}; pass the task of its training"
         )
     kind = next(name for name, kind in KINDS.items() if isinstance(model, kind))
-    return {
-        **about,
+    stored = {
         "version": __version__,
         "model": asdict(model.settings) | {"kind": kind},
         "task": asdict(task) if task else None,
         "classes": list(classes),
         "minimum_size": model.minimum_size,
     }
+    if taken := sorted(stored.keys() & about.keys()):
+        raise ExportError(f"about names {', '.join(taken)}, which the export fills in; rename them")
+    return {**about, **stored}
 
 
 def _write(model: SegmentationModel, path: Path, metadata: str) -> None:
@@ -309,9 +344,14 @@ def _silence() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _quiet(ort: ModuleType) -> Any:
-    """Options of a session that keeps its warnings to itself and uses PyTorch's thread count."""
+def _session(path: Path | str) -> Any:
+    """What runs a file: it keeps its warnings to itself and uses PyTorch's thread count."""
+    ort = require_onnx()
+    _require_file(Path(path))
     options = ort.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = torch.get_num_threads()
-    return options
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own classes share no base of their own
+        raise ExportError(f"{path} is no ONNX file, or cut short; export it anew") from error

@@ -54,19 +54,31 @@ class OnnxModel:
     def prepare(self, image: Shaped[np.ndarray, "H W *C"]) -> Float32[np.ndarray, "1 C H W"]:
         """A gray (H, W) or color (H, W, 3) picture as the network has learned to see it.
 
-        Raises ValueError for other shapes, small pictures, and types without a range.
+        Raises ValueError for other shapes, small pictures, NaN and infinity, and types without
+        numbers or without a range.
         """
+        if not isinstance(image, np.ndarray) or image.dtype.kind not in "uif":
+            found = getattr(image, "dtype", type(image).__name__)
+            raise ValueError(
+                f"the picture is of type {found}; an array of numbers was expected, such as uint8: "
+                "np.asarray(picture)"
+            )
         color = self.task["mode"] == "RGB"
         smallest = self.about["minimum_size"]
         if (
             image.ndim != 2 + color
             or image.shape[2:] != (3,) * color
-            or min(image.shape[:2]) < (smallest)
+            or min(image.shape[:2]) < smallest
         ):
             expected = "(H, W, 3)" if color else "(H, W)"
             raise ValueError(
                 f"the picture has shape {image.shape}; {expected} was expected, with sides of at "
                 f"least {smallest} pixels"
+            )
+        if bad := np.count_nonzero(~np.isfinite(image)):
+            raise ValueError(
+                f"the picture holds {bad} NaN or infinite values of {image.size}; finite ones were "
+                "expected: remove or replace them where the picture is made"
             )
         if self.task["normalize"] == "percentiles":
             low, high = np.percentile(image, (1.0, 99.8), axis=(0, 1))
