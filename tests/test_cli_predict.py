@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from unet_lib import cli_predict
@@ -65,7 +66,7 @@ def test_an_interrupted_command_goes_on(trained, folder, tmp_path, capsys, monke
 
     def interrupted(*args):
         calls.append(args)
-        if len(calls) == 3:
+        if len(calls) == 4:  # the first is of a black picture
             raise KeyboardInterrupt
         return predict(*args)
 
@@ -134,3 +135,80 @@ def test_bad_input_of_export_is_one_message(trained, tmp_path, capsys) -> None:
     save_checkpoint(tmp_path / "bare.pt", UNet(1, width=2, depth=1))
     assert "does not say what" in answer(tmp_path / "bare.pt", tmp_path / "a.onnx")
     assert not (tmp_path / "a.onnx").exists()
+
+
+def test_an_export_is_calibrated_with_finite_pictures(trained, tmp_path, capsys) -> None:
+    (tmp_path / "pictures").mkdir()
+    Image.fromarray(np.full((9, 9), np.nan, np.float32)).save(tmp_path / "pictures" / "a.tif")
+    command = ["export", str(trained), str(tmp_path / "a.onnx"), "--numbers", "int8"]
+    assert main([*command, "--pictures", str(tmp_path / "pictures")]) == 2
+    assert "a.tif: 81 of 81 values are NaN or infinite" in capsys.readouterr().err
+    assert not (tmp_path / "a.onnx").exists()
+
+
+def test_a_picture_with_nan_is_named(trained, tmp_path, capsys) -> None:
+    Image.fromarray(np.diag([np.nan] * 9).astype(np.float32)).save(tmp_path / "a.tif")
+    output = tmp_path / "out"
+    assert main(["predict", str(trained), str(tmp_path / "a.tif"), "--output", str(output)]) == 1
+    assert "a.tif: 9 of 81 values are NaN or infinite; replace them" in capsys.readouterr().err
+    assert list((output / "masks").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("network", "task", "options", "message"),
+    [
+        ({"padding": "valid"}, Task(), [], 'needs a model with padding="same"'),
+        ({"in_channels": 3}, Task(), [], "takes 1 and gives 1 channels, its network 3 and 1"),
+        ({}, Task("instances"), [], "takes 1 and gives 3 channels, its network 1 and 1"),
+        ({}, Task(), ["--tile", "0"], "tile must be at least 1"),
+    ],
+)
+def test_what_would_fail_with_every_picture_is_told_once(
+    folder, tmp_path, capsys, network, task, options, message
+) -> None:
+    path = tmp_path / "unet.pt"
+    save_checkpoint(
+        path, UNet(**{"in_channels": 1, "width": 2, "depth": 1} | network), **task.stored()
+    )
+    output = ["--output", str(tmp_path / "out"), *options]
+    assert main(["predict", str(path), str(folder), *output]) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_network_of_nan_predicts_nothing(folder, tmp_path, capsys) -> None:
+    network = UNet(1, width=2, depth=1)
+    torch.nn.init.constant_(next(network.parameters()), torch.nan)
+    save_checkpoint(tmp_path / "unet.pt", network, **Task().stored())
+    assert main(["predict", str(tmp_path / "unet.pt"), str(folder)]) == 2
+    assert "unet.pt: the network gives NaN or infinite logits" in capsys.readouterr().err
+
+
+def test_masks_stay_when_instances_are_asked_for_later(trained, folder, tmp_path) -> None:
+    command = ["predict", str(trained), str(folder / "a.png"), "--output", str(tmp_path / "out")]
+    assert main(command) == 0
+    mask = tmp_path / "out" / "masks" / "a.png"
+    mask.write_bytes(b"corrected by hand")
+    assert main([*command, "--instances", "--resume", "--threshold", "0.1"]) == 0
+    assert mask.read_bytes() == b"corrected by hand"
+    assert (tmp_path / "out" / "instances" / "a.png").is_file()
+
+
+def test_an_output_that_cannot_be_written_stops_at_once(
+    trained, folder, tmp_path, capsys, monkeypatch
+) -> None:
+    (tmp_path / "file").touch()
+    command = ["predict", str(trained), str(folder), "--output"]
+    assert main([*command, str(tmp_path / "file")]) == 2
+    assert f"{tmp_path / 'file' / 'masks'} cannot be made (" in capsys.readouterr().err
+
+    def full(*_) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    assert main([*command, str(tmp_path / "out")]) == 2
+    told = capsys.readouterr().err
+    assert "-x.png cannot be written ([Errno 28] No space left on device); check that" in told
+    assert list((tmp_path / "out" / "masks").iterdir()) == []

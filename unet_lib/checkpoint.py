@@ -31,7 +31,8 @@ class CheckpointError(ValueError):
 def write_atomically(path: Path | str, write: Callable[[BinaryIO], Any]) -> None:
     """Calls `write` with a file beside `path`, flushes it to disk and renames it to `path`.
 
-    Folders are made. If `write` fails, `path` is as it was and nothing is left beside it.
+    Folders are made. If `write` fails, `path` is as it was and nothing is left beside it; an
+    OSError then names `path`, the reason and what to check.
 
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
@@ -40,16 +41,22 @@ def write_atomically(path: Path | str, write: Callable[[BinaryIO], Any]) -> None
     'whole'
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with open(beside, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(beside, "wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise OSError(
+            f"{path} cannot be written ({error}); check that its folder is one, that you may write "
+            "there, and that the disk is not full"
+        ) from error
 
 
 def save_checkpoint(path: Path | str, model: SegmentationModel, **state: Any) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from tyro.conf import Positional
 
 from unet_lib.checkpoint import load_model
-from unet_lib.data.files import read_image
+from unet_lib.cli_predict import prepared
 from unet_lib.data.pairing import list_pictures
 from unet_lib.export import ExportError, export_onnx
 from unet_lib.quantize import halve, quantize
@@ -73,4 +73,4 @@ class Export:
         if self.pictures is None:
             return None
         files = list_pictures(self.pictures)
-        return (task.prepare(read_image(file, task.mode))[None].numpy() for file in files)
+        return (prepared(file, task)[None].numpy() for file in files)

@@ -4,11 +4,15 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 from tqdm import tqdm
 from tyro.conf import Positional
 
-from unet_lib.checkpoint import load_model
+from unet_lib.checkpoint import CheckpointError, load_model
+from unet_lib.data.base import DataError
 from unet_lib.data.files import read_image
 from unet_lib.data.pairing import list_pictures
 from unet_lib.model import SegmentationModel
@@ -51,6 +55,7 @@ class Predict:
                 f"{self.checkpoint} tells classes apart, not objects; instances need a network "
                 'trained with target "foreground" or "instances"'
             )
+        self._require_finite(model, task)
         files = self._files()
         done, failed = 0, []
         for file, written in tqdm(files.items(), unit="picture", disable=None):  # on a terminal
@@ -59,7 +64,7 @@ class Predict:
             try:
                 self._predict(model, task, file, *written)
                 done += 1
-            except (ValueError, OSError) as error:
+            except ValueError as error:  # an OSError, as of a full disk, concerns all the others
                 failed.append(str(error) if str(file) in str(error) else f"{file}: {error}")
         there = len(files) - done - len(failed)
         known = f", {there} were there already" if there else ""
@@ -85,20 +90,54 @@ class Predict:
     def _predict(
         self, model: SegmentationModel, task: Task, file: Path, mask: Path, *instances: Path
     ) -> None:
-        """One picture; the mask is written last, so that its existence says that all is done."""
-        logits = predict(model, task.prepare(read_image(file, task.mode)), self.tile)
+        """One picture; what is there already stays, as the mask when instances are asked later."""
+        logits = predict(model, prepared(file, task), self.tile)
         for path in instances:
-            save_labels(path, label_instances(logits, task.threshold))
+            if not path.exists():
+                save_labels(path, label_instances(logits, task.threshold))
+        if mask.exists():
+            return
         if task.target == "classes":
             save_labels(mask, task.mask(logits), as_classes=True)
         else:
             save_gray(mask, 255 * task.mask(logits))
+
+    def _require_finite(self, model: SegmentationModel, task: Task) -> None:
+        """What is wrong with network or tile, found on a black picture before any is read."""
+        smallest = torch.zeros(task.in_channels, model.minimum_size, model.minimum_size)
+        if not predict(model, smallest, self.tile).isfinite().all():
+            raise ValueError(
+                f"{self.checkpoint}: the network gives NaN or infinite logits, so every mask would "
+                "be wrong; take an older checkpoint, or train again at a lower learning rate"
+            )
+
+
+def prepared(file: Path, task: Task) -> Float[Tensor, "C H W"]:
+    """A picture file as the network has learned to see it.
+
+    Raises DataError, naming the file, where it cannot be read, or holds NaN or infinity.
+
+    >>> prepared(Path("none.png"), Task())
+    Traceback (most recent call last):
+    ...
+    unet_lib.data.files.UnreadableError: none.png: no such file
+    """
+    image = read_image(file, task.mode)
+    if bad := np.count_nonzero(~np.isfinite(image)):
+        raise DataError(
+            f"{file}: {bad} of {image.size} values are NaN or infinite; replace them, or leave the "
+            "picture out",
+            cause="not-finite",
+        )
+    return task.prepare(image)
 
 
 def load_trained(
     checkpoint: Path, threshold: float | None = None
 ) -> tuple[SegmentationModel, Task]:
     """The network of a checkpoint, on the GPU if there is one, and its task.
+
+    Raises CheckpointError where it cannot be loaded, or where the two differ in their channels.
 
     >>> load_trained(Path("runs/none/best.pt"))
     Traceback (most recent call last):
@@ -107,4 +146,11 @@ def load_trained(
     """
     task = load_task(checkpoint)
     model = load_model(checkpoint).to("cuda" if torch.cuda.is_available() else "cpu")
+    channels = model.settings.in_channels, model.settings.out_channels
+    if channels != (task.in_channels, task.out_channels):
+        raise CheckpointError(
+            f"{checkpoint}: its task takes {task.in_channels} and gives {task.out_channels} "
+            f"channels, its network {channels[0]} and {channels[1]}; save it with the task of its "
+            "training"
+        )
     return model, task if threshold is None else replace(task, threshold=threshold)

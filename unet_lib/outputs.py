@@ -18,8 +18,8 @@ def new_files(
 ) -> list[Path]:
     """For each picture a PNG of its name in `folder`, which is made if need be.
 
-    Raises DataError, before anything is written, where two pictures have one name or such a file
-    exists, unless `existing_too`.
+    Raises DataError, before anything is written, where two pictures have one name, such a file
+    exists, unless `existing_too`, or the folder cannot be made.
 
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
@@ -38,7 +38,10 @@ def new_files(
             f"{folder}: {len(there)} files exist already ({', '.join(there[:5])}) and are not "
             "overwritten; choose another output folder, or remove them"
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{folder} cannot be made ({error}); choose another folder") from error
     return files
 
 
