@@ -82,6 +82,9 @@ def test_an_interrupted_command_goes_on(trained, folder, tmp_path, capsys, monke
     assert told.startswith("3 pictures predicted, 2 were there already, masks in")
     assert {file: file.stat().st_mtime_ns for file in written} == written
     assert len(list((output / "masks").iterdir())) == len(NAMES)
+    next(iter(written)).unlink()
+    assert main([*command, "--resume"]) == 1
+    assert capsys.readouterr().out.startswith("1 picture predicted, 4 were there already")
 
 
 def test_a_picture_that_is_too_small_is_named(trained, tmp_path, capsys) -> None:

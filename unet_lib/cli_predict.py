@@ -67,10 +67,10 @@ class Predict:
             except ValueError as error:  # an OSError, as of a full disk, concerns all the others
                 failed.append(str(error) if str(file) in str(error) else f"{file}: {error}")
         there = len(files) - done - len(failed)
-        known = f", {there} were there already" if there else ""
-        print(f"{done} pictures predicted{known}, masks in {self.output / 'masks'}")
+        known = f", {there} {'was' if there == 1 else 'were'} there already" if there else ""
+        print(f"{_pictures(done)} predicted{known}, masks in {self.output / 'masks'}")
         if failed:
-            print(f"error: {len(failed)} pictures could not be predicted", file=sys.stderr)
+            print(f"error: {_pictures(len(failed))} could not be predicted", file=sys.stderr)
             print(*(f"- {message}" for message in failed), sep="\n", file=sys.stderr)
         return 1 if failed else 0
 
@@ -154,3 +154,7 @@ def load_trained(
             "training"
         )
     return model, task if threshold is None else replace(task, threshold=threshold)
+
+
+def _pictures(number: int) -> str:
+    return f"{number} picture{'' if number == 1 else 's'}"
