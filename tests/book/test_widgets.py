@@ -12,7 +12,10 @@ PAGES = {name: len(parse(HTML / f"{name}.html").select(VIEW)) for name in docume
 KINDS = {path.stem for path in (ROOT / "unet_lib" / "widgets").glob("*.js")} - {"common"}
 # What is moved, and by which keys; a slider at its end goes the other way.
 SLIDER = ("input[type=range]", ("ArrowRight", "ArrowLeft"))
-MOVED = {"skips": ("input[type=checkbox]", ("Space",)), "gallery": (".uw-thumbs button", ("ArrowRight", "Enter"))}
+MOVED = {
+    "skips": ("input[type=checkbox]", ("Space",)),
+    "gallery": (".uw-thumbs button", ("ArrowRight", "Enter")),
+}
 DRAWN = """widget => JSON.stringify([
   [...widget.querySelectorAll("canvas")].map(canvas => canvas.toDataURL()),
   [...widget.querySelectorAll("svg, img, .uw-grids, .uw-large")].map(part => part.outerHTML),
