@@ -158,6 +158,47 @@ class TestDrawing:
         cleared = demo.after(demo.page.get_by_role("button", name="Clear").click)
         assert np.array_equal(cleared["gray"], start["gray"])
 
+    @pytest.mark.parametrize("how", ["Undo", "Clear"])
+    def test_a_stroke_that_is_taken_back_while_it_is_drawn_has_ended(self, demo, how):
+        start = demo.take("Dark field")
+        demo.canvas.scroll_into_view_if_needed()
+        box, mouse = demo.canvas.bounding_box(), demo.page.mouse
+        mouse.move(box["x"] + 50, box["y"] + 50)
+        mouse.down()
+        mouse.move(box["x"] + 90, box["y"] + 60, steps=3)
+        button = demo.page.get_by_role("button", name=how)
+        demo.after(lambda: button.evaluate("button => button.click()"))
+        mouse.move(box["x"] + 200, box["y"] + 200, steps=5)
+        demo.after(mouse.up)
+        assert np.array_equal(demo.result()["gray"], start["gray"])
+        assert demo.draw((64, 64))["count"] == 1
+
+    def test_two_fingers_enlarge_the_page_and_draw_nothing(self, browser, server):
+        page, _ = open_page(
+            browser, server, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
+        )
+        demo = start(page)
+        demo.canvas.scroll_into_view_if_needed()
+        box, touch = demo.canvas.bounding_box(), page.context.new_cdp_session(page)
+        before = demo.result()["gray"]
+
+        def fingers(kind: str, *columns: float) -> None:
+            places = [
+                {"x": box["x"] + x, "y": box["y"] + 100, "id": i} for i, x in enumerate(columns)
+            ]
+            touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})
+            page.wait_for_timeout(30)
+
+        fingers("touchStart", 130)
+        fingers("touchStart", 130, 170)
+        for far in range(10, 90, 10):
+            fingers("touchMove", 130 - far, 170 + far)
+        fingers("touchEnd")
+        page.wait_for_timeout(500)
+        assert page.evaluate("visualViewport.scale") > 1.2
+        assert np.array_equal(demo.result()["gray"], before)
+        page.context.close()
+
     def test_by_touch(self, browser, server, model):
         page, log = open_page(
             browser, server, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
@@ -195,7 +236,7 @@ class TestDrawing:
 class TestSimulatedPictures:
     def test_they_are_those_of_the_library(self, demo, model):
         for number, index in enumerate(INDICES, 1):
-            found = demo.take(f"Simulated picture {number}")
+            found = demo.take(f"Simulated {number}")
             image, labels = simulate_nuclei(SEED, index)
             assert np.array_equal(found["gray"], image)
             check(found, model)
@@ -203,11 +244,29 @@ class TestSimulatedPictures:
 
     @pytest.mark.parametrize("threshold", [0.05, 0.95])
     def test_the_threshold_changes_mask_and_instances(self, demo, model, threshold):
-        before = demo.take("Simulated picture 5")
+        before = demo.take("Simulated 5")
         found = demo.slide("Threshold", threshold)
         check(found, model)
         assert np.sign(found["mask"].sum() - before["mask"].sum()) == np.sign(0.5 - threshold)
         assert f"{threshold:.2f}" in demo.page.locator("#demo [data-part=threshold]").inner_text()
+
+    def test_the_threshold_may_move_while_the_network_runs(self, demo, model):
+        demo.page.evaluate(
+            """() => {
+              const { picture, threshold } = document.querySelector("#demo form").elements;
+              const set = (control, value, kind) => {
+                control.value = value;
+                control.dispatchEvent(new Event(kind));
+              };
+              set(picture, 4, "change");
+              setTimeout(() => set(threshold, 0.9, "input"), 1);
+            }"""
+        )
+        demo.page.wait_for_timeout(1500)
+        found = demo.result()
+        assert found["threshold"] == 0.9
+        assert np.array_equal(found["gray"], simulate_nuclei(SEED, INDICES[3])[0])
+        check(found, model)
 
     def test_inverted_the_network_fails_as_pytorch_does(self, demo, model):
         before = demo.result()
@@ -219,7 +278,7 @@ class TestSimulatedPictures:
 
     def test_a_run_takes_less_than_two_tenths_of_a_second(self, demo):
         times = [
-            demo.take(f"Simulated picture {number}")["milliseconds"]
+            demo.take(f"Simulated {number}")["milliseconds"]
             for number in [*range(1, 9), *range(1, 8)]
         ]
         assert statistics.median(times) < 200, times
@@ -261,11 +320,14 @@ class TestOwnPictures:
         answer = self.refuse(demo, text, "notes.txt")
         assert answer.startswith("notes.txt (text/plain) is no picture that this browser can read")
         assert "save it as PNG" in answer
+        Image.new("RGBA", (30, 30), (9, 9, 9, 200)).save(tmp_path / "clear.png")
+        answer = self.refuse(demo, tmp_path / "clear.png", "clear.png")
+        assert "clear.png is transparent in places" in answer
         heavy = tmp_path / "heavy.png"
         heavy.write_bytes(bytes(33_000_000))
         answer = self.refuse(demo, heavy, "heavy.png")
         assert "heavy.png weighs 33 MB; this page takes up to 32 MB" in answer
-        demo.take("Simulated picture 2")
+        demo.take("Simulated 2")
         expect(demo.page.get_by_role("alert")).to_be_empty()
 
 
@@ -312,6 +374,24 @@ class TestLoading:
         expect(page.get_by_role("alert")).to_contain_text("Build the book again with make book")
         page.unroute("**/unet.onnx")
         assert start(page).result()["count"] > 0
+        page.context.close()
+
+    @pytest.mark.parametrize(
+        ("name", "answer"),
+        [
+            ("ort.wasm.bundle.min.mjs", "The file ort.wasm.bundle.min.mjs did not arrive"),
+            ("nuclei.json", "The file nuclei.json did not arrive. Check the connection"),
+            ("*.wasm", "arrived damaged. Load this page anew"),
+        ],
+    )
+    def test_what_does_not_arrive_whole_is_said_in_words(self, browser, server, name, answer):
+        page, _ = open_page(browser, server)
+        damaged = name == "*.wasm"
+        page.route(
+            f"**/{name}", lambda route: route.fulfill(body="login") if damaged else route.abort()
+        )
+        page.get_by_role("button", name="Load the network and start").click()
+        expect(page.get_by_role("alert")).to_contain_text(answer)
         page.context.close()
 
     @pytest.mark.parametrize("how", ["from a folder", "without JavaScript"])

@@ -49,7 +49,7 @@ class Demo {
     [this.#root, this.#network] = [root, network];
     this.#controls = root.querySelector("form").elements;
     this.#pictures = [darkField(128, 128), ...simulated];
-    const names = this.#pictures.map((_, i) => (i ? `Simulated picture ${i}` : "Dark field"));
+    const names = this.#pictures.map((_, i) => (i ? `Simulated ${i}` : "Dark field"));
     this.#controls.picture.append(...names.map((name, i) => new Option(name, i)));
     this.#listen();
     this.#open(1);
@@ -69,8 +69,7 @@ class Demo {
     picture.addEventListener("change", () => this.#open(Number(picture.value)));
     file.addEventListener("change", () => file.files.length && this.#openFile(file.files[0]));
     invert.addEventListener("change", () => this.#update());
-    threshold.addEventListener("input", () =>
-      this.#display(instancesOf(this.#result, Number(threshold.value))));
+    threshold.addEventListener("input", () => this.#display(this.#result));
     undo.addEventListener("click", surface.undo);
     clear.addEventListener("click", () => {
       this.#painting.undo(true);
@@ -137,14 +136,19 @@ class Demo {
     const mine = ++this.#latest;
     this.#queue = this.#queue.then(async () => {
       if (mine !== this.#latest) return;
-      const threshold = Number(this.#controls.threshold.value);
-      this.#display(await segment(this.#network, picture, threshold));
+      this.#display(await segment(this.#network, picture, this.#threshold));
     }).catch((error) => {
       this.#find("problem").textContent = `The network stopped. ${error.message}`;
     });
   }
 
-  #display(result) {
+  get #threshold() {
+    return Number(this.#controls.threshold.value);
+  }
+
+  #display(found) {
+    const current = found.threshold === this.#threshold; // it may have moved during the run
+    const result = current ? found : instancesOf(found, this.#threshold);
     this.#result = result;
     showValues(this.#find("probability"), result, result.probability);
     showValues(this.#find("mask"), result, result.mask);
