@@ -1,6 +1,7 @@
 // Pictures from the book and from the reader. What cannot be used is answered in words: what was
 // found, what was expected, and what to do.
 
+import { fetchFile } from "./network.js";
 import { toGray } from "./preprocess.js";
 
 const SMALLEST = 16; // pixels a side, as unet_lib.data.simulate_nuclei
@@ -21,8 +22,7 @@ const decode = (blob) => createImageBitmap(
 
 /** The simulated pictures: one image with all of them, one below the other, and their counts. */
 export async function simulatedPictures() {
-  const load = (name) => fetch(new URL(name, import.meta.url));
-  const [image, counts] = await Promise.all([load("nuclei.png"), load("nuclei.json")]);
+  const [image, counts] = await Promise.all(["nuclei.png", "nuclei.json"].map(fetchFile));
   const bitmap = await decode(await image.blob());
   const gray = toGray(pixelsOf(bitmap, bitmap.width, bitmap.height));
   const side = bitmap.width;
@@ -54,7 +54,12 @@ export async function ownPicture(file) {
     throw new Error(`${file.name} has ${bitmap.width} × ${bitmap.height} pixels${scaled}; at ` +
       `least ${SMALLEST} × ${SMALLEST} are needed. Take a larger or less elongated picture.`);
   }
+  const rgba = pixelsOf(bitmap, width, height);
+  if (rgba.some((value, i) => i % 4 === 3 && value < 255)) {
+    throw new Error(`${file.name} is transparent in places, and what lies under them is not known. ` +
+      "Put it on a background and save that.");
+  }
   const note = width < bitmap.width
     ? `Scaled down from ${bitmap.width} × ${bitmap.height} to ${width} × ${height} pixels.` : "";
-  return { gray: toGray(pixelsOf(bitmap, width, height)), width, height, note };
+  return { gray: toGray(rgba), width, height, note };
 }

@@ -21,6 +21,7 @@ export function darkField(width, height) {
 /** A ground and the strokes on it; a stroke is a list of blobs { x, y, radius, light }. */
 export class Painting {
   strokes = [];
+  #stroke; // the one that is being drawn
 
   constructor({ gray, width, height }) {
     Object.assign(this, { ground: gray, width, height, light: new Float32Array(gray.length) });
@@ -28,12 +29,13 @@ export class Painting {
 
   /** Begins a stroke; `extend` adds blobs to it. */
   begin() {
-    this.strokes.push([]);
+    this.strokes.push(this.#stroke = []);
   }
 
-  /** Draws the last stroke on to a place, without gaps. */
+  /** Draws the stroke on to a place, without gaps; one that was taken back has ended. */
   extend(blob) {
-    const stroke = this.strokes.at(-1);
+    const stroke = this.#stroke;
+    if (!stroke) return;
     const last = stroke.at(-1) ?? blob;
     const far = Math.hypot(blob.x - last.x, blob.y - last.y);
     const steps = Math.max(1, Math.ceil(far / Math.max(1, blob.radius / 4)));
@@ -47,6 +49,7 @@ export class Painting {
 
   /** Takes the last stroke back, or all of them. */
   undo(all = false) {
+    this.#stroke = undefined;
     this.strokes = all ? [] : this.strokes.slice(0, -1);
     this.light.fill(0);
     this.strokes.flat().forEach((blob) => this.#shine(blob));

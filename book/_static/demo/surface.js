@@ -14,7 +14,7 @@ function moveRing({ canvas, ring, size, brush }, { x, y }) {
 }
 
 export function drawWithPointer(surface) {
-  const { canvas, ring, begin, extend, end } = surface;
+  const { canvas, ring, begin, extend, end, undo } = surface;
   let pointer = null; // the one that draws: a second finger does not
   const placeOf = (event) => {
     const box = canvas.getBoundingClientRect();
@@ -32,11 +32,12 @@ export function drawWithPointer(surface) {
     moveRing(surface, placeOf(event));
     if (event.pointerId === pointer) extend(placeOf(event));
   });
-  for (const kind of ["pointerup", "pointercancel"]) {
+  // A stroke is cancelled where a second finger turns it into a zoom of the page.
+  for (const [kind, finish] of [["pointerup", end], ["pointercancel", undo]]) {
     canvas.addEventListener(kind, (event) => {
       if (event.pointerId !== pointer) return;
       pointer = null;
-      end();
+      finish();
     });
   }
   canvas.addEventListener("pointerleave", () => { ring.hidden = true; });
