@@ -1,6 +1,5 @@
 """The sizes and the receptive field of a U-Net, to play with (chapter 1)."""
 
-import anywidget
 import traitlets
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -8,13 +7,13 @@ from matplotlib.patches import Rectangle
 
 from unet_lib.model import receptive_field
 from unet_lib.plots import PALETTE
-from unet_lib.widgets.base import script, style
+from unet_lib.widgets.base import Widget, script, style
 from unet_lib.widgets.sizes import trace_sizes
 
 BLUE, ORANGE, GREEN, GRAY = (PALETTE[name] for name in ("blue", "orange", "green", "gray"))
 
 
-class ArithmeticWidget(anywidget.AnyWidget):
+class ArithmeticWidget(Widget):
     """A U whose sizes follow the reader's settings, with the receptive field beside it.
 
     The traits are the settings: `size` (8 to 1200 pixels), `depth` (1 to 5), `padding`, `kernel`

@@ -2,7 +2,6 @@
 
 import math
 
-import anywidget
 import numpy as np
 import torch
 import traitlets
@@ -13,14 +12,14 @@ from torchvision import tv_tensors
 
 from unet_lib.plots import overlay, show_image, show_mask
 from unet_lib.transforms import elastic_field, pixel_places, warp
-from unet_lib.widgets.base import script, style
+from unet_lib.widgets.base import Widget, script, style
 from unet_lib.widgets.pictures import gray_levels
 
 PATTERNS = 8
 """How many elastic deformations are stored."""
 
 
-class AugmentationWidget(anywidget.AnyWidget):
+class AugmentationWidget(Widget):
     """Sliders for what an augmentation does to an image, its mask, and the one over the other.
 
     `image` (H, W) of any number type (taken from its darkest to its brightest pixel), `labels`
@@ -61,7 +60,10 @@ class AugmentationWidget(anywidget.AnyWidget):
     def __init__(
         self, image: np.ndarray, labels: np.ndarray, seed: int = 0, **state: float | bool | str
     ) -> None:
-        if image.shape != labels.shape or image.ndim != 2:
+        for x in (image, labels):
+            if not isinstance(x, np.ndarray):
+                raise ValueError(f"expected NumPy arrays, got {type(x).__name__}; pass x.numpy()")
+        if image.shape != labels.shape or image.ndim != 2 or image.size == 0:
             raise ValueError(
                 f"expected image and labels of one shape (H, W), got {image.shape} and "
                 f"{labels.shape}"

@@ -1,8 +1,44 @@
 """What all widgets share: the frame of their JavaScript, and their look."""
 
+import warnings
 from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
 
 FOLDER = Path(__file__).parent
+MOST = 1e6
+"""Bytes of pictures that a widget may store before it warns; all of a chapter have that many."""
+
+
+class Widget(anywidget.AnyWidget):
+    """A widget that takes its own traits only, and warns where it makes the notebook heavy.
+
+    Raises traitlets.TraitError for a name that is none of its traits, such as a misspelled one.
+
+    >>> from unet_lib.widgets import ArithmeticWidget
+    >>> ArithmeticWidget(deep=3)
+    Traceback (most recent call last):
+    ...
+    traitlets.traitlets.TraitError: ArithmeticWidget has no deep; it has convolutions, depth, ...
+    """
+
+    def __init__(self, **traits: Any) -> None:
+        if unknown := [name for name in traits if not self.has_trait(name)]:
+            own = sorted(set(self.trait_names()) - set(anywidget.AnyWidget.class_trait_names()))
+            raise traitlets.TraitError(
+                f"{type(self).__name__} has no {', '.join(unknown)}; it has {', '.join(own)}"
+            )
+        super().__init__(**traits)
+        values = [x for v in traits.values() for x in (v if isinstance(v, list) else [v])]
+        stored = sum(len(x) for x in values if isinstance(x, bytes | str))
+        if stored > MOST:
+            warnings.warn(
+                f"{type(self).__name__} stores {stored / 1e6:.1f} MB in the notebook, more than "
+                f"{MOST / 1e6:g}; show fewer or smaller pictures, or a part of them",
+                stacklevel=3,
+            )
 
 
 def script(name: str) -> str:

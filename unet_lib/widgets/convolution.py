@@ -1,6 +1,5 @@
 """Convolution, max-pooling and transposed convolution on a small grid, step by step (chapter 1)."""
 
-import anywidget
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -11,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse, Rectangle
 
 from unet_lib.plots import PALETTE
-from unet_lib.widgets.base import script, style
+from unet_lib.widgets.base import Widget, script, style
 from unet_lib.widgets.convolution_steps import (
     SIZES,
     Term,
@@ -24,7 +23,7 @@ from unet_lib.widgets.convolution_steps import (
 )
 
 
-class ConvolutionWidget(anywidget.AnyWidget):
+class ConvolutionWidget(Widget):
     """An operation on a small grid that the reader steps through, one cell at a time.
 
     `grid` (H, W), 2 to 8 rows and columns, and `kernel` (K, K) hold whole numbers from -9 to 9; a

@@ -84,7 +84,8 @@ def as_rows(name: str, array: np.ndarray) -> Rows:
     [[1, 0], [0, 1]]
     """
     array = np.asarray(array)
-    if array.ndim != 2 or not np.array_equal(array, array.round()):
+    numbers = array.dtype.kind in "biuf" and np.isfinite(array).all()
+    if array.ndim != 2 or not numbers or not np.array_equal(array, array.round()):
         raise ValueError(
             f"expected whole numbers (rows, columns) as {name}, got {array.dtype} {array.shape}; "
             "round them, or scale them to -9 ... 9"

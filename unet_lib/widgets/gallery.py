@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 
-import anywidget
 import numpy as np
 import torch
 import traitlets
@@ -11,7 +10,7 @@ from matplotlib.figure import Figure
 
 from unet_lib import metrics
 from unet_lib.plots import PALETTE, error_map, show_image
-from unet_lib.widgets.base import script, style
+from unet_lib.widgets.base import Widget, script, style
 from unet_lib.widgets.pictures import check_picture, painted, photograph
 
 SCORES = {
@@ -27,7 +26,7 @@ GRAYS = [f"#{k:x}{k:x}{k:x}" for k in range(16)]
 ERRORS = ["none", PALETTE["FN"], PALETTE["FP"], PALETTE["TP"]]  # of truth + 2 * found
 
 
-class GalleryWidget(anywidget.AnyWidget):
+class GalleryWidget(Widget):
     """Small pictures in the order of a score; the chosen one stands large beside its numbers.
 
     Lists of N pictures: `probability` float (H, W) in [0, 1], `target` bool (or 0 and 1), `image`
@@ -74,6 +73,8 @@ class GalleryWidget(anywidget.AnyWidget):
         threshold: float = 0.5,
         **state: str | int,
     ) -> None:
+        if not 0 <= threshold <= 1:
+            raise ValueError(f"expected a threshold from 0 to 1, got {threshold}")
         names = names or [f"no. {i}" for i in range(len(probability))]
         _check_lengths(probability, target, image, names, scores or {})
         for name, *arrays in zip(names, probability, target, image, strict=True):

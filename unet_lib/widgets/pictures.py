@@ -29,8 +29,13 @@ def check_picture(
     Traceback (most recent call last):
     ValueError: a: expected probabilities in [0, 1], got 7 to 7; pass torch.sigmoid(logits)
     """
+    for x in (probability, target, image):
+        if not isinstance(x, np.ndarray):
+            raise ValueError(
+                f"{name}: expected NumPy arrays (H, W), got {type(x).__name__}; pass x.numpy()"
+            )
     shapes = [x.shape for x in (probability, target, image)]
-    if len(set(shapes)) > 1 or len(shapes[0]) != 2:
+    if len(set(shapes)) > 1 or len(shapes[0]) != 2 or 0 in shapes[0]:
         raise ValueError(
             f"{name}: expected probability, target and image of one shape (H, W), got "
             f"{shapes[0]}, {shapes[1]} and {shapes[2]}"

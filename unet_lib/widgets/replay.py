@@ -4,7 +4,6 @@ import copy
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-import anywidget
 import numpy as np
 import torch
 import traitlets
@@ -18,7 +17,7 @@ from unet_lib.model import SegmentationModel
 from unet_lib.plots import PALETTE
 from unet_lib.predict import foreground_probability
 from unet_lib.training import LossFunction
-from unet_lib.widgets.base import script, style
+from unet_lib.widgets.base import Widget, script, style
 from unet_lib.widgets.pictures import (
     HALF,
     check_picture,
@@ -70,7 +69,7 @@ def recorded_weights(model: nn.Module, steps: Collection[int]) -> Iterator[dict[
         hook.remove()
 
 
-class ReplayWidget(anywidget.AnyWidget):
+class ReplayWidget(Widget):
     """A training, moment by moment: the prediction for a few pictures, beside the loss curves.
 
     `weights` by step, as `recorded_weights` keeps them; a copy of `model` runs with each of them

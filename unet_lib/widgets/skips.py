@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import anywidget
 import numpy as np
 import torch
 import traitlets
@@ -14,7 +13,7 @@ from torch import Tensor
 from unet_lib.model import UNet, decode
 from unet_lib.plots import show_image
 from unet_lib.predict import foreground_probability
-from unet_lib.widgets.base import script, style
+from unet_lib.widgets.base import Widget, script, style
 from unet_lib.widgets.pictures import (
     HALF,
     check_picture,
@@ -81,7 +80,7 @@ def run_with_skips(model: UNet, images: Float[Tensor, "N C H W"], skips: Sequenc
     return Passage(model.head(x), encoder, decoder)
 
 
-class SkipsWidget(anywidget.AnyWidget):
+class SkipsWidget(Widget):
     """A switch for each skip connection of a network: its mask and its feature maps at once.
 
     `model` with `padding="same"`, `images` float (N, C, H, W) as it takes them, `targets` of 0 and

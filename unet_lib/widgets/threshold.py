@@ -2,20 +2,19 @@
 
 from collections.abc import Sequence
 
-import anywidget
 import numpy as np
 import traitlets
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from unet_lib.plots import PALETTE, error_map
-from unet_lib.widgets.base import script, style
+from unet_lib.widgets.base import Widget, script, style
 from unet_lib.widgets.pictures import THRESHOLDS, check_picture, gray_levels, threshold_levels
 
 Pictures = np.ndarray | Sequence[np.ndarray]
 
 
-class ThresholdWidget(anywidget.AnyWidget):
+class ThresholdWidget(Widget):
     """A slider for the threshold that a foreground pixel's probability exceeds.
 
     `probability` float (H, W) in [0, 1], `target` bool (or 0 and 1), `image` of any type (shown

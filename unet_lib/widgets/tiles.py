@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from itertools import product
 
-import anywidget
 import numpy as np
 import traitlets
 from jaxtyping import Float, UInt8
@@ -16,7 +15,7 @@ from torch import Tensor
 from unet_lib.model import SegmentationModel
 from unet_lib.plots import PALETTE, show_image
 from unet_lib.predict import foreground_probability, predict, tile_slices
-from unet_lib.widgets.base import script, style
+from unet_lib.widgets.base import Widget, script, style
 from unet_lib.widgets.pictures import gray_levels, painted, photograph
 
 EDGES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
@@ -26,7 +25,7 @@ COLORS = ("none", "#1c1a3a", "#3d2560", "#8f3277", "#e0604f", "#f9b13f", "#fffff
 NAMES = (*(f"over {edge:f}".rstrip("0") for edge in EDGES), "the mask changes")
 
 
-class TilesWidget(anywidget.AnyWidget):
+class TilesWidget(Widget):
     """Tiles over a picture, what the model sees for one of them, and the seams that they leave.
 
     `image` (C, H, W) is predicted whole, and by tiles for every pair of the sizes `tiles` and
@@ -75,6 +74,8 @@ class TilesWidget(anywidget.AnyWidget):
     ) -> None:
         if image.ndim != 3:
             raise ValueError(f"expected one image (C, H, W), got shape {tuple(image.shape)}")
+        if not image.isfinite().all():
+            raise ValueError("the image holds values that are not finite; mend the image")
         grid = model.grid
         halos = range(0, model.halo + grid, grid) if halos is None else halos
         _check_sizes(tiles, halos, grid)
