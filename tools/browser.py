@@ -11,7 +11,8 @@ MISSING = "no Chromium or Chrome on this machine (CHROMIUM=/path/to/it names one
 
 def launch(playwright: Playwright) -> Browser | None:
     """Start the machine's Chromium or Chrome; None where there is none."""
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    named = os.environ.get("CHROMIUM")
+    found = next(filter(None, map(shutil.which, [named] if named else NAMES)), None)
     if found is None:
         return None
     options = ["--disable-background-networking", "--disable-component-update"]

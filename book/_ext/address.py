@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.errors import ConfigError
 
 DOOR = """<!DOCTYPE html>
 <html lang="en">
@@ -26,6 +27,11 @@ DOOR = """<!DOCTYPE html>
 def set_address(app: Sphinx, config: Config) -> None:
     """Hand the address to Sphinx and to the extension that writes the previews."""
     address = os.environ.get("BOOK_URL") or config.html_baseurl
+    if address and not re.fullmatch(r"https?://[^\s?#]+", address):
+        raise ConfigError(
+            f"BOOK_URL (or html: baseurl) is {address!r}; the address of the published book was "
+            "expected, such as https://example.org/book"
+        )
     config.html_baseurl = config.ogp_site_url = f"{address.rstrip('/')}/" if address else ""
 
 

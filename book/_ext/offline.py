@@ -34,7 +34,10 @@ def copy_libraries(app: Sphinx, _error: Exception | None) -> None:
     for pattern, folder in LIBRARIES:
         found = sorted((Path(app.srcdir) / "node_modules").glob(pattern))
         if not found:
-            raise ExtensionError(f"node_modules/{pattern} is missing: run `npm ci`, or `make book`")
+            raise ExtensionError(
+                f"node_modules/{pattern} is missing: remove the folder node_modules and run "
+                "`make book`, which fetches it anew"
+            )
         (vendor / folder).mkdir(parents=True, exist_ok=True)
         for path in found:
             shutil.copy2(path, vendor / folder / path.name)
