@@ -45,7 +45,7 @@ def chapters_linked(tag: Tag) -> set[str]:
 @pytest.mark.parametrize("name", SHOWN)
 def test_every_public_name_has_an_entry_and_a_chapter(name: str) -> None:
     module = library().modules[name]
-    assert library().derived(name), f'{module.path}: its docstring names no chapter of the book'
+    assert library().derived(name), f"{module.path}: its docstring names no chapter of the book"
     section = places()[f"module-{name}"].find_parent("section")
     assert chapters_linked(section)
     for entry in module.entries:
