@@ -20,6 +20,7 @@ from unet_lib.export import (
     read_metadata,
 )
 from unet_lib.model import UNet
+from unet_lib.onnx_graph import silent
 from unet_lib.quantize import halve, quantize
 from unet_lib.task import Task
 
@@ -130,7 +131,7 @@ def test_a_graph_that_differs_is_not_written(model, tmp_path, monkeypatch) -> No
 
 def write_by_hand(model, path, **options) -> None:
     """As many tutorials do it."""
-    with export._silence():
+    with silent():
         torch.onnx.export(
             model,
             (torch.rand(2, 1, 32, 32),),

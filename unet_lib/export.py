@@ -5,12 +5,8 @@ A file is written only after it has been compared with the network it came from.
 
 import copy
 import json
-import logging
-import re
 import tempfile
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
@@ -24,9 +20,9 @@ from torch import Tensor, nn
 from unet_lib import __version__
 from unet_lib.checkpoint import KINDS, write_atomically
 from unet_lib.model import SegmentationModel
+from unet_lib.onnx_graph import write_graph
 from unet_lib.task import Task
 
-OPSET = 18
 KEY = "unet_lib"
 """Under this name the file holds what it says about itself, as JSON."""
 TOLERANCE = 1e-4
@@ -88,7 +84,7 @@ def export_onnx(
     plain = fold_batch_norm(model).cpu()
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / "model.onnx"
-        _write(plain, draft, contents)
+        write_graph(plain, _samples(plain)[-1], draft, {KEY: contents})
         difference, largest = _compare(model, draft, _samples(model))
         allowed = TOLERANCE * max(1.0, largest / 10)
         if difference > allowed:
@@ -254,48 +250,6 @@ def _metadata(
     return {**about, **stored}
 
 
-def _write(model: SegmentationModel, path: Path, metadata: str) -> None:
-    """Traces the network with sizes left open and writes graph, weights and metadata."""
-    import onnx
-
-    open_sizes = dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)
-    _fix_padding(model)
-    with _silence():
-        program = torch.onnx.export(
-            model,
-            (_samples(model)[-1],),
-            dynamo=True,
-            opset_version=OPSET,
-            external_data=False,
-            input_names=["images"],
-            output_names=["logits"],
-            dynamic_shapes={"images": open_sizes},
-            verbose=False,
-        )
-    proto = program.model_proto
-    for node in proto.graph.node:  # where in PyTorch's source each node came from
-        del node.metadata_props[:]
-        node.doc_string = ""
-    del proto.graph.value_info[:]
-    _name_sizes(proto.graph)
-    onnx.helper.set_model_props(proto, {KEY: metadata})
-    onnx.checker.check_model(proto, full_check=True)
-    path.write_bytes(proto.SerializeToString())
-
-
-def _name_sizes(graph: Any) -> None:
-    """The open sizes as N, H and W, where tracing has numbered them."""
-    names = dict(zip((d.dim_param for d in _dims(graph.input[0])), "NCHW", strict=True))
-    for value in (*graph.input, *graph.output):
-        for dim in _dims(value):
-            if dim.dim_param:  # the valid way without padding gives formulas: s14 - 8
-                dim.dim_param = re.sub(r"s\d+", lambda s: names[s.group()], dim.dim_param)
-
-
-def _dims(value: Any) -> Any:
-    return value.type.tensor_type.shape.dim
-
-
 def _samples(model: SegmentationModel) -> list[Tensor]:
     """Noise of three admissible sizes, high, wide, and odd where that is allowed."""
     start = 2 * model.minimum_size
@@ -312,36 +266,6 @@ def _admits(model: SegmentationModel, size: int) -> bool:
         return model.output_size(size) > 0
     except ValueError:
         return False
-
-
-def _fix_padding(model: SegmentationModel) -> None:
-    """TensorFlow's padding, computed from the size, as the constant it is for multiples of grid."""
-    for parent in list(model.modules()):
-        for name, layer in list(parent.named_children()):
-            if type(layer).__name__ == "Conv2dSame":
-                missing = [
-                    dilation * (kernel - 1) + 1 - stride
-                    for kernel, stride, dilation in zip(
-                        layer.kernel_size, layer.stride, layer.dilation, strict=True
-                    )
-                ]
-                sides = [n for m in reversed(missing) for n in (m // 2, m - m // 2)]
-                layer.__class__ = nn.Conv2d  # its forward is all that differs
-                setattr(parent, name, nn.Sequential(nn.ZeroPad2d(sides), layer))
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """torch.onnx tells its progress and others' deprecations; what is wrong, it raises."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "torch.export")]
-    levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        yield
-    for logger, level in zip(loggers, levels, strict=True):
-        logger.setLevel(level)
 
 
 def _session(path: Path | str) -> Any:

@@ -1,9 +1,7 @@
 """Smaller numbers for an exported network: 16-bit floats, or 8-bit integers (chapter 13)."""
 
-import logging
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ from jaxtyping import Float32
 
 from unet_lib.checkpoint import write_atomically
 from unet_lib.export import ExportError, read_metadata
+from unet_lib.onnx_graph import silent
 
 Images = Float32[np.ndarray, "N C H W"]
 
@@ -40,7 +39,7 @@ def quantize(
     from onnxruntime import quantization as q
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    with tempfile.TemporaryDirectory() as folder, _silence():
+    with tempfile.TemporaryDirectory() as folder, silent():
         prepared, draft = (str(Path(folder) / name) for name in ("prepared.onnx", "int8.onnx"))
         quant_pre_process(str(path), prepared, skip_symbolic_shape=True)
         if calibration is None:
@@ -72,7 +71,7 @@ def halve(path: Path | str, output: Path | str) -> None:
     import onnx
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
-    with _silence():
+    with silent():
         half = convert_float_to_float16(onnx.load(path), keep_io_types=True)
     write_atomically(output, lambda file: file.write(half.SerializeToString()))
 
@@ -129,13 +128,3 @@ class _Reader:
                 "such pictures out"
             )
         return batch
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Keeps the advice of the quantizer to its users out of the output; errors are raised."""
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(logging.NOTSET)

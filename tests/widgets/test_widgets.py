@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import zlib
 
 import numpy as np
 import pytest
@@ -121,9 +122,9 @@ def pictures(dtype: type = np.float32) -> tuple[list, list, list]:
 
 
 def stored(widget: ThresholdWidget) -> list:
-    """Levels and bits of each picture, as the browser gets them."""
+    """Levels and bits of each picture, as the browser unpacks them."""
     pairs = zip(widget.levels, widget.targets, strict=True)
-    return [[list(levels), list(bits)] for levels, bits in pairs]
+    return [[list(zlib.decompress(x)) for x in pair] for pair in pairs]
 
 
 @pytest.fixture

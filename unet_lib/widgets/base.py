@@ -41,6 +41,22 @@ class Widget(anywidget.AnyWidget):
             )
 
 
+def check_index(proposal: dict, count: int) -> int:
+    """The proposed value of a trait that counts `count` things from 0.
+
+    Raises traitlets.TraitError for one that is beyond them.
+
+    >>> check_index({"trait": Widget.tooltip, "value": 1}, count=2)
+    1
+    """
+    if proposal["value"] < count:
+        return proposal["value"]
+    name = proposal["trait"].name
+    raise traitlets.TraitError(
+        f"{name} counts from 0 and there are {count}, got {proposal['value']}"
+    )
+
+
 def script(name: str) -> str:
     """The ES module of a widget, complete: common.js and its own.
 

@@ -35,10 +35,25 @@ async function unpack(view) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
+/** The same for traits that are lists of such bytes. */
+const unpackAll = (model, keys) =>
+  Promise.all(keys.map((key) => Promise.all(model.get(key).map(unpack))));
+
 /** A choice of one of few values, as a row of radio buttons. */
 const choice = (name, title, values) => `<fieldset><legend>${title}</legend>
   <div class="uw-segments">${values.map((value) => `<label><input type="radio" name="${name}"
   value="${value}"><span>${value}</span></label>`).join("")}</div></fieldset>`;
+
+/** A choice of one of many values, still empty. */
+const select = (name, title) => `<label class="uw-picture"><span>${title}</span>
+  <select name="${name}"></select></label>`;
+
+/** A choice of one of the pictures; `offerPictures` fills it, or hides it where there is but one. */
+const PICTURES = select("picture", "Picture");
+function offerPictures(root, names) {
+  root.querySelector("[name=picture]").append(...names.map((name, i) => new Option(name, i)));
+  root.querySelector(".uw-picture").hidden = names.length < 2;
+}
 
 /** Paints a picture: `color(i)` is [red, green, blue] of pixel i, cut off beyond 0 to 255. */
 function paint(canvas, [height, width], color) {
@@ -58,10 +73,14 @@ const ERRORS = {
   fp: ["wrong (false positive)", [213, 94, 0]],
   fn: ["missed (false negative)", [86, 180, 233]],
 };
-/** The legend of an error map; what counts the pixels is found by `[data-count=tp]` and so on. */
+/** The legend of an error map; `showCounts` writes how many pixels there are of each kind. */
 const ERROR_LEGEND = `<p class="uw-legend">${Object.entries(ERRORS).map(([kind, [name, color]]) =>
   `<span><i style="background: rgb(${color})"></i> ${name} <b data-count="${kind}"></b></span>`)
   .join("")}</p>`;
+
+function showCounts(root, count) {
+  for (const kind in ERRORS) root.querySelector(`[data-count=${kind}]`).textContent = count[kind];
+}
 
 const HALF = 50; // the smallest level whose probability is above one half
 const kindOf = (truth, found) => (truth ? (found ? "tp" : "fn") : found ? "fp" : "tn");

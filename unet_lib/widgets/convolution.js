@@ -202,8 +202,6 @@ const nameOf = ({ kernel, divisor }, named) =>
 
 const MOVES = { First: () => 0, Previous: (i) => i - 1, Next: (i) => i + 1, Last: () => Infinity };
 const button = (name) => `<button type="button" value="${name}">${name}</button>`;
-const select = (name, title) => `<label class="uw-picture"><span>${title}</span>
-  <select name="${name}"></select></label>`;
 const lattice = (part) => `<figure data-part="${part}"><figcaption></figcaption>
   <div class="uw-lattice" role="group"></div></figure>`;
 const PAGE = `

@@ -31,8 +31,7 @@ const KEYS = ["metric", "order", "view", "chosen"];
 
 const PAGE = `
   <form class="uw-controls" aria-label="Order and view">
-    <label class="uw-picture"><span>Sort by</span><select name="metric"></select></label>
-    ${choice("order", "Order", ORDERS)}${choice("view", "View", VIEWS)}
+    ${select("metric", "Sort by")}${choice("order", "Order", ORDERS)}${choice("view", "View", VIEWS)}
   </form>
   <div class="uw-status"><output></output></div>
   <div class="uw-row uw-top">

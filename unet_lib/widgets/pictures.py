@@ -151,6 +151,25 @@ def gray_pictures(
     return gray, [x[0] if x.ndim == 3 else x for x in true], names
 
 
+def stored_pictures(
+    found: Sequence[Shaped[np.ndarray, "..."]],
+    targets: Sequence[Shaped[np.ndarray, "_ _"]],
+    images: Sequence[Shaped[np.ndarray, "_ _"]],
+) -> dict[str, list[bytes]]:
+    """The traits `levels`, `targets` and `images` of a widget, as `stored_picture` reads them.
+
+    found: the probabilities of each picture, (H, W) or several (V, H, W).
+
+    >>> sorted(stored_pictures([np.eye(2)], [np.eye(2)], [np.eye(2)]))
+    ['images', 'levels', 'targets']
+    """
+    return {
+        "levels": [packed(threshold_levels(x)) for x in found],
+        "targets": [packed(x.astype(bool)) for x in targets],
+        "images": [packed(gray_levels(x)) for x in images],
+    }
+
+
 def stored_picture(
     levels: Sequence[bytes],
     targets: Sequence[bytes],

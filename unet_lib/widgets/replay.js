@@ -10,7 +10,7 @@ const PAGE = `
       <button type="button">Play</button>
       <input type="range" name="moment" min="0" step="1" aria-label="Moment">
       <b class="uw-value"></b></fieldset>
-    <label class="uw-picture"><span>Picture</span><select name="picture"></select></label>
+    ${PICTURES}
     ${choice("view", "View", VIEWS)}
   </form>
   <div class="uw-status"><output></output></div>
@@ -57,11 +57,8 @@ async function render({ model, el }) {
   const [form, button, output] = ["form", "button", "output"].map(find);
   const { steps, losses, size, names } = state(model, ["steps", "losses", "size", "names"]);
   form.elements.moment.max = steps.length - 1;
-  form.elements.picture.append(...names.map((name, i) => new Option(name, i)));
-  find(".uw-picture").hidden = names.length < 2;
-  const unpacked = (key) => Promise.all(model.get(key).map(unpack));
-  const [levels, targets, images] =
-    await Promise.all(["levels", "targets", "images"].map(unpacked));
+  offerPictures(root, names);
+  const [levels, targets, images] = await unpackAll(model, ["levels", "targets", "images"]);
   const counts = levels.map((each, i) => countMoments(each, targets[i], steps.length));
 
   function draw() {
@@ -75,8 +72,7 @@ async function render({ model, el }) {
     form.elements.view.value = view;
     find(".uw-value").textContent = steps[moment];
     output.textContent = summary;
-    const count = counts[picture][moment];
-    for (const kind in ERRORS) find(`[data-count=${kind}]`).textContent = count[kind];
+    showCounts(root, counts[picture][moment]);
     const pixels = size[0] * size[1];
     const now = levels[picture].subarray(moment * pixels, (moment + 1) * pixels);
     paint(find("canvas"), size, shades([now, targets[picture], images[picture]], HALF, view));

@@ -17,17 +17,15 @@ from unet_lib.model import SegmentationModel
 from unet_lib.plots import PALETTE
 from unet_lib.predict import foreground_probability
 from unet_lib.training import LossFunction
-from unet_lib.widgets.base import Widget, script, style
+from unet_lib.widgets.base import Widget, check_index, script, style
 from unet_lib.widgets.pictures import (
     HALF,
     check_picture,
     dice_of,
-    gray_levels,
     gray_pictures,
-    packed,
     show_view,
     stored_picture,
-    threshold_levels,
+    stored_pictures,
 )
 
 Weights = dict[str, Tensor]
@@ -135,9 +133,7 @@ class ReplayWidget(Widget):
             for name, *arrays in zip(names, row, true, gray, strict=True):
                 check_picture(name, *arrays)
         super().__init__(
-            levels=[packed(threshold_levels(np.stack(x))) for x in zip(*found, strict=True)],
-            targets=[packed(x.astype(bool)) for x in true],
-            images=[packed(gray_levels(x)) for x in gray],
+            **stored_pictures([np.stack(x) for x in zip(*found, strict=True)], true, gray),
             size=list(gray[0].shape),
             steps=steps,
             losses=losses,
@@ -147,11 +143,8 @@ class ReplayWidget(Widget):
 
     @traitlets.validate("moment", "picture")
     def _check_index(self, proposal: dict) -> int:
-        name, value = proposal["trait"].name, proposal["value"]
-        count = len(self.steps if name == "moment" else self.names)
-        if value < count:
-            return value
-        raise traitlets.TraitError(f"{name} counts from 0 and there are {count}, got {value}")
+        moments = proposal["trait"].name == "moment"
+        return check_index(proposal, len(self.steps if moments else self.names))
 
     def __repr__(self) -> str:
         present = f"step {self.steps[self.moment]} of {self.steps[-1]}"

@@ -33,7 +33,7 @@ const stage = (maps) => (size, k) => {
 };
 const page = (sizes, maps) => `
   <form class="uw-controls" aria-label="Picture and view">
-    <label class="uw-picture"><span>Picture</span><select name="picture"></select></label>
+    ${PICTURES}
     ${choice("view", "View", VIEWS)}
   </form>
   <div class="uw-status"><output></output></div>
@@ -50,11 +50,9 @@ async function render({ model, el }) {
   const root = mount(el, "skips", page(sizes, maps));
   const find = (selector) => root.querySelector(selector);
   const form = find("form");
-  form.elements.picture.append(...names.map((name, i) => new Option(name, i)));
-  find(".uw-picture").hidden = names.length < 2;
-  const unpacked = (key) => Promise.all(model.get(key).map(unpack));
-  const [levels, targets, images, encoder, decoder] = await Promise.all(
-    ["levels", "targets", "images", "encoder", "decoder"].map(unpacked));
+  offerPictures(root, names);
+  const [levels, targets, images, encoder, decoder] =
+    await unpackAll(model, ["levels", "targets", "images", "encoder", "decoder"]);
   const area = ([height, width]) => height * width;
 
   function draw() {
@@ -67,7 +65,7 @@ async function render({ model, el }) {
     form.elements.picture.value = picture;
     form.elements.view.value = view;
     find("output").textContent = summary;
-    for (const kind in ERRORS) find(`[data-count=${kind}]`).textContent = count[kind];
+    showCounts(root, count);
     const canvas = find("[data-part=picture]");
     paint(canvas, sizes[0], shades([now, targets[picture], images[picture]], HALF, view));
     canvas.setAttribute("aria-label", `View: ${view}. ${summary}`);

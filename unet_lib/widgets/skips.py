@@ -13,17 +13,16 @@ from torch import Tensor
 from unet_lib.model import UNet, decode
 from unet_lib.plots import show_image
 from unet_lib.predict import foreground_probability
-from unet_lib.widgets.base import Widget, script, style
+from unet_lib.widgets.base import Widget, check_index, script, style
 from unet_lib.widgets.pictures import (
     HALF,
     check_picture,
     dice_of,
-    gray_levels,
     gray_pictures,
     packed,
     show_view,
     stored_picture,
-    threshold_levels,
+    stored_pictures,
     unpacked,
 )
 
@@ -138,9 +137,7 @@ class SkipsWidget(Widget):
         decoder = [_grays([p.decoder[k] for p in passages[:: 2**k]], maps) for k in stages]
         pictures = range(len(names))
         super().__init__(
-            levels=[packed(threshold_levels(np.stack(x))) for x in zip(*found, strict=True)],
-            targets=[packed(x.astype(bool)) for x in true],
-            images=[packed(gray_levels(x)) for x in gray],
+            **stored_pictures([np.stack(x) for x in zip(*found, strict=True)], true, gray),
             encoder=[packed(x[:, i]) for i in pictures for x in encoder],
             decoder=[packed(x[:, i]) for i in pictures for x in decoder],
             sizes=[list(x.shape[-2:]) for x in decoder],
@@ -151,11 +148,7 @@ class SkipsWidget(Widget):
 
     @traitlets.validate("picture")
     def _check_picture(self, proposal: dict) -> int:
-        if proposal["value"] < len(self.names):
-            return proposal["value"]
-        raise traitlets.TraitError(
-            f"picture counts from 0 and there are {len(self.names)}, got {proposal['value']}"
-        )
+        return check_index(proposal, len(self.names))
 
     @traitlets.validate("skips")
     def _check_skips(self, proposal: dict) -> list[bool]:

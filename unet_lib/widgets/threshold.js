@@ -45,7 +45,7 @@ const PAGE = `
     <fieldset class="uw-slider"><legend>Threshold of the probability</legend>
       <input type="range" name="threshold" min="0.01" max="0.99" step="0.01" aria-label="Threshold">
       <b class="uw-value"></b></fieldset>
-    <label class="uw-picture"><span>Picture</span><select name="picture"></select></label>
+    ${PICTURES}
     ${choice("view", "View", VIEWS)}
   </form>
   <div class="uw-status"><output></output></div>
@@ -57,16 +57,14 @@ const PAGE = `
     <div><svg role="img" data-part="lines"></svg><svg role="img" data-part="curve"></svg></div>
   </div>`;
 
-function render({ model, el }) {
+async function render({ model, el }) {
   const root = mount(el, "threshold", PAGE);
   const find = (selector) => root.querySelector(selector);
   const form = find("form");
-  const stored = (key) => model.get(key).map(bytes);
-  const [levels, targets, images] = ["levels", "targets", "images"].map(stored);
+  const [levels, targets, images] = await unpackAll(model, ["levels", "targets", "images"]);
   const names = model.get("names");
   const counts = levels.map((level, i) => countPixels(level, targets[i])); // picture, threshold
-  form.elements.picture.append(...names.map((name, i) => new Option(name, i)));
-  find(".uw-picture").hidden = names.length < 2;
+  offerPictures(root, names);
 
   function draw() {
     const [threshold, picture, view] = KEYS.map((key) => model.get(key));
@@ -80,7 +78,7 @@ function render({ model, el }) {
     const summary = `At threshold ${threshold.toFixed(2)} the Dice of ${names[picture]} is ` +
       `${score.dice.toFixed(3)}: ${count.tp} pixels right, ${count.fp} wrong, ${count.fn} missed.`;
     find("output").textContent = summary;
-    for (const kind in ERRORS) find(`[data-count=${kind}]`).textContent = count[kind];
+    showCounts(root, count);
     const { pooled, mean } = together(counts.map((each) => each[at]));
     const rows = [["this picture", score], ["all, pooled", pooled], ["all, mean", mean]];
     find("tbody").innerHTML = rows.slice(0, names.length > 1 ? 3 : 1).map(row).join("");

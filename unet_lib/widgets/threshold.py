@@ -8,8 +8,8 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from unet_lib.plots import PALETTE, error_map
-from unet_lib.widgets.base import Widget, script, style
-from unet_lib.widgets.pictures import THRESHOLDS, check_picture, gray_levels, threshold_levels
+from unet_lib.widgets.base import Widget, check_index, script, style
+from unet_lib.widgets.pictures import THRESHOLDS, check_picture, stored_picture, stored_pictures
 
 Pictures = np.ndarray | Sequence[np.ndarray]
 
@@ -20,7 +20,7 @@ class ThresholdWidget(Widget):
     `probability` float (H, W) in [0, 1], `target` bool (or 0 and 1), `image` of any type (shown
     from its darkest to its brightest pixel): one picture each, or lists of them, named `names`.
     The traits `threshold` (0.01 to 0.99), `picture` and `view` ("errors", "probability" or
-    "image") are the state. The notebook stores about three bytes a pixel: pass small pictures.
+    "image") are the state. The notebook stores about a byte a pixel: pass small pictures.
 
     Raises ValueError, naming the picture, for arrays that do not fit.
 
@@ -62,9 +62,7 @@ class ThresholdWidget(Widget):
         for name, *arrays in zip(names, *groups, strict=True):
             check_picture(name, *arrays)
         super().__init__(
-            levels=[threshold_levels(x).tobytes() for x in groups[0]],
-            targets=[np.packbits(x.astype(bool)).tobytes() for x in groups[1]],
-            images=[gray_levels(x).tobytes() for x in groups[2]],
+            **stored_pictures(*groups),
             sizes=[list(x.shape) for x in groups[0]],
             names=list(names),
             **state,
@@ -72,11 +70,7 @@ class ThresholdWidget(Widget):
 
     @traitlets.validate("picture")
     def _check_picture(self, proposal: dict) -> int:
-        if proposal["value"] < len(self.names):
-            return proposal["value"]
-        raise traitlets.TraitError(
-            f"picture counts from 0 and there are {len(self.names)}, got {proposal['value']}"
-        )
+        return check_index(proposal, len(self.names))
 
     def __repr__(self) -> str:
         return f"ThresholdWidget({', '.join(self.names)}; threshold={self.threshold:.2f})"
@@ -127,11 +121,10 @@ class ThresholdWidget(Widget):
 
     def _present(self) -> list[np.ndarray]:
         """Levels, target and gray levels of the present picture, each (H, W)."""
-        shape = self.sizes[self.picture]
-        stored = (x[self.picture] for x in (self.levels, self.targets, self.images))
-        levels, bits, gray = (np.frombuffer(x, np.uint8) for x in stored)
-        target = np.unpackbits(bits, count=levels.size).astype(bool)
-        return [x.reshape(shape) for x in (levels, target, gray)]
+        size = self.sizes[self.picture]
+        stored = self.levels, self.targets, self.images
+        (levels,), target, gray = stored_picture(*stored, self.picture, size)
+        return [levels, target, gray]
 
 
 def _ratio(top: np.ndarray, bottom: np.ndarray, errors: np.ndarray) -> Float[np.ndarray, "99"]:

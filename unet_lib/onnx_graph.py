@@ -1,0 +1,101 @@
+"""How a network becomes an ONNX graph: traced with open sizes, and tidied (chapter 13)."""
+
+import logging
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+OPSET = 18
+
+
+def write_graph(
+    model: nn.Module, sample: Tensor, path: Path | str, metadata: dict[str, str]
+) -> None:
+    """Traces a network with sizes left open; writes graph, weights and `metadata` to a file.
+
+    `sample` (N, C, H, W), of three different sizes, shows the way through the network, which has
+    to be in eval mode; layers that pad as TensorFlow does are replaced in it.
+    The graph takes `images` (N, C, H, W) and gives `logits`. Nothing is compared here.
+
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "double.onnx"
+    >>> write_graph(nn.Conv2d(1, 1, 3).eval(), torch.rand(2, 1, 8, 9), file, {"about": "a test"})
+    >>> file.stat().st_size > 0
+    True
+    """
+    import onnx
+
+    open_sizes = dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)
+    _fix_padding(model)
+    with silent():
+        program = torch.onnx.export(
+            model,
+            (sample,),
+            dynamo=True,
+            opset_version=OPSET,
+            external_data=False,
+            input_names=["images"],
+            output_names=["logits"],
+            dynamic_shapes=(open_sizes,),
+            verbose=False,
+        )
+    proto = program.model_proto
+    for node in proto.graph.node:  # where in PyTorch's source each node came from
+        del node.metadata_props[:]
+        node.doc_string = ""
+    del proto.graph.value_info[:]
+    _name_sizes(proto.graph)
+    onnx.helper.set_model_props(proto, metadata)
+    onnx.checker.check_model(proto, full_check=True)
+    Path(path).write_bytes(proto.SerializeToString())
+
+
+def _name_sizes(graph: Any) -> None:
+    """The open sizes as N, H and W, where tracing has numbered them."""
+    names = dict(zip((d.dim_param for d in _dims(graph.input[0])), "NCHW", strict=True))
+    for value in (*graph.input, *graph.output):
+        for dim in _dims(value):
+            if dim.dim_param:  # the valid way without padding gives formulas: s14 - 8
+                dim.dim_param = re.sub(r"s\d+", lambda s: names[s.group()], dim.dim_param)
+
+
+def _dims(value: Any) -> Any:
+    return value.type.tensor_type.shape.dim
+
+
+def _fix_padding(model: nn.Module) -> None:
+    """TensorFlow's padding, computed from the size, as the constant it is for multiples of grid."""
+    for parent in list(model.modules()):
+        for name, layer in list(parent.named_children()):
+            if type(layer).__name__ == "Conv2dSame":
+                missing = [
+                    dilation * (kernel - 1) + 1 - stride
+                    for kernel, stride, dilation in zip(
+                        layer.kernel_size, layer.stride, layer.dilation, strict=True
+                    )
+                ]
+                sides = [n for m in reversed(missing) for n in (m // 2, m - m // 2)]
+                layer.__class__ = nn.Conv2d  # its forward is all that differs
+                setattr(parent, name, nn.Sequential(nn.ZeroPad2d(sides), layer))
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Keeps progress, advice and others' deprecations out of the output; errors are raised.
+
+    >>> with silent():
+    ...     warnings.warn("not seen", stacklevel=1)
+    """
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
