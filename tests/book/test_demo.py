@@ -44,7 +44,11 @@ class Demo:
         self.page.wait_for_function(
             "n => document.getElementById('demo').dataset.runs > n", arg=runs
         )
-        self.page.wait_for_timeout(300)  # runs that follow a brush
+        return self.settled()
+
+    def settled(self) -> dict:
+        """Wait for the last run, as of those that follow a brush, and return what it gave."""
+        self.page.wait_for_selector("#demo:not([data-busy])")
         return self.result()
 
     def result(self) -> dict:
@@ -194,8 +198,8 @@ class TestDrawing:
         for far in range(10, 90, 10):
             fingers("touchMove", 130 - far, 170 + far)
         fingers("touchEnd")
-        page.wait_for_timeout(500)
-        assert page.evaluate("visualViewport.scale") > 1.2
+        page.wait_for_function("visualViewport.scale > 1.2")
+        demo.settled()
         assert np.array_equal(demo.result()["gray"], before)
         page.context.close()
 
@@ -259,11 +263,13 @@ class TestSimulatedPictures:
                 control.dispatchEvent(new Event(kind));
               };
               set(picture, 4, "change");
-              setTimeout(() => set(threshold, 0.9, "input"), 1);
+              return new Promise((done) => setTimeout(() => {
+                set(threshold, 0.9, "input");
+                done();
+              }, 1));
             }"""
         )
-        demo.page.wait_for_timeout(1500)
-        found = demo.result()
+        found = demo.settled()
         assert found["threshold"] == 0.9
         assert np.array_equal(found["gray"], simulate_nuclei(SEED, INDICES[3])[0])
         check(found, model)

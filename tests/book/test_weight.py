@@ -89,13 +89,12 @@ def test_scripts_come_only_where_they_are_used(fresh: Page, packing_server: str)
 
 
 def test_the_first_page_is_readable_within_a_second(browser: Browser, packing_server: str) -> None:
+    # The heading is in the document before it is drawn, so wait for the drawing itself.
+    painted = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
     times = []
     for _ in range(5):
         with browser.new_context() as context:
             page = context.new_page()
             page.goto(f"{packing_server}/index.html")
-            page.wait_for_selector("article h1")
-            times.append(page.evaluate(
-                "performance.getEntriesByName('first-contentful-paint')[0].startTime"
-            ) / 1000)  # fmt: skip
+            times.append(page.wait_for_function(painted).json_value() / 1000)
     assert statistics.median(times) <= SECONDS, f"readable after {times} s"

@@ -1,6 +1,7 @@
 """The training replay: what is recorded, counts and axis against Python, and use in a browser."""
 
 import copy
+from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
@@ -209,21 +210,25 @@ def test_by_keyboard_and_button(mount, widget):
 
 def test_plays_pauses_and_ends(mount, widget):
     page = mount(widget)
+    page.clock.install()
+    page.clock.pause_at(datetime.now() + timedelta(minutes=1))
     button = page.get_by_role("button")
     button.press("Enter")  # from the end it begins anew
     assert button.inner_text() == "Pause"
     assert page.locator("output").get_attribute("aria-live") == "off"
-    page.wait_for_function("model.get('moment') === 1")
-    button.click()
-    assert button.inner_text() == "Play"
-    page.wait_for_timeout(700)
+    page.clock.run_for(600)
     assert page.evaluate("model.get('moment')") == 1
     button.click()
-    page.wait_for_function("document.querySelector('button').textContent === 'Play'")
+    assert button.inner_text() == "Play"
+    page.clock.run_for(700)
+    assert page.evaluate("model.get('moment')") == 1
+    button.click()
+    page.clock.run_for(1200)
+    assert button.inner_text() == "Play", "it stops at the end"
     assert page.evaluate("model.get('moment')") == 3
     page.emulate_media(reduced_motion="reduce")
     button.click()
-    page.wait_for_timeout(900)
+    page.clock.run_for(1200)
     assert page.evaluate("model.get('moment')") == 0, "slower"
     page.get_by_label("Moment", exact=True).press("ArrowRight")
     assert button.inner_text() == "Play", "the slider ends the playing"

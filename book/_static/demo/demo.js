@@ -134,11 +134,14 @@ class Demo {
     this.#find("problem").textContent = "";
     const picture = this.#showPicture();
     const mine = ++this.#latest;
+    this.#root.dataset.busy = mine;
     this.#queue = this.#queue.then(async () => {
       if (mine !== this.#latest) return;
       this.#display(await segment(this.#network, picture, this.#threshold));
     }).catch((error) => {
       this.#find("problem").textContent = `The network stopped. ${error.message}`;
+    }).finally(() => {
+      if (mine === this.#latest) delete this.#root.dataset.busy;
     });
   }
 
