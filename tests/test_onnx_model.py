@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from unet_lib.data import simulate_nuclei
-from unet_lib.export import export_onnx
+from unet_lib.export import export_onnx, read_metadata
 from unet_lib.model import UNet
 from unet_lib.onnx_model import OnnxModel
 from unet_lib.predict import predict, probabilities
@@ -98,6 +98,12 @@ def test_files_that_cannot_be_used(file, tmp_path, monkeypatch) -> None:
     onnx.save(bare, tmp_path / "bare.onnx")
     with pytest.raises(ValueError, match="does not say how to feed it"):
         OnnxModel(tmp_path / "bare.onnx")
+    damaged = onnx.load(file)
+    damaged.metadata_props[0].value = damaged.metadata_props[0].value[:-9]
+    onnx.save(damaged, tmp_path / "damaged.onnx")
+    for read in (OnnxModel, read_metadata):
+        with pytest.raises(ValueError, match=r"damaged\.onnx: what it says of itself is damaged"):
+            read(tmp_path / "damaged.onnx")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ValueError, match="pip install onnxruntime"):
         OnnxModel(file)

@@ -10,7 +10,6 @@ import logging
 import posixpath
 import re
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -216,15 +215,17 @@ def print_book(page: Page, chosen: list[str], target: Path) -> None:
     settings = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     articles = {document: read(document, set(chosen)) for document in chosen}
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=HTML, suffix=".html", encoding="utf-8") as file:
-        file.write(assemble(articles, settings))
-        file.flush()
-        page.goto(Path(file.name).as_uri(), wait_until="load")
+    whole = HTML / "_whole-book.html"  # beside the pages, whose files it loads
+    whole.write_text(assemble(articles, settings), encoding="utf-8")
+    try:
+        page.goto(whole.as_uri(), wait_until="load")
         page.wait_for_function("window.MathJax?.startup?.promise", timeout=60_000)
         page.evaluate("MathJax.startup.promise.then(() => null)")
         print_page(page, target)
         number_contents(page, target)
         print_page(page, target)
+    finally:
+        whole.unlink()
     add_bookmarks(target, entries(articles), settings)
 
 

@@ -202,7 +202,10 @@ def read_metadata(path: Path | str) -> dict[str, Any]:
         raise ExportError(
             f"{path} was not written by export_onnx: it does not say what it predicts"
         )
-    return json.loads(stored[KEY])
+    try:
+        return json.loads(stored[KEY])
+    except ValueError as error:
+        raise ExportError(f"{path}: what it says of itself is damaged; export it anew") from error
 
 
 def _require_ours(model: nn.Module) -> None:

@@ -42,7 +42,11 @@ class OnnxModel:
         except Exception as error:  # onnxruntime's own classes share no base of their own
             raise ValueError(f"{path} is no ONNX file, or cut short; export it anew") from error
         stored = self._session.get_modelmeta().custom_metadata_map.get("unet_lib", "{}")
-        self.about: dict[str, Any] = json.loads(stored)
+        try:
+            self.about: dict[str, Any] = json.loads(stored)
+        except ValueError as error:
+            message = f"{path}: what it says of itself is damaged; export it anew"
+            raise ValueError(message) from error
         if not self.about.get("task") or self.about["model"].get("padding") == "valid":
             raise ValueError(
                 f'{path} does not say how to feed it, or pads nothing (padding="valid"); export a '

@@ -5,6 +5,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup
+from PIL import Image
 
 from tests.book.conftest import HTML, ROOT, documents, parse
 
@@ -67,6 +68,17 @@ def test_no_trace_of_a_failure(page: BeautifulSoup) -> None:
 def test_every_picture_has_an_alternative_text(page: BeautifulSoup) -> None:
     pictures = page.select("article img")
     assert [picture["src"] for picture in pictures if not picture.get("alt")] == []
+
+
+def test_every_picture_names_its_size(page: BeautifulSoup) -> None:
+    for picture in page.select('article img[src*="_images/"]'):
+        file = HTML / "_images" / picture["src"].rpartition("/")[2]
+        if file.suffix == ".svg":
+            view = parse(file).svg["viewbox"].split()
+            assert [picture["width"], picture["height"]] == view[2:]
+        else:
+            with Image.open(file) as image:
+                assert (int(picture["width"]), int(picture["height"])) == image.size
 
 
 def test_page_has_one_title_and_a_language(page: BeautifulSoup) -> None:

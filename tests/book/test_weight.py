@@ -9,7 +9,7 @@ from functools import cache, partial
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Route
 
 from tests.book.conftest import HTML, documents
 
@@ -86,6 +86,32 @@ def test_a_page_is_light(fresh: Page, packing_server: str, document: str) -> Non
 def test_scripts_come_only_where_they_are_used(fresh: Page, packing_server: str) -> None:
     sizes = fetched(fresh, f"{packing_server}/{documents()[0]}.html")
     assert {"tex-chtml.js", "fontawesome.js", "widgets.js"} & set(sizes) == set()
+
+
+@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])
+def test_figures_have_their_size_before_they_arrive(
+    browser: Browser, packing_server: str, theme: str, width: int
+) -> None:
+    chapter = next(name for name in documents() if "05_" in name)
+    sizes = (
+        "[...document.querySelectorAll('article img')].map(i => [i.clientWidth, i.clientHeight])"
+    )
+    held: list[Route] = []
+    with browser.new_context(
+        viewport={"width": width, "height": 900}, color_scheme=theme
+    ) as window:
+        page = window.new_page()
+        page.route("**/_images/*", lambda route: held.append(route))
+        page.goto(f"{packing_server}/{chapter}.html", wait_until="domcontentloaded")
+        page.wait_for_function("document.styleSheets.length > 3")
+        before = page.evaluate(sizes)
+        for route in held:
+            route.continue_()
+        page.wait_for_load_state("load")
+        assert page.evaluate("[...document.images].every(i => i.naturalWidth)")
+        after = page.evaluate(sizes)
+    assert len(held) >= 8
+    assert before == after
 
 
 def test_the_first_page_is_readable_within_a_second(browser: Browser, packing_server: str) -> None:

@@ -126,6 +126,13 @@ def test_compare_may_return_tensors_of_one_number(capsys) -> None:
     assert told(capsys).startswith("Right: ")
 
 
+def test_compare_may_join_the_batches(capsys) -> None:
+    chapter13.check_compare(
+        lambda run, reference, batches: compare(run, reference, [np.concatenate(batches)])
+    )
+    assert told(capsys).startswith("Right: ")
+
+
 def map_to_tensors(numbers):
     return [torch.tensor(number) for number in numbers]
 

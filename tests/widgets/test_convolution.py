@@ -152,6 +152,15 @@ def test_python_steps():
     assert blur.arithmetic().endswith("/ 9 ≈ 0.33")
 
 
+def test_the_still_tells_minus_from_plus_and_nothing():
+    kernel = ConvolutionWidget(np.eye(3), np.diag([-2, 0, 2])).still().axes[1].collections[0]
+    kernel.update_scalarmappable()
+    minus, nothing, plus = kernel.get_facecolors()[[0, 4, 8], :3]
+    assert minus[0] > minus[2] + 0.2, "orange"
+    assert plus[2] > plus[0] + 0.2, "blue"
+    assert nothing == pytest.approx(1, abs=0.01)
+
+
 @pytest.mark.parametrize(
     ("grid", "kernel", "state", "message"),
     [

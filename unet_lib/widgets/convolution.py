@@ -6,6 +6,7 @@ import torch.nn.functional as F
 import traitlets
 from jaxtyping import Float
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse, Rectangle
 
@@ -21,6 +22,8 @@ from unet_lib.widgets.convolution_steps import (
     number,
     problem,
 )
+
+SIGNED = LinearSegmentedColormap.from_list("signed", [PALETTE["orange"], "white", PALETTE["blue"]])
 
 
 class ConvolutionWidget(Widget):
@@ -198,10 +201,11 @@ def _title(name: str, panel: np.ndarray | list) -> str:
 
 
 def _draw_grid(axes: Axes, panel: np.ndarray, height: int, title: str) -> None:
-    """Numbers in cells, the larger the darker; empty where nothing is written."""
-    shades = np.abs(np.nan_to_num(panel))
-    look = {"cmap": "Blues", "vmin": 0, "vmax": 2.2, "edgecolors": PALETTE["gray"], "lw": 0.6}
-    axes.pcolormesh(shades / max(shades.max(), 1), clip_on=False, **look)
+    """Numbers in cells, the larger the darker, minus in orange; empty where nothing is written."""
+    values = np.nan_to_num(panel)
+    palest = 2.5 * max(np.abs(values).max(), 1)  # the largest number has two fifths of its color
+    look = {"vmin": -palest, "vmax": palest, "edgecolors": PALETTE["gray"], "lw": 0.6}
+    axes.pcolormesh(values, cmap=SIGNED, clip_on=False, **look)
     for row, column in np.argwhere(~np.isnan(panel)):
         text = number(float(panel[row, column]))
         axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=9)
