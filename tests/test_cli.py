@@ -103,7 +103,7 @@ def test_masks_that_are_no_classes_are_told_with_the_cure(cells, capsys) -> None
     assert train(cells / "run", *folders) == 2
     told = error(capsys)
     assert told.startswith("error: 9 problems in images")
-    assert "pass mask_values={0: 0, 255: 1}" in told
+    assert "pass mask_values={0: 0, 255: 1} (in a shell: --mask-values 0:0 255:1)\n" in told
 
 
 def test_the_same_picture_in_training_and_validation_is_refused(cells, capsys) -> None:

@@ -29,7 +29,7 @@ from unet_lib.data.splits import require_disjoint, split
 from unet_lib.devices import process_state
 from unet_lib.fit import fit
 from unet_lib.model import UNet, UNetSettings
-from unet_lib.sources import Source
+from unet_lib.sources import Source, for_shells
 from unet_lib.task import Task, load_task, score_pictures
 from unet_lib.training import TrainingError, TrainingSettings
 from unet_lib.transforms import Joint, RandomRightAngle, compose, random_crop, random_flips
@@ -227,7 +227,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status = tyro.cli(command, args=arguments, prog="python -m unet_lib", config=options)()
     except (ValueError, OSError, TrainingError) as error:  # ours: data, checkpoints, settings
-        print(f"error: {error}", file=sys.stderr)
+        lines = (line + for_shells(line) for line in str(error).splitlines())
+        print("error:", "\n".join(lines), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -1,5 +1,6 @@
 """Where the pictures of a command come from: simulator, folders, a public set (chapter 3)."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -132,3 +133,21 @@ def pairs(texts: tuple[str, ...]) -> dict[Any, int]:
                 f"{text!r}: expected a value and its class, as in 255:1 or 255,0,0:1"
             ) from error
     return result
+
+
+def for_shells(cure: str) -> str:
+    """The options that stand for the arguments a cure names, as a shell takes them.
+
+    In the order of the cure, alternatives parted by "or"; nothing where it names none.
+
+    >>> for_shells("pass mask_values={0: 0, 255: 1}")
+    ' (in a shell: --mask-values 0:0 255:1)'
+    """
+    ways = []
+    if classes := re.search(r"num_classes=(\d+)(?: and ignore_index=(\d+))?", cure):
+        void = f" --ignore-index {classes[2]}" if classes[2] else ""
+        ways.append((classes.start(), f"--target classes --num-classes {classes[1]}{void}"))
+    if mapping := re.search(r"mask_values=\{([^}]*)\}", cure):
+        pairs = mapping[1].replace(": ", ":").replace(",", "")
+        ways.append((mapping.start(), f"--mask-values {pairs}"))
+    return f" (in a shell: {', or '.join(way for _, way in sorted(ways))})" if ways else ""

@@ -135,21 +135,38 @@ class Residual(nn.Module):
         self.wrong = wrong
         self.first = nn.Conv2d(into, out, kernel_size=3, padding=1, bias=bias)
         self.second = nn.Conv2d(out, out, kernel_size=3, padding=1, bias=bias)
-        always = into != out or wrong == "convolved shortcut"
+        always = wrong != "mean" and (into != out or wrong == "convolved shortcut")
         self.shortcut = nn.Conv2d(into, out, kernel_size=1) if always else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         entrance = F.relu(x, inplace=True) if self.wrong == "in place" else x
-        y = self.second(F.relu(self.first(entrance)))
+        between = nn.Identity() if self.wrong == "no relu between" else F.relu
+        y = self.second(between(self.first(entrance)))
         if self.wrong == "no shortcut":
             return F.relu(y)
         if self.wrong == "relu before":
             y = F.relu(y)
-        total = y + self.shortcut(x)
+        total = y + (x.mean(1, keepdim=True) if self.wrong == "mean" else self.shortcut(x))
         if self.wrong == "gradient":
             total = total.exp()
             return total.relu_().sub_(1).relu_() + total
         return total if self.wrong == "no relu" else F.relu(total)
+
+
+def test_residual_block_needs_a_convolution_for_other_channels(said: Said) -> None:
+    wrong = {(8, 8): "", (3, 8): "mean"}
+    line = said(chapter02.check_residual_block, lambda i, o: Residual(i, o, wrong[i, o]))
+    assert "3 -> 8 channels has no 1x1 convolution, which brings the input" in line
+
+
+@pytest.mark.parametrize("norm", [nn.BatchNorm2d, nn.InstanceNorm2d, lambda c: nn.GroupNorm(2, c)])
+def test_residual_block_may_normalize(said: Said, norm: Callable) -> None:
+    def make(i: int, o: int) -> Residual:
+        block = Residual(i, o)
+        block.second = nn.Sequential(norm(o), block.second)
+        return block
+
+    assert said(chapter02.check_residual_block, make).startswith("Right: ")
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -164,6 +181,7 @@ def test_residual_block_right(said: Said, bias: bool) -> None:
         ("in place", "8 -> 8 channels changes its own input: an in-place ReLU works on x itself"),
         ("no shortcut", "gives 0 when its 3x3 weights are 0: add the input"),
         ("relu before", "has a ReLU before the sum, so it can only add"),
+        ("no relu between", "lacks the ReLU between its two convolutions"),
         ("no relu", "gives negative values: one ReLU more, after the sum"),
         ("convolved shortcut", "does not hand its input on when its 3x3 weights are 0"),
         ("gradient", "it raised RuntimeError: one of the variables needed for gradient"),

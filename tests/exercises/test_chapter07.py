@@ -36,6 +36,11 @@ def test_scaling(capsys, scale, words):
     assert words in said(capsys, chapter07.check_scaling, scale)
 
 
+def no_mode(model):
+    model.decoder.train()
+    model.encoder.requires_grad_(False)
+
+
 def frozen(model, mode=True, encoder=False, decoder=True, averages=False):
     model.encoder.requires_grad_(encoder)
     model.decoder.requires_grad_(decoder)
@@ -51,6 +56,7 @@ def frozen(model, mode=True, encoder=False, decoder=True, averages=False):
         (lambda model: frozen(model, decoder=False), "the decoder is frozen as well"),
         (lambda model: frozen(model, mode=False), "the decoder is in evaluation mode"),
         (lambda model: frozen(model, averages=True), "goes on averaging"),
+        (no_mode, "goes on averaging"),
         (frozen, "Right: gradients for the decoder alone"),
     ],
 )
@@ -98,6 +104,9 @@ def verdict(a, b):
         (lambda a, b: "a" if max(a) > max(b) else "b", "the ranges overlap"),
         (lambda a, b: "open" if a[0] == 0.9 else verdict([max(a)] * 3, b), "the best single run"),
         (lambda a, b: verdict(a * 3, b * 3), "one run each"),
+        (lambda a, b: verdict(a * 2, b * 2) if len(a) > 1 else "open", "two seeds are fewer"),
+        (lambda a, b: verdict(a, b * 2) if len(a) > 2 else "open", "b has two seeds"),
+        (lambda a, b: verdict(a, [x - 1e-9 for x in b]), "is as good as one of a"),
         (verdict, "Right: a winner where every seed agrees"),
     ],
 )

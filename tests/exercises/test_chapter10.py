@@ -25,6 +25,7 @@ def count_error(predicted, true):
     ("check", "answer"),
     [
         (chapter10.check_interval, bootstrap),
+        (chapter10.check_interval, lambda scores: np.array(bootstrap(scores))),
         (chapter10.check_paired, better),
         (chapter10.check_count_error, count_error),
     ],

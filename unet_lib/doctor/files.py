@@ -5,7 +5,6 @@ A folder is recognized by the names of the folders in it: `images` and `masks`, 
 """
 
 import contextlib
-import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -21,6 +20,7 @@ from unet_lib.data.folder import PairedFolder
 from unet_lib.data.pairing import list_pictures
 from unet_lib.data.voc import voc_palette
 from unet_lib.doctor.finding import Finding
+from unet_lib.sources import for_shells
 
 LAYOUTS = (
     ("images", "masks"),
@@ -106,7 +106,7 @@ def _finding(cause: str, kind: str, examples: list[str]) -> Finding:
     if "; expected " in kind:
         found, _, rest = kind.partition("; expected ")
         expected, _, cure = rest.partition(": pass ")
-        cure = f"pass {cure}{_for_shells(cure)}"
+        cure = f"pass {cure}{for_shells(cure)}"
         found = f"{masks} with {found}"
         return Finding.of(cause, found, examples, expected=f"values {expected}", cure=cure)
     if kind.startswith("mask values, "):
@@ -117,21 +117,6 @@ def _finding(cause: str, kind: str, examples: list[str]) -> Finding:
         return Finding.of(cause, f"{count} x {kind}", examples)
     first = "" if count == 1 else f"{count} files, of the first: "
     return Finding.of(cause, first + text, [example.partition(": ")[0] for example in examples])
-
-
-def _for_shells(cure: str) -> str:
-    """The options for `mask_values={0: 0, 255: 1}` and the like, as a shell takes them.
-
-    In the order of the cure, alternatives parted by "or".
-    """
-    ways = []
-    if classes := re.search(r"num_classes=(\d+)(?: and ignore_index=(\d+))?", cure):
-        void = f" --ignore-index {classes[2]}" if classes[2] else ""
-        ways.append((classes.start(), f"--target classes --num-classes {classes[1]}{void}"))
-    if mapping := re.search(r"mask_values=\{([^}]*)\}", cure):
-        pairs = mapping[1].replace(": ", ":").replace(",", "")
-        ways.append((mapping.start(), f"--mask-values {pairs}"))
-    return f" (in a shell: {', or '.join(way for _, way in sorted(ways))})" if ways else ""
 
 
 def _palette_as_gray(

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from numbers import Integral
 
 import torch
 from jaxtyping import Float
@@ -38,7 +39,7 @@ def check_count(answer: CountFunction) -> None:
     found = []
     for setting in _COUNTED:
         value, problem = _call(answer, *setting)
-        if problem or isinstance(value, bool) or not isinstance(value, int):
+        if problem or isinstance(value, bool) or not isinstance(value, Integral):
             text = problem or f"it returned {value!r}; return a whole number"
             return say(False, f"for {setting} {text}.")
         found.append(value)
@@ -180,6 +181,9 @@ def _block_problem(block: nn.Module, in_channels: int, out_channels: int) -> str
     threes = [m for m in block.modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (3, 3)]
     if len(threes) != 2:
         return f"has {len(threes)} convolutions of 3x3; it needs two"
+    ones = [m for m in block.modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (1, 1)]
+    if in_channels != out_channels and not ones:
+        return "has no 1x1 convolution, which brings the input to the right number of channels"
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(2, in_channels, 6, 10, generator=generator)
     passed = images.clone()
@@ -215,6 +219,17 @@ def _shortcut_problem(
             "does not hand its input on when its 3x3 weights are 0. Where the channels agree, "
             "the input is added as it is, without a convolution"
         )
+    for convolution in threes:
+        nn.init.dirac_(convolution.weight).neg_()
+    positive = images.abs()  # a ReLU between the two convolutions lets nothing of it through
+    normed = any(
+        isinstance(m, nn.GroupNorm | nn.modules.batchnorm._NormBase) for m in block.modules()
+    )
+    same = images.shape[1] == out_channels and not normed
+    if same and not torch.allclose(block(positive.clone()), positive, atol=1e-5):
+        return "lacks the ReLU between its two convolutions"
+    for convolution in threes:
+        nn.init.zeros_(convolution.weight)
     if all(convolution.bias is not None for convolution in threes):
         for convolution in threes:
             nn.init.constant_(convolution.bias, -1.0)

@@ -83,33 +83,35 @@ def check_frozen_training(prepare: object) -> None:
     >>> check_frozen_training(lambda model: model.train())
     Not yet: the encoder's parameters still get gradients: requires_grad_(False) on it.
     """
-    model = Pair().eval()
-    _, problem = _call(prepare, model)
-    if problem:
-        return say(False, problem)
-    if any(p.requires_grad for p in model.encoder.parameters()):
-        return say(
-            False, "the encoder's parameters still get gradients: requires_grad_(False) on it."
-        )
-    if not all(p.requires_grad for p in model.decoder.parameters()):
-        return say(False, "the decoder is frozen as well; it is the part that has to learn.")
-    if not model.decoder[1].training:
-        return say(
-            False,
-            "the decoder is in evaluation mode: its BatchNorm neither uses the batch nor keeps "
-            "averages of it. First train() for the whole, then eval() for the encoder.",
-        )
-    if model.encoder[1].training:
-        return say(
-            False,
-            "no gradient reaches the encoder, and yet it will change: its BatchNorm is in training "
-            "mode and goes on averaging. Put it into evaluation mode, after train().",
-        )
+    for model in (Pair().eval(), Pair().train()):
+        _, problem = _call(prepare, model)
+        problem = problem or _freezing_mistake(model)
+        if problem:
+            return say(False, problem)
     say(
         True,
         "gradients for the decoder alone, and averages of the encoder that stay. Remember that "
-        "each model.train() undoes the second half; EncoderUNet does it anew by itself.",
+        "each model.train() undoes the second half; EncoderUNet does it again by itself.",
     )
+
+
+def _freezing_mistake(model: Pair) -> str:
+    """What keeps the decoder from learning, or lets the encoder change."""
+    if any(p.requires_grad for p in model.encoder.parameters()):
+        return "the encoder's parameters still get gradients: requires_grad_(False) on it."
+    if not all(p.requires_grad for p in model.decoder.parameters()):
+        return "the decoder is frozen as well; it is the part that has to learn."
+    if not model.decoder[1].training:
+        return (
+            "the decoder is in evaluation mode: its BatchNorm neither uses the batch nor keeps "
+            "averages of it. First train() for the whole, then eval() for the encoder."
+        )
+    if model.encoder[1].training:
+        return (
+            "no gradient reaches the encoder, and yet it will change: its BatchNorm is in training "
+            "mode and goes on averaging. Put it into evaluation mode, after train()."
+        )
+    return ""
 
 
 def check_rates(rates: object) -> None:
@@ -181,6 +183,9 @@ CASES = (
         "the best single run is from a, and two of its three are the worst of all.",
     ),
     ([0.95], [0.90], "open", "one run each is one observation each: ask for at least three."),
+    ([0.95, 0.96], [0.90, 0.91], "open", "two seeds are fewer than three."),
+    ([0.90, 0.91, 0.92], [0.80, 0.81], "open", "b has two seeds, which is fewer than three."),
+    ([0.90, 0.91, 0.92], [0.88, 0.89, 0.90], "open", "a seed of b is as good as one of a."),
 )
 
 

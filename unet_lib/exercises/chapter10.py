@@ -18,9 +18,10 @@ def check_interval(answer: Callable) -> None:
     for size, center, spread in ((50, 0.9, 0.05), (200, 0.7, 0.1)):
         scores = rng.normal(center, spread, size)
         found = answer(scores.tolist())
-        if not isinstance(found, tuple | list) or len(found) != 2:
+        try:
+            low, high = map(float, found)
+        except (TypeError, ValueError):
             return say(False, f"expected two numbers (low, high), got {found!r}.")
-        low, high = map(float, found)
         if not low <= scores.mean() <= high:
             return say(
                 False, f"[{low:.3f}, {high:.3f}] does not hold the mean {scores.mean():.3f}."

@@ -178,7 +178,7 @@ def check_milder(answer: object) -> None:
         value, failure = _result(answer, WEIGHTS.copy(), SHARES.copy(), exponent)
         if failure or (failure := _why_milder(value, exponent)):
             return say(False, f"exponent {exponent:g}: {failure}")
-    say(True, "the rare classes keep a louder voice, and the learning rate its meaning.")
+    say(True, "the rare classes keep a louder voice, and the losses stay comparable.")
 
 
 def _why_milder(value: object, exponent: float) -> str:
