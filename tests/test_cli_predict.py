@@ -87,6 +87,13 @@ def test_an_interrupted_command_goes_on(trained, folder, tmp_path, capsys, monke
     assert capsys.readouterr().out.startswith("1 picture predicted, 4 were there already")
 
 
+def test_a_misspelled_path_leaves_nothing_behind(trained, tmp_path, capsys) -> None:
+    output = tmp_path / "out"
+    assert main(["predict", str(trained), str(tmp_path / "pictrues"), "--output", str(output)]) == 2
+    assert "pictrues: no such file or folder; check the path" in capsys.readouterr().err
+    assert not output.exists()
+
+
 def test_a_picture_that_is_too_small_is_named(trained, tmp_path, capsys) -> None:
     Image.new("L", (1, 30)).save(tmp_path / "thin.png")
     output = ["--output", str(tmp_path / "out")]

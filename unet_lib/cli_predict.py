@@ -76,6 +76,8 @@ class Predict:
 
     def _files(self) -> dict[Path, tuple[Path, ...]]:
         """What is to be written for each picture: its mask and, if asked for, its instances."""
+        if self.pictures and not any(path.exists() for path in self.pictures):
+            raise ValueError(f"{self.pictures[0]}: no such file or folder; check the path")
         pictures = [
             file
             for path in self.pictures
