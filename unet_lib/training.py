@@ -248,8 +248,8 @@ def learning_rate_range_test(
     """Loss of each step while the learning rate grows from `low` to `high` (Smith 2017).
 
     Works on a copy of the model; stops when the loss is ten times its smallest value. Returns
-    the rates and the losses. A good largest rate lies where the loss falls fastest, well below
-    the one where it begins to rise.
+    the rates and the losses. A good largest rate is a twentieth to a hundredth of the one with
+    the lowest loss, where the curve is already falling.
 
     >>> images = torch.eye(8)[None, None]
     >>> loader = [(images, images)]

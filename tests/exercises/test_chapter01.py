@@ -10,6 +10,18 @@ from unet_lib.model import UNet
 from unet_lib.widgets.sizes import trace_sizes
 
 
+def unchecked_size(size, depth):
+    """Refuses odd sizes only."""
+    return None if any(_stages(size, depth)) else size - {1: 16, 2: 40, 4: 184}[depth]
+
+
+def _stages(size, depth):
+    for _ in range(depth):
+        size -= 4
+        yield size % 2
+        size //= 2
+
+
 def output_size(size, depth):
     trace = trace_sizes(size, depth)
     return None if trace.problem else trace.decoder[-1][1]
@@ -67,6 +79,11 @@ WRONG = [
     ("output_size", lambda n, d: None, "572 at depth 4 gives None, but this size goes through"),
     ("output_size", lambda n, d: n, "572 at depth 4 gives 572: that is padding"),
     ("output_size", lambda n, d: n - 120, "the bottleneck has two convolutions as well"),
+    (
+        "output_size",
+        unchecked_size,
+        "172 at depth 4 gives -12, but a stage on the way is odd or used",
+    ),
     ("output_size", lambda n, d: n - 184, "100 at depth 2 gives -84, but the network gives 60"),
     (
         "output_size",
@@ -84,7 +101,7 @@ WRONG = [
     ("painting", [[1, 2], [3, 0]], "the result has shape (2, 2)"),
     ("painting", [[1, 2, 4], [3, 0, 0], [0, 0, 0]], "you kept the later one"),
     ("painting", [[3, 6, 0], [11, 5, 2], [6, 3, 0]], "the kernel is turned over"),
-    ("painting", [[1, 4, 4], [3, 8, 6], [0, 9, 0]], "look again at row 1, column 1"),
+    ("painting", [[1, 4, 4], [3, 8, 6], [0, 9, 0]], "look again at row 2, column 2: which"),
     ("receptive_field", lambda layers: None, "(3, 1) gives None. Start with 1 pixel"),
     ("receptive_field", lambda layers: sum(k - 1 for k, _ in layers), "gives 2: one too few"),
     (

@@ -21,7 +21,16 @@ def check_output_size(answer: object) -> None:
     Not yet: 572 at depth 4 gives 572: that is padding="same". Without padding each 3x3 convolution
     takes one pixel from each side.
     """
-    for size, depth in ((572, 4), (188, 4), (100, 2), (26, 1), (570, 4), (184, 4), (50, 2)):
+    for size, depth in (
+        (572, 4),
+        (188, 4),
+        (100, 2),
+        (26, 1),
+        (570, 4),
+        (184, 4),
+        (50, 2),
+        (172, 4),
+    ):
         found, problem = _call(answer, size, depth)
         expected = _output_size(size, depth)
         if problem or found != expected:
@@ -86,7 +95,7 @@ def _why_grid(found: np.ndarray, added: np.ndarray) -> str:
     if np.array_equal(found, _paint(KERNEL[::-1, ::-1], stride=1)):
         return "the kernel is turned over. Paint it as it is written."
     row, column = np.argwhere(found != added)[0]
-    return f"look again at row {row}, column {column}: which copies of the kernel reach it?"
+    return f"look again at row {row + 1}, column {column + 1}: which copies of the kernel reach it?"
 
 
 def _paint(kernel: np.ndarray, stride: int, add: bool = True) -> np.ndarray:
@@ -159,7 +168,7 @@ def check_depth_needed(answer: object) -> None:
         if problem or found != depth:
             said = f"for a diameter of {diameter} you say {found}"
             return say(False, problem or f"{said}{_why_depth(diameter, found, depth)}")
-    say(True, "the reach grows as 2, 8, 20, 44, 92: a little more than double with each pooling.")
+    say(True, "the reach grows as 2, 8, 20, 44, 92: each pooling doubles it and adds 4.")
 
 
 def _why_depth(diameter: int, found: Real | None, depth: int) -> str:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import SGD
+from torch.utils.data import DataLoader, TensorDataset
 
 from unet_lib.exercises import say
 from unet_lib.losses import bce_loss, dice_loss
@@ -49,12 +50,18 @@ def check_learning_rate(rate: object) -> None:
         )
     if rate > 0.2:
         return say(False, f"at {rate:g} the loss is rising: the steps leap out of every valley.")
-    if rate > 0.02:
+    if rate > 0.05:
         return say(
             False,
             f"{rate:g} lies at the bottom of the curve, just before it rises: this is the edge. "
             "Small steps brought the network there; a whole run at this rate may fail. Go left, "
-            "by a factor of twenty or more.",
+            "to a twentieth of it.",
+        )
+    if rate > 0.007:
+        return say(
+            False,
+            f"at {rate:g} the loss is falling, but the lowest point, at 0.1, is only "
+            f"{0.1 / rate:.1f} times as high. Keep a factor of twenty.",
         )
     if rate < 1e-3:
         return say(
@@ -65,7 +72,7 @@ def check_learning_rate(rate: object) -> None:
     say(
         True,
         f"at {rate:g} the loss is falling, and the edge at 0.1 is well away. Anything from 0.001 "
-        "to 0.02 is a good answer; the longer the run, the more to the left.",
+        "to 0.005 is a good answer; the longer the run, the more to the left.",
     )
 
 
@@ -75,9 +82,15 @@ def check_dice_loss(loss: object) -> None:
     >>> check_dice_loss(dice_loss)
     Right: equal to unet_lib.losses.dice_loss for 2, 3 and 5 classes, with a slope.
     """
-    for k in (3, 2, 5):
+    for k, absent in ((3, False), (2, False), (5, False), (4, True)):
         logits, target = _classes(k)
+        if absent:
+            target = target.clamp(max=k - 2)
         result, problem = _call(loss, logits, target)
+        if problem and absent:
+            problem += (
+                ". No pixel of this batch has the last class: tell one_hot how many there are."
+            )
         if problem or not isinstance(result, Tensor):
             return say(False, problem or f"expected a tensor with one number, got {_short(result)}")
         if result.shape != ():
@@ -111,6 +124,7 @@ def _dice_mistake(result: Tensor, logits: Tensor, target: Tensor) -> str:
         (_dice(logits.softmax(-1), truth), "the softmax has to run over the classes: dim=1."),
         (_dice(hard, truth), _NO_SLOPE),
         (_dice(p, truth, smooth=0.0), "add smooth = 1 above and below, for absent classes."),
+        (_dice(p, truth, power=2), "this sums p squared, as the paper does; here p is summed."),
         (_dice(p, truth, factor=1.0), "the overlap counts twice: 2 * overlap / (sum + sum)."),
         (_dice(p, truth, pixels=(2, 3)), "sum over the whole batch (dim 0), not per picture."),
         (
@@ -143,8 +157,9 @@ def _dice(
     smooth: float = 1.0,
     factor: float = 2.0,
     pixels: tuple[int, ...] = (0, 2, 3),
+    power: int = 1,
 ) -> Tensor:
-    overlap, total = (p * truth).sum(pixels), (p + truth).sum(pixels)
+    overlap, total = (p * truth).sum(pixels), (p**power + truth).sum(pixels)
     return (1 - (factor * overlap + smooth) / (total + smooth)).mean()
 
 
@@ -155,7 +170,7 @@ def check_train_epoch(train: object) -> None:
     Right: weights and mean loss equal those of unet_lib.training.train_epoch.
     """
     images, target = _pictures(10)
-    loader = list(zip(images.split(4), target.split(4), strict=True))  # 4, 4 and 2 pictures
+    loader = DataLoader(TensorDataset(images, target), batch_size=4)  # 4, 4 and 2 pictures
     (result, weights), problem = _trained(train, loader)
     (mean, right), _ = _trained(train_epoch, loader)
     if problem or (problem := _loop_mistake(weights, right, loader)):
@@ -175,7 +190,7 @@ def check_train_epoch(train: object) -> None:
     say(True, "weights and mean loss equal those of unet_lib.training.train_epoch.")
 
 
-def _loop_mistake(weights: list[Tensor], right: list[Tensor], loader: list) -> str:
+def _loop_mistake(weights: list[Tensor], right: list[Tensor], loader: DataLoader) -> str:
     """Which line of the loop is missing, told from the weights that it leads to."""
     if _equal(weights, right):
         return ""
@@ -204,7 +219,7 @@ def _loop_mistake(weights: list[Tensor], right: list[Tensor], loader: list) -> s
 def _loop(mode: bool, clear: bool, step: bool) -> Callable[..., float]:
     """A training loop that may lack train mode, zero_grad or step."""
 
-    def train(model: nn.Module, loader: list, loss: Callable, optimizer: SGD) -> float:
+    def train(model: nn.Module, loader: DataLoader, loss: Callable, optimizer: SGD) -> float:
         model.train(mode)
         for images, target in loader:
             if clear:
@@ -229,6 +244,8 @@ def check_accumulate(step: object) -> None:
         weights, problem = _steps(step, images, target, parts)
         if problem or not _equal(weights, whole):
             return say(False, problem or _accumulation_mistake(weights, images, target, parts))
+        if problem := _nothing_saved(step, images, target, parts):
+            return say(False, problem)
     say(True, "two steps in 2 or 4 parts lead to the weights of two steps on the whole batch.")
 
 
@@ -253,6 +270,27 @@ def _accumulation_mistake(weights: list[Tensor], images: Tensor, target: Tensor,
         f"after two steps on {count} pictures in {parts} parts the weights differ from those of "
         "the whole batch. Is the gradient emptied once before each step, not between the parts?"
     )
+
+
+def _nothing_saved(step: object, images: Tensor, target: Tensor, parts: int) -> str:
+    """What keeps a right step from saving memory: the whole batch, or all its graphs, at once."""
+    model = _network(norm=False)
+    sizes: list[int] = []
+    backward: list[Tensor] = []
+    model.register_forward_pre_hook(lambda model, inputs: sizes.append(len(inputs[0])))
+    model[0].weight.register_post_accumulate_grad_hook(backward.append)
+    _call(step, model, images, target, bce_loss, SGD(model.parameters(), RATE), parts)
+    if max(sizes) > math.ceil(len(images) / parts):
+        return (
+            f"the weights are right, but {max(sizes)} of {len(images)} pictures went through at "
+            f"once, so little memory was saved: images.chunk({parts})."
+        )
+    if len(backward) < len(sizes):
+        return (
+            "the weights are right, but the graphs of all parts were kept until one backward, so "
+            "no memory was saved: call backward for each part."
+        )
+    return ""
 
 
 def _accumulate(
@@ -292,7 +330,7 @@ def _weights(model: nn.Module) -> list[Tensor]:
     return [p.detach().clone() for p in model.parameters()]
 
 
-def _trained(train: object, loader: list) -> tuple[Run, str]:
+def _trained(train: object, loader: DataLoader) -> tuple[Run, str]:
     """What `train` returned and made of a network that was last used for evaluation."""
     model = _network(norm=True).eval()
     result, problem = _call(train, model, loader, bce_loss, SGD(model.parameters(), RATE))
