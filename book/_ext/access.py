@@ -13,6 +13,8 @@ MENDS = [
     (r'<th class="head( stub)?"><p></p></th>', "<td></td>"),
     # A fold is named by the words that it shows.
     (r' aria-label="Toggle hidden content"', ""),
+    # What a check of an exercise says is a sentence, and wraps as one.
+    (r"<pre>(?=(<span></span>)?(Right|Not yet): )", '<pre class="told">'),
     # Entries of a list are its items; the role for bibliographies has been withdrawn.
     (r'role="doc-biblioentry"', 'role="listitem"'),
 ]
