@@ -82,6 +82,11 @@ def test_every_picture_is_told_in_words(page: BeautifulSoup) -> None:
         assert not caption or words.strip(" .") != caption.get_text().strip(" .")
 
 
+def test_what_a_check_says_wraps(page: BeautifulSoup) -> None:
+    said = [pre for pre in page.select(".cell_output pre") if " yet: " in pre.text[:9]]
+    assert [pre.text for pre in said if pre.get("class") != ["told"]] == []
+
+
 def test_no_name_is_given_twice(page: BeautifulSoup) -> None:
     names = [tag["id"] for tag in page.find_all(id=True)]
     assert sorted({name for name in names if names.count(name) > 1}) == []
