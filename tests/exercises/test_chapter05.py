@@ -47,6 +47,14 @@ def empty_truth(found, truth, empty):
     return np.mean([mean_dice([a], [b], 1.0) if b.any() else empty for a, b in pairs])
 
 
+def without_all_empty(found, truth, empty):
+    """Leaves out every picture with an empty truth where `empty` is nan, false alarms too."""
+    pairs = list(zip(found, truth, strict=True))
+    if math.isnan(empty):
+        pairs = [(a, b) for a, b in pairs if b.any()]
+    return mean_dice(*map(list, zip(*pairs, strict=True)), empty)
+
+
 def report(p_validation, y_validation, p_test, y_test, peek=False):
     p, y = (p_test, y_test) if peek else (p_validation, y_validation)
     steps = [k / 20 for k in range(1, 20)]
@@ -125,6 +133,8 @@ WRONG = [
     ("report", lambda *a: report(*a, peek=True), "you chose 0.20, the best threshold on the test"),
     ("report", lambda *a: (0.9, 0.1), "you chose 0.90; on the validation pictures every threshold"),
     ("report", lambda *a: (0.45, 1.0), "The Dice is that of the validation pictures"),
+    ("report", lambda *a: (0.5, 0.65), "with all probabilities halved you still choose 0.50"),
+    ("dice", without_all_empty, "a false alarm with empty=nan: expected 0.50, you return 1.00"),
     ("report", lambda *a: (0.45, 2 / 3), "the test Dice is 0.67, expected 0.65"),
     ("cost", None, "pass the function itself"),
     ("cost", lambda labels: [1, 2], "what came back fails: TypeError"),

@@ -1,5 +1,6 @@
 """The checks of chapter 9, out of memory: right answers, and typical wrong ones."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -25,6 +26,7 @@ def said(capsys, check, answer):
         (176 * chapter09a.MAP, "one map too many"),
         (160 * chapter09a.MAP, "16 channels, not 32"),
         (1000, "expected 144 maps of one channel, 32,768 bytes each; 1,000 bytes are 0.03"),
+        (np.int64(chapter09a.KEPT), "Right: one map of 16 channels and four of 32"),
         (chapter09a.KEPT, "Right: one map of 16 channels and four of 32"),
     ],
 )
@@ -73,6 +75,12 @@ def doubling(peak, limit):
     return low
 
 
+def straight(peak, limit):
+    """Two measurements, and a line through them."""
+    each = peak(2) - peak(1)
+    return max(0, (limit - (peak(1) - each)) // each)
+
+
 def one_by_one(peak, limit):
     batch = 0
     while peak(batch + 1) <= limit:
@@ -88,6 +96,7 @@ def one_by_one(peak, limit):
         (lambda peak, limit: max(1, doubling(peak, limit)), "enough for 0, not for 1"),
         (one_by_one, "128 is right, after 129 calls; 30 have to do"),
         (lambda peak, limit: [peak(1) for _ in range(10**6)], "stopped after 601 calls"),
+        (straight, "and 500 more from 64 pictures on, 1000 bytes are enough for 63, not for 128"),
         (doubling, "Right: found in a few calls"),
     ],
 )

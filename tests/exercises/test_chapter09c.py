@@ -52,6 +52,10 @@ def test_folds(answer, told, capsys):
         (lambda p, y, bins: ece(p, y, bins, lambda g, s: abs((g * s).sum())), "Take the absolute"),
         (lambda p, y, bins: ece(p, y, bins, lambda g, s: np.abs(g).max()), "the largest gap"),
         (lambda p, y, bins: np.nan, "An empty bin has no mean"),
+        (
+            lambda p, y, bins: ece(p[p < 1], y[p < 1], bins) * (p < 1).mean(),
+            "probabilities of exactly 1 and 0, both wrong: expected 1.000, you return 0.500",
+        ),
         (None, "TypeError"),
     ],
 )

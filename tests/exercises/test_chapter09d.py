@@ -76,6 +76,7 @@ def test_healed_step_by_step(capsys):
         (InMemory(sick.images, sick.labels), "the doctor says inverted-masks"),
         (InMemory(sick.images, [1 - m for m in sick.labels]), "the doctor says shifted-pairs"),
         (healed(), "Right: three findings, three cures"),
+        (healed(skip=-1), "16 pictures of (1, 64, 64) are left; 15 can be saved"),
         (healed(skip=6), "9 pictures of (1, 64, 64) are left; 15 can be saved"),
         (None, "give a data set"),
         (InMemory([], []), "the data set raised"),

@@ -1,6 +1,7 @@
 """Checks for the exercises of chapter 5: AP, Dice of empty masks, thresholds, the boundary."""
 
 import math
+from collections.abc import Callable
 from numbers import Real
 
 import numpy as np
@@ -81,6 +82,7 @@ DICE_CASES = (
     ("the same and a found nucleus, empty=0", "....|##..", "....|##..", 0.0, 0.5),
     ("a false alarm on an empty picture", "#...|##..", "....|##..", 1.0, 0.5),
     ("an empty picture with empty=nan", "....|##..", "....|#.#.", math.nan, 0.5),
+    ("a false alarm with empty=nan", "#...|##..", "....|##..", math.nan, 0.5),
 )
 """Name, found, truth (pictures parted by "|"), empty, and the mean Dice per image."""
 
@@ -142,7 +144,8 @@ def check_report(answer: object) -> None:
     """Checks a function (p_validation, y_validation, p_test, y_test) -> (threshold, test Dice).
 
     >>> check_report(lambda p_validation, y_validation, p_test, y_test: (0.5, 0.65))
-    Right: the threshold comes from the validation pictures, the score from the test pictures.
+    Not yet: with all probabilities halved you still choose 0.50, where the mean Dice on the
+    validation pictures is 0.00. Choose by the first two arguments.
     """
     if not callable(answer):
         return say(False, "pass the function itself, without calling it.")
@@ -152,11 +155,31 @@ def check_report(answer: object) -> None:
         return say(False, "return two numbers: the threshold, and the mean Dice on the test set.")
     except Exception as error:  # whatever the reader wrote: the page goes on
         return say(False, f"your function fails: {type(error).__name__}: {error}")
-    problem = _why_report(threshold, score)
+    problem = _why_report(threshold, score) or _why_fixed(answer)
     say(
         not problem,
         problem
         or "the threshold comes from the validation pictures, the score from the test pictures.",
+    )
+
+
+def _why_fixed(answer: Callable) -> str:
+    """What is wrong with a threshold that was not chosen on the pictures given; maybe nothing."""
+    (p_validation, y_validation), (p_test, y_test) = VALIDATION, TEST
+    halved = [p / 2 for p in p_validation]
+    try:
+        threshold, score = map(float, answer(halved, y_validation, [p / 2 for p in p_test], y_test))
+    except Exception as error:  # whatever the reader wrote: the page goes on
+        return f"your function fails for other pictures: {type(error).__name__}: {error}"
+    if CHOSEN / 2 - 1e-6 < threshold < 0.31 and _close(score, HONEST):
+        return ""
+    found = [p > threshold for p in halved]
+    dice = np.mean(
+        [2 * (f & y).sum() / (f.sum() + y.sum()) for f, y in zip(found, y_validation, strict=True)]
+    )
+    return (
+        f"with all probabilities halved you still choose {threshold:.2f}, where the mean Dice on "
+        f"the validation pictures is {dice:.2f}. Choose by the first two arguments."
     )
 
 

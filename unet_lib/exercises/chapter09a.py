@@ -4,7 +4,7 @@ Each takes the reader's answer, prints one line that teaches, and never raises.
 """
 
 from collections.abc import Callable, Mapping
-from numbers import Integral
+from numbers import Integral, Real
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +28,7 @@ def check_kept_bytes(answer: object) -> None:
     >>> check_kept_bytes(4718592)
     Right: one map of 16 channels and four of 32, each of 4 x 64 x 64 numbers of 2 bytes.
     """
-    if isinstance(answer, bool) or not isinstance(answer, int | float):
+    if isinstance(answer, bool) or not isinstance(answer, Real):
         return say(False, f"expected one number, the bytes; got {answer!r}.")
     wrong = {
         2 * KEPT: "this is right for float32; a bf16 has 2 bytes.",
@@ -131,15 +131,22 @@ def check_largest_batch(search: object) -> None:
     >>> check_largest_batch(lambda peak, limit: 1)
     Not yet: with 100 bytes and 7 more for each picture, 1000 bytes are enough for 128, not for 1.
     """
-    for fixed, each, limit in ((100, 7, 1000), (100, 7, 106), (50, 1, 51), (0, 3, 20_000)):
+    for fixed, each, limit, jump in (
+        (100, 7, 1000, 0),
+        (100, 7, 106, 0),
+        (50, 1, 51, 0),
+        (0, 3, 20_000, 0),
+        (100, 7, 1000, 500),
+    ):
         fits = max(0, (limit - fixed) // each)
+        fits = min(fits, 63) if jump else fits
         calls: list[int] = []
 
-        def peak(batch: int, calls: list[int] = calls, line: tuple = (fixed, each)) -> int:
+        def peak(batch: int, calls: list[int] = calls, line: tuple = (fixed, each, jump)) -> int:
             calls.append(batch)
             if len(calls) > 20 * CALLS:
                 raise RuntimeError(f"stopped after {len(calls)} calls of peak")
-            return line[0] + line[1] * batch
+            return line[0] + line[1] * batch + (line[2] if batch >= 64 else 0)
 
         try:
             found = search(peak, limit)  # type: ignore[operator]
@@ -150,8 +157,9 @@ def check_largest_batch(search: object) -> None:
         if found != fits:
             return say(
                 False,
-                f"with {fixed} bytes and {each} more for each picture, {limit} bytes are enough "
-                f"for {fits}, not for {found}.",
+                f"with {fixed} bytes and {each} more for each picture"
+                + (f", and {jump} more from 64 pictures on" if jump else "")
+                + f", {limit} bytes are enough for {fits}, not for {found}.",
             )
         if len(calls) > CALLS:
             return say(False, f"{found} is right, after {len(calls)} calls; {CALLS} have to do.")

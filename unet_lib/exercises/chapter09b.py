@@ -92,7 +92,7 @@ def check_prior_bias(prior_bias: object) -> None:
         try:
             value = float(prior_bias(example))  # type: ignore[operator]
         except Exception as error:
-            return say(False, f"your function raised {type(error).__name__}: {error}")
+            return say(False, _failure(error))
         if abs(value - _logit(share)) < 0.01:
             continue
         if number >= 2:
@@ -121,7 +121,7 @@ def check_rate(rate: object) -> None:
             try:
                 value = float(rate(step, steps, warmup, largest))  # type: ignore[operator]
             except Exception as error:
-                return say(False, f"your function raised {type(error).__name__}: {error}")
+                return say(False, _failure(error))
             if abs(value - right) < 1e-3 * largest:
                 continue
             where = f"at step {step} of {steps}, with a warm-up of {warmup} to {largest:g}, "
@@ -199,6 +199,13 @@ def _train(model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[list[flo
     with torch.no_grad():
         found = model.eval()(images) > 0
     return losses, first, float(dice(count_pixels(found, masks > 0), "set"))
+
+
+def _failure(error: Exception) -> str:
+    """What went wrong with an answer that should have been a number."""
+    if "not 'NoneType'" in str(error):
+        return "expected a number, got None (is there a return?)."
+    return f"your function raised {type(error).__name__}: {error}"
 
 
 def _pictures(count: int, seed: int) -> tuple[Tensor, Tensor]:

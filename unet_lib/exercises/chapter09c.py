@@ -102,7 +102,12 @@ def check_ece(answer: object) -> None:
         ("two pixels of 0.8, one of them foreground", np.array([0.8, 0.8]), np.array([1, 0]), 10),
         ("a network that is too sure", p, y, 10),
         ("the same with five bins", p, y, 5),
-        ("a probability of exactly 1", np.array([1.0, 0.0]), np.array([1, 0]), 10),
+        (
+            "probabilities of exactly 1 and 0, both wrong",
+            np.array([1.0, 0.0]),
+            np.array([0, 1]),
+            10,
+        ),
         ("too high in one bin, too low in another", *_opposite(), 10),
     )
     for what, p, y, bins in cases:

@@ -17,7 +17,8 @@ STORIES = {
     "B": "accuracy 0.993, Dice 0; one pixel in 150 is foreground; plain cross-entropy",
     "C": "good while training; in eval mode black; batch size 2, three epochs",
     "D": "the loss begins at 340 and the images come from a 16-bit camera",
-    "E": "the loss is 0.69 in every epoch, to three digits; the head was replaced yesterday",
+    "E": "a new network was made after the optimizer; its gradients flow, and the loss is 0.69 in "
+    "every epoch, to three digits",
 }
 """What somebody tells the doctor."""
 CAUSES_OF = {
@@ -37,8 +38,11 @@ NEAR = {
     ("C", "overfitting"): "then training and eval mode would agree on the training pictures.",
     ("C", "batch-of-one"): "the batch holds two. But how many steps had the stored mean?",
     ("D", "rate-too-high"): "a loss is high before the first step, so the rate is innocent.",
-    ("E", "frozen"): "a frozen head would be one reason. Which list of parameters was made before "
-    "the new head?",
+    (
+        "E",
+        "frozen",
+    ): "a frozen network has no gradients; this one has. Which list of parameters was "
+    "made before it?",
     (
         "E",
         "rate-too-low",
@@ -146,7 +150,7 @@ def check_healed(answer: object) -> None:
         return say(False, f"the data set raised {type(error).__name__}: {error}.")
     if findings:
         return say(False, f"the doctor says {findings[0].cause}: {findings[0].found}.")
-    if sizes[0] < 15 or sizes[1] != (1, 64, 64):
+    if sizes[0] != 15 or sizes[1] != (1, 64, 64):
         return say(
             False,
             f"{sizes[0]} pictures of {sizes[1]} are left; 15 can be saved, of (1, 64, 64). Which "
