@@ -1,6 +1,7 @@
 """An exported network run by NumPy and onnxruntime alone: no PyTorch is imported (chapter 13).
 
-This file needs nothing else of the library: copy it to the machine where the network works.
+This file needs NumPy, onnxruntime and jaxtyping, and nothing else of the library: copy it to the
+machine where the network works.
 """
 
 import json
