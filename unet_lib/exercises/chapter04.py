@@ -280,7 +280,7 @@ def _nothing_saved(step: object, images: Tensor, target: Tensor, parts: int) -> 
     model.register_forward_pre_hook(lambda model, inputs: sizes.append(len(inputs[0])))
     model[0].weight.register_post_accumulate_grad_hook(backward.append)
     _call(step, model, images, target, bce_loss, SGD(model.parameters(), RATE), parts)
-    if max(sizes) > math.ceil(len(images) / parts):
+    if max(sizes, default=0) > math.ceil(len(images) / parts):
         return (
             f"the weights are right, but {max(sizes)} of {len(images)} pictures went through at "
             f"once, so little memory was saved: images.chunk({parts})."
