@@ -38,11 +38,8 @@ NEAR = {
     ("C", "overfitting"): "then training and eval mode would agree on the training pictures.",
     ("C", "batch-of-one"): "the batch holds two. But how many steps had the stored mean?",
     ("D", "rate-too-high"): "a loss is high before the first step, so the rate is innocent.",
-    (
-        "E",
-        "frozen",
-    ): "a frozen network has no gradients; this one has. Which list of parameters was "
-    "made before it?",
+    ("E", "frozen"): "a frozen network has no gradients; this one has. Which list of parameters "
+    "was made before it?",
     (
         "E",
         "rate-too-low",
