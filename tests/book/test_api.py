@@ -155,7 +155,10 @@ def test_search_finds(browser: Browser, server: str, word: str, place: str) -> N
     page = browser.new_page()
     page.goto(f"{server}/search.html?q={word}")
     page.wait_for_selector("#search-results li a", timeout=20_000)
-    page.wait_for_function("!document.querySelector('#search-progress')?.textContent.trim()")
+    # The hits are listed one by one, after the summary has counted them.
+    page.wait_for_function(
+        "place => document.querySelector('#search-results').innerHTML.includes(place)", arg=place
+    )
     assert place in page.locator("#search-results").inner_html()
     page.close()
 
