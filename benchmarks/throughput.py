@@ -19,11 +19,9 @@ import torch
 import tyro
 from torch import Tensor, nn
 
-from unet_lib.devices import new_accelerator
-from unet_lib.losses import bce_dice_loss
 from unet_lib.model import UNet
-from unet_lib.precision import choose_mode
-from unet_lib.training import TrainingSettings, train_epoch
+from unet_lib.training import TrainingSettings, bce_dice_loss, choose_mode, train_epoch
+from unet_lib.training.devices import new_accelerator
 
 Step = Callable[[int], None]  # trains that many steps
 

@@ -37,12 +37,9 @@ from unet_lib.data import (
     foreground,
     normalize_percentiles,
 )
-from unet_lib.fit import fit
-from unet_lib.losses import bce_dice_loss
-from unet_lib.metrics import SegmentationScores
+from unet_lib.evaluation import SegmentationScores, predict
 from unet_lib.model import UNet
-from unet_lib.predict import predict
-from unet_lib.training import TrainingSettings
+from unet_lib.training import TrainingSettings, bce_dice_loss, fit
 from unet_lib.transforms import (
     Joint,
     RandomRightAngle,

@@ -33,13 +33,11 @@ from unet_lib.data import (
     median_frequency_weights,
     write_voc_scenes,
 )
-from unet_lib.encoders import EncoderUNet, depth_rates, pretrained_unet
-from unet_lib.fit import fit
-from unet_lib.losses import cross_entropy_dice_loss, cross_entropy_loss
-from unet_lib.metrics import confusion_matrix, count_pixels, iou, precision, recall
+from unet_lib.evaluation import confusion_matrix, count_pixels, iou, precision, predict, recall
 from unet_lib.model import UNet
-from unet_lib.predict import predict
-from unet_lib.training import LossFunction, TrainingSettings
+from unet_lib.training import TrainingSettings, cross_entropy_dice_loss, cross_entropy_loss, fit
+from unet_lib.training.epoch import LossFunction
+from unet_lib.transfer import EncoderUNet, depth_rates, pretrained_unet
 from unet_lib.transforms import compose, random_crop, random_scale
 
 HERE = Path(__file__).parent

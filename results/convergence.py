@@ -24,10 +24,15 @@ from torch import nn
 from torch.optim import SGD, Adam, AdamW
 
 from unet_lib.data import SimulatedNuclei, cached, foreground
-from unet_lib.fit import fit
-from unet_lib.losses import bce_dice_loss, bce_loss, dice_loss
 from unet_lib.model import UNet
-from unet_lib.training import TrainingError, TrainingSettings
+from unet_lib.training import (
+    TrainingError,
+    TrainingSettings,
+    bce_dice_loss,
+    bce_loss,
+    dice_loss,
+    fit,
+)
 
 TABLE = Path(__file__).parent / "convergence.json"
 

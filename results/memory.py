@@ -21,14 +21,11 @@ import tyro
 from table import complete
 from torch.utils.data import DataLoader
 
-from unet_lib.budget import estimate
 from unet_lib.data import SimulatedNuclei, cached, foreground
-from unet_lib.fit import fit
-from unet_lib.losses import bce_dice_loss
-from unet_lib.memory import checkpoint_activations, measure_peak, measure_step
+from unet_lib.evaluation import predict
+from unet_lib.memory import checkpoint_activations, estimate, measure_peak, measure_step
 from unet_lib.model import UNet
-from unet_lib.predict import predict
-from unet_lib.training import TrainingSettings, evaluate
+from unet_lib.training import TrainingSettings, bce_dice_loss, evaluate, fit
 from unet_lib.transforms import random_crop
 
 TABLE = Path(__file__).parent / "memory.json"

@@ -16,15 +16,18 @@ import torch
 import tyro
 from table import complete
 
-from unet_lib.checkpoint import save_checkpoint
 from unet_lib.data import DSB2018, SimulatedNuclei, cached, foreground
-from unet_lib.fit import fit
-from unet_lib.losses import bce_dice_loss
-from unet_lib.metrics import average_precision, count_pixels, dice, iou
+from unet_lib.evaluation import (
+    average_precision,
+    count_pixels,
+    dice,
+    foreground_probability,
+    iou,
+    label_instances,
+    predict,
+)
 from unet_lib.model import UNet
-from unet_lib.predict import foreground_probability, label_instances, predict
-from unet_lib.task import Task
-from unet_lib.training import TrainingSettings
+from unet_lib.training import Task, TrainingSettings, bce_dice_loss, fit, save_checkpoint
 from unet_lib.transforms import RandomRightAngle, compose, random_crop, random_flips, random_scale
 
 HERE = Path(__file__).parent

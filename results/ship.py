@@ -22,15 +22,12 @@ import torch
 import tyro
 from table import complete
 
-from unet_lib.checkpoint import load_model, save_checkpoint
 from unet_lib.data import SimulatedNuclei, cached, foreground
-from unet_lib.export import export_onnx
-from unet_lib.fit import fit
-from unet_lib.metrics import count_pixels, dice
+from unet_lib.evaluation import count_pixels, dice
 from unet_lib.model import UNet
-from unet_lib.quantize import halve, quantize
-from unet_lib.task import Task
-from unet_lib.training import TrainingSettings
+from unet_lib.shipping.export import export_onnx
+from unet_lib.shipping.quantize import halve, quantize
+from unet_lib.training import Task, TrainingSettings, fit, load_model, save_checkpoint
 
 HERE = Path(__file__).parent
 TABLE = HERE / "ship.json"

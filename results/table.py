@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from unet_lib.checkpoint import write_atomically
+from unet_lib.data.write import write_atomically
 
 Row = dict[str, Any]
 

@@ -25,13 +25,17 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
-from unet_lib.checkpoint import load_checkpoint, load_weights, save_checkpoint
 from unet_lib.data import DSB2018, CamVid, SegmentationDataset, SimulatedNuclei
-from unet_lib.encoders import EncoderUNet, pretrained_unet
-from unet_lib.fit import fit
-from unet_lib.predict import predict
-from unet_lib.task import Task
-from unet_lib.training import TrainingSettings
+from unet_lib.evaluation import predict
+from unet_lib.training import (
+    Task,
+    TrainingSettings,
+    fit,
+    load_checkpoint,
+    load_weights,
+    save_checkpoint,
+)
+from unet_lib.transfer import EncoderUNet, pretrained_unet
 from unet_lib.transforms import Joint, RandomRightAngle, compose, random_crop
 
 TABLE = Path(__file__).with_suffix(".json")

@@ -25,9 +25,8 @@ from table import Row, complete
 from torch.utils.data import DataLoader
 
 from unet_lib.data import SimulatedNuclei, cached, foreground
-from unet_lib.fit import fit
 from unet_lib.model import UNet, count_parameters
-from unet_lib.training import OneClassWarning, TrainingError, TrainingSettings, evaluate
+from unet_lib.training import OneClassWarning, TrainingError, TrainingSettings, evaluate, fit
 
 HERE = Path(__file__).parent
 TABLE, JOURNAL = HERE / "tuning.json", HERE / "tuning-search.jsonl"

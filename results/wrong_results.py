@@ -17,12 +17,11 @@ from scipy import ndimage
 from table import complete
 from torch.utils.data import DataLoader
 
-from unet_lib.clinic.materials import InMemory, binary, nuclei, small_unet, trained
-from unet_lib.data.splits import split
-from unet_lib.losses import bce_dice_loss, bce_loss, dice_loss
-from unet_lib.metrics import SegmentationScores
+from unet_lib.course.clinic.materials import binary, nuclei, small_unet, trained
+from unet_lib.data import InMemory, split
+from unet_lib.evaluation import SegmentationScores
 from unet_lib.model import UNet
-from unet_lib.training import evaluate
+from unet_lib.training import bce_dice_loss, bce_loss, dice_loss, evaluate
 
 HERE = Path(__file__).resolve().parent
 TEST_SEED = 50  # of pictures that nothing was chosen on

@@ -13,11 +13,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from PIL import Image
 
-from unet_lib.checkpoint import load_model
 from unet_lib.data import simulate_nuclei
+from unet_lib.evaluation import foreground_probability, label_instances, predict
 from unet_lib.plots import show_image, show_mask, style
-from unet_lib.predict import foreground_probability, label_instances, predict
-from unet_lib.task import Task
+from unet_lib.training import Task, load_model
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ROOT / "book" / "_static" / "demo"

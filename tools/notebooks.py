@@ -138,13 +138,15 @@ def tidy(notebook: NotebookNode, name: str, seconds: float) -> NotebookNode:
 
 def renew_widgets(path: Path) -> None:
     """Give the widgets of a notebook the present JavaScript and CSS of unet_lib."""
-    from unet_lib.widgets.base import script, style
+    from unet_lib.course.widgets.base import script, style
 
     notebook = nbformat.read(path, as_version=4)
     stored = notebook.metadata.get("widgets", {}).get(STATE, {"state": {}})
     for model in stored["state"].values():
         if "_esm" in model["state"]:
-            name = model["state"]["_anywidget_id"].split(".")[-2]  # unet_lib.widgets.name.Class
+            name = model["state"]["_anywidget_id"].split(".")[
+                -2
+            ]  # unet_lib.course.widgets.name.Class
             model["state"] |= {"_esm": script(name), "_css": style(name)}
     path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
 

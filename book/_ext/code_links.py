@@ -1,4 +1,4 @@
-"""In code, `from unet_lib.metrics import dice` leads to the pages of the library.
+"""In code, `from unet_lib.evaluation.metrics import dice` leads to the pages of the library.
 
 Only import lines are touched: there a name is met for the first time, and its meaning is certain.
 """

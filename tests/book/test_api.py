@@ -66,7 +66,7 @@ def test_every_chapter_leads_to_its_code(name: str) -> None:
     block = page.find("p", class_="admonition-title", string="Code of this chapter").parent
     linked = {a["href"].partition("#")[2] for a in block.select("a[href]")}
     key = next(k for k, path in library().chapters.items() if path.stem == Path(name).name)
-    used = {n for n in library().uses[key] if not n.startswith("unet_lib.exercises")}
+    used = {n for n in library().uses[key] if not n.startswith("unet_lib.course.exercises")}
     derived = {f"module-{m}" for m in SHOWN if key in library().derived(m)}
     assert used | derived == linked
     assert all("unet_lib" in name for name in linked)
@@ -74,8 +74,9 @@ def test_every_chapter_leads_to_its_code(name: str) -> None:
 
 def test_chapters_use_what_their_cells_import() -> None:
     uses = library().uses["5"]
-    assert {"unet_lib.metrics.dice", "unet_lib.data.simulate.SimulatedNuclei"} <= set(uses)
-    assert "unet_lib.plots.show_image" in uses  # through `from unet_lib import plots`
+    assert "unet_lib.evaluation.metrics.dice" in uses
+    assert "unet_lib.data.simulate.SimulatedNuclei" in uses
+    assert "unet_lib.plots.show.show_image" in uses  # through `from unet_lib import plots`
 
 
 def test_imports_in_code_lead_to_the_library() -> None:
@@ -88,10 +89,10 @@ def test_imports_in_code_lead_to_the_library() -> None:
 
 
 def test_signature_examples_and_names_are_rendered() -> None:
-    entry = places()["unet_lib.metrics.confusion_matrix"].find_parent("dl")
+    entry = places()["unet_lib.evaluation.metrics.confusion_matrix"].find_parent("dl")
     assert 'Int[Tensor, "N K K"]' in entry.dt.get_text().replace("'", '"')
     assert entry.select_one(".highlight-pycon a, .highlight-pycon .gp").get_text().strip() == ">>>"
-    assert entry.select_one('a[href="#unet_lib.metrics.count_pixels"]')
+    assert entry.select_one('a[href="#unet_lib.evaluation.metrics.count_pixels"]')
     section = places()["unet_lib.transforms.warp.random_rotation"].find_parent("dl")
     assert [strong.get_text() for strong in section.select("p > strong")][:2] == [
         "Arguments",
@@ -145,8 +146,8 @@ def test_chapters_are_mentioned_by_links(name: str) -> None:
 @pytest.mark.parametrize(
     ("word", "place"),
     [
-        ("label_instances", "unet_lib.predict.label_instances"),
-        ("UNetSettings", "unet_lib.model.UNetSettings"),
+        ("label_instances", "unet_lib.evaluation.instances.label_instances"),
+        ("UNetSettings", "unet_lib.model.unet.UNetSettings"),
         ("watershed", "term-Watershed"),
         ("mixed precision", "glossary"),
     ],

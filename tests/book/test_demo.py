@@ -15,9 +15,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.book.conftest import HTML, ROOT, Log, watch
 from tools.demo_pictures import INDICES, MODEL, SEED
-from unet_lib.checkpoint import load_model
 from unet_lib.data import normalize_percentiles, simulate_nuclei
-from unet_lib.predict import foreground_probability, label_instances, predict
+from unet_lib.evaluation import foreground_probability, label_instances, predict
+from unet_lib.training import load_model
 
 STATIC = HTML / "_static"
 RESULT = """() => {

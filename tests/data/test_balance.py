@@ -6,7 +6,7 @@ import torch
 from sklearn.utils.class_weight import compute_class_weight
 
 from unet_lib.data import DataError, count_classes, median_frequency_weights
-from unet_lib.losses import cross_entropy_loss
+from unet_lib.training import cross_entropy_loss
 
 
 @pytest.fixture

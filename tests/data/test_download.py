@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from unet_lib.data import DataError, fetch_archive
-from unet_lib.data.download import data_folder
+from unet_lib.data.sets.download import data_folder
 
 
 def zip_bytes(members):

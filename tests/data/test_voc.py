@@ -10,7 +10,7 @@ from scipy import ndimage
 from torchvision.datasets import VOCSegmentation
 
 from unet_lib.data import VOC, VOC_CLASSES, DataError, voc_palette, write_voc_scenes
-from unet_lib.data.scenes import OBJECTS
+from unet_lib.data.sets.scenes import OBJECTS
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset, Subset, TensorDataset
 
-from unet_lib.checkpoint import CheckpointError, save_checkpoint
-from unet_lib.clinic.materials import InMemory, binary, nuclei, small_unet
+from unet_lib.course.clinic.materials import binary, nuclei, small_unet
+from unet_lib.data import InMemory
 from unet_lib.doctor import CAUSES, Finding, SetUp, check_dataset, check_model, check_run, examine
 from unet_lib.doctor.agreement import agreement
 from unet_lib.doctor.files import find_folders
@@ -17,8 +17,7 @@ from unet_lib.doctor.outcome import check_history
 from unet_lib.doctor.parts import check_ranges, check_series
 from unet_lib.doctor.setup import batch_of, draw_sample, picture_name, without_transform
 from unet_lib.doctor.trial import Trial
-from unet_lib.task import Task
-from unet_lib.training import TrainingSettings
+from unet_lib.training import CheckpointError, Task, TrainingSettings, save_checkpoint
 
 
 def causes(findings):

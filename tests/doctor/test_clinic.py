@@ -2,9 +2,9 @@
 
 import pytest
 
-from unet_lib.clinic import CASES, HEALTHY
+from unet_lib.course.clinic import CASES, HEALTHY
 from unet_lib.doctor import CAUSES, check_dataset, check_folder
-from unet_lib.task import Task
+from unet_lib.training import Task
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.title)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from unet_lib.widgets.base import script, style
+from unet_lib.course.widgets.base import script, style
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
@@ -129,7 +129,7 @@ def test_three_exercises_with_folded_solutions(notebook: Notebook) -> None:
 def test_widgets_run_the_present_code(notebook: Notebook) -> None:
     stored = notebook["metadata"].get("widgets", {}).get(WIDGETS, {"state": {}})["state"]
     for state in (model["state"] for model in stored.values() if "_esm" in model["state"]):
-        name = state["_anywidget_id"].split(".")[-2]  # unet_lib.widgets.name.Class
+        name = state["_anywidget_id"].split(".")[-2]  # unet_lib.course.widgets.name.Class
         cure = "`python tools/notebooks.py --widgets` renews it"
         assert state["_esm"] == script(name), f"the stored code of {name} is old: {cure}"
         assert state["_css"] == style(name), f"the stored look of {name} is old: {cure}"

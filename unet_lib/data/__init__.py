@@ -2,16 +2,17 @@
 
 from unet_lib.data.balance import count_classes, median_frequency_weights
 from unet_lib.data.base import DataError, SegmentationDataset, cached
-from unet_lib.data.camvid import CAMVID_CLASSES, CamVid
-from unet_lib.data.download import fetch_archive
 from unet_lib.data.files import UnreadableError, read_image, read_mask
 from unet_lib.data.folder import PairedFolder
+from unet_lib.data.in_memory import InMemory
 from unet_lib.data.normalize import normalize_percentiles, scale_by_dtype
-from unet_lib.data.nuclei import DSB2018
+from unet_lib.data.sets.camvid import CAMVID_CLASSES, CamVid
+from unet_lib.data.sets.download import fetch_archive
+from unet_lib.data.sets.nuclei import DSB2018
+from unet_lib.data.sets.voc import VOC, VOC_CLASSES, voc_palette, write_voc_scenes
 from unet_lib.data.simulate import SimulatedNuclei, simulate_nuclei
 from unet_lib.data.splits import find_duplicates, require_disjoint, split
 from unet_lib.data.targets import border_weights, foreground, interior_border
-from unet_lib.data.voc import VOC, VOC_CLASSES, voc_palette, write_voc_scenes
 
 __all__ = [
     "CAMVID_CLASSES",
@@ -20,6 +21,7 @@ __all__ = [
     "VOC_CLASSES",
     "CamVid",
     "DataError",
+    "InMemory",
     "PairedFolder",
     "SegmentationDataset",
     "SimulatedNuclei",

@@ -65,7 +65,7 @@ class SegmentationDataset(Dataset, ABC):
         target: labels (H, W) -> any tensor; without it the labels themselves are the target.
 
     Example:
-        >>> from unet_lib.data.normalize import scale_by_dtype
+        >>> from unet_lib.data import scale_by_dtype
         >>> class White(SegmentationDataset):
         ...     def __len__(self):
         ...         return 2
@@ -154,7 +154,7 @@ def cached(dataset: SegmentationDataset) -> SegmentationDataset:
     raw images and labels; 240 simulated pictures of 128x128 take 20 MB. Call it before `split`.
 
     Example:
-        >>> from unet_lib.data.simulate import SimulatedNuclei
+        >>> from unet_lib.data import SimulatedNuclei
         >>> nuclei = cached(SimulatedNuclei(length=3, size=(64, 64)))
         >>> len(nuclei), nuclei[2][0].shape
         (3, torch.Size([1, 64, 64]))

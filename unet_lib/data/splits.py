@@ -84,7 +84,7 @@ def find_duplicates(dataset: SegmentationDataset) -> list[tuple[int, int]]:
     Reads the whole data set. Each picture is paired with the first one that equals it.
 
     Example:
-        >>> from unet_lib.data.simulate import SimulatedNuclei
+        >>> from unet_lib.data import SimulatedNuclei
         >>> find_duplicates(SimulatedNuclei(length=3, size=(32, 32)))
         []
     """
@@ -102,7 +102,7 @@ def require_disjoint(first: Part, second: Part) -> None:
         second: another, for example what is validated on.
 
     Example:
-        >>> from unet_lib.data.simulate import SimulatedNuclei
+        >>> from unet_lib.data import SimulatedNuclei
         >>> require_disjoint(*split(SimulatedNuclei(length=5, size=(32, 32))))
     """
     names = {_digest(*item): item[0].name(item[1]) for item in _items(first)}

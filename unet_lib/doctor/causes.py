@@ -257,7 +257,7 @@ CAUSES = {
     "predicts-in-training-mode": Cause(
         "the mask of a picture depends on which others are in the batch",
         "the same mask alone and in any batch",
-        "call model.eval() before predicting (unet_lib.predict does)",
+        "call model.eval() before predicting (unet_lib.evaluation.tiles does)",
     ),
     "logits-as-probabilities": Cause(
         "objects come out too small, or some not at all",

@@ -19,8 +19,8 @@ from unet_lib.doctor.parts import check_parts
 from unet_lib.doctor.pictures import check_pictures
 from unet_lib.doctor.setup import Sample, SetUp, draw_sample
 from unet_lib.doctor.trial import check_rate
-from unet_lib.task import Task
-from unet_lib.training import TrainingSettings
+from unet_lib.training.settings import TrainingSettings
+from unet_lib.training.task import Task
 
 
 def examine(setup: SetUp) -> list[Finding]:
@@ -31,7 +31,7 @@ def examine(setup: SetUp) -> list[Finding]:
     trainings of 40 steps on one batch of 64x64 pixels.
 
     >>> from unet_lib.data import SimulatedNuclei
-    >>> from unet_lib.losses import bce_loss
+    >>> from unet_lib.training import bce_loss
     >>> nuclei = SimulatedNuclei(6, size=(64, 64), normalize=lambda image: image * 257.0)
     >>> for finding in examine(SetUp(train=nuclei)):
     ...     print(finding.cause)

@@ -14,13 +14,13 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from unet_lib.cli.options import for_shells
 from unet_lib.data.base import DataError, Detail
 from unet_lib.data.files import MANY, listed, read_mask
 from unet_lib.data.folder import PairedFolder
 from unet_lib.data.pairing import list_pictures
-from unet_lib.data.voc import voc_palette
+from unet_lib.data.sets.voc import voc_palette
 from unet_lib.doctor.finding import Finding
-from unet_lib.sources import for_shells
 
 LAYOUTS = (
     ("images", "masks"),

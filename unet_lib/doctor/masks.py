@@ -7,7 +7,7 @@ from torch import Tensor
 from unet_lib.data.files import listed
 from unet_lib.doctor.finding import Finding
 from unet_lib.doctor.setup import Sample, has_transform
-from unet_lib.task import Task
+from unet_lib.training.task import Task
 
 DIRECT = 0.05  # share of class borders without void between them, below which void is a ring
 THIN = 0.1  # share of a class's pixels more than 2 from its edge, below which it is an outline

@@ -14,7 +14,7 @@ from unet_lib.doctor.agreement import agreement, comparable, thinned
 from unet_lib.doctor.finding import Finding
 from unet_lib.doctor.network import evaluated, preserved
 from unet_lib.doctor.setup import Sample, SetUp, batch_of
-from unet_lib.metrics import count_pixels, dice
+from unet_lib.evaluation.metrics import count_pixels, dice
 
 PICTURES, SIDE = 8, 128  # of a batch
 LARGEST = 256  # pixels of a picture's side that are predicted

@@ -7,7 +7,7 @@ import numpy as np
 from unet_lib.doctor.agreement import agreement, agreement_table, comparable, thinned
 from unet_lib.doctor.finding import Finding
 from unet_lib.doctor.setup import Sample, has_transform
-from unet_lib.task import Task
+from unet_lib.training.task import Task
 
 ENOUGH = 6  # pictures of one size, below which nothing is said about shifts and mix-ups
 CLEARLY = 1.5, 0.1  # another mask fits better: that many times as well, and by at least that much

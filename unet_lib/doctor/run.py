@@ -5,12 +5,12 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from unet_lib.checkpoint import CheckpointError, load_checkpoint, load_model, stored_object
 from unet_lib.doctor.examine import examine
 from unet_lib.doctor.finding import Finding
 from unet_lib.doctor.setup import SetUp
-from unet_lib.task import Task
-from unet_lib.training import TrainingSettings
+from unet_lib.training.checkpoint import CheckpointError, load_checkpoint, load_model, stored_object
+from unet_lib.training.settings import TrainingSettings
+from unet_lib.training.task import Task
 
 
 def check_run(
@@ -23,7 +23,7 @@ def check_run(
     is given. Raises CheckpointError for a folder without any checkpoint.
 
     >>> import tempfile
-    >>> from unet_lib.checkpoint import save_checkpoint
+    >>> from unet_lib.training import save_checkpoint
     >>> from unet_lib.model import UNet
     >>> file = Path(tempfile.mkdtemp()) / "model.pt"
     >>> save_checkpoint(file, UNet(1, width=2, depth=1))
@@ -44,7 +44,7 @@ def checkpoint_of(path: Path) -> Path:
     >>> checkpoint_of(Path("runs/none"))
     Traceback (most recent call last):
     ...
-    unet_lib.checkpoint.CheckpointError: no checkpoint in runs/none; ...
+    unet_lib.training.checkpoint.CheckpointError: no checkpoint in runs/none; ...
     """
     if path.suffix == ".pt":
         return path
@@ -62,7 +62,7 @@ def run_setup(file: Path, dataset: Dataset | None = None, task: Task | None = No
     >>> run_setup(Path("runs/none/best.pt"))
     Traceback (most recent call last):
     ...
-    unet_lib.checkpoint.CheckpointError: no checkpoint runs/none/best.pt; runs/none holds none
+    unet_lib.training.checkpoint.CheckpointError: no checkpoint runs/none/best.pt; ...
     """
     contents = load_checkpoint(file)
     stored = stored_task(contents, file)  # also where another one is given: it must be readable

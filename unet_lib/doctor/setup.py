@@ -12,8 +12,8 @@ from torch.optim import Optimizer
 from torch.utils.data import Dataset, Subset
 
 from unet_lib.data.base import SegmentationDataset, picture_name
-from unet_lib.task import Task
-from unet_lib.training import TrainingSettings
+from unet_lib.training.settings import TrainingSettings
+from unet_lib.training.task import Task
 
 IN_A_ROW, SPREAD = 16, 16  # pictures examined: the first ones, and others from the rest
 

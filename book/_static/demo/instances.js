@@ -1,4 +1,4 @@
-// From logits to numbered objects: the twin of unet_lib/predict.py.
+// From logits to numbered objects: the twin of unet_lib/evaluation/tiles.py.
 
 import { distanceTransform, peaks } from "./distance.js";
 

@@ -1,0 +1,173 @@
+"""The checks of chapter 3: right answers, and each typical wrong one with what it is told."""
+
+import itertools
+from math import exp, hypot
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import interpolate, pad
+
+from unet_lib.course.exercises import chapter03
+
+
+def gap_weight(d1, d2, w0=10.0, sigma=5.0):
+    return 1 + w0 * exp(-((d1 + d2) ** 2) / (2 * sigma**2))
+
+
+def nearest(labels, size, center=1):
+    rows, columns = (
+        (2 * torch.arange(new) + center) * old // (2 * new)
+        for old, new in zip(labels.shape, size, strict=True)
+    )
+    return labels[rows[:, None], columns]
+
+
+def group_split(patients, share, seed):
+    everybody = np.random.default_rng(seed).permutation(sorted(set(patients)))
+    chosen = set(everybody[: max(1, round(share * len(everybody)))].tolist())
+    train = [i for i, patient in enumerate(patients) if patient not in chosen]
+    return train, [i for i, patient in enumerate(patients) if patient in chosen]
+
+
+def random_split(patients, share, seed):
+    order = np.random.default_rng(seed).permutation(len(patients))
+    count = round(share * len(order))
+    return order[count:], order[:count]
+
+
+def collate(batch, fill=255, image_fill=0.0, bottom=True):
+    height = max(labels.shape[0] for _, labels in batch)
+    width = max(labels.shape[1] for _, labels in batch)
+    images, targets = [], []
+    for image, labels in batch:
+        x, y = width - labels.shape[1], height - labels.shape[0]
+        margin = (0, x, 0, y) if bottom else (x, 0, y, 0)
+        images.append(pad(image, margin, value=image_fill))
+        targets.append(pad(labels, margin, value=fill))
+    return torch.stack(images), torch.stack(targets)
+
+
+@pytest.mark.parametrize(
+    ("check", "answer"),
+    [
+        ("gap_weight", gap_weight),
+        ("nearest_resize", nearest),
+        ("group_split", group_split),
+        ("padded_collate", collate),
+        ("padded_collate", lambda batch: list(collate(batch))),
+    ],
+)
+def test_right(check, answer, capsys):
+    getattr(chapter03, f"check_{check}")(answer)
+    assert capsys.readouterr().out.startswith("Right: ")
+
+
+def say_of(check, answer, capsys):
+    getattr(chapter03, f"check_{check}")(answer)
+    said = capsys.readouterr().out
+    assert said.startswith("Not yet: ")
+    assert said.count("\n") == 1
+    return said
+
+
+@pytest.mark.parametrize("check", ["gap_weight", "nearest_resize", "group_split", "padded_collate"])
+def test_what_is_no_answer_at_all(check, capsys):
+    assert "pass the function itself" in say_of(check, 3, capsys)
+    assert "you return None" in say_of(check, lambda *_: None, capsys).replace(
+        "d1=0, d2=1, w0=10, sigma=5 gives", "you return"
+    )
+    assert "fails: ZeroDivisionError: division by zero" in say_of(check, lambda *_: 1 / 0, capsys)
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (lambda d1, d2, w0, s: gap_weight(d1, d2, w0, s) - 1, "one too little"),
+        (lambda d1, d2, w0, s: 1 + w0 * exp((d1 + d2) ** 2 / (2 * s**2)), "exponent is negative"),
+        (lambda d1, d2, w0, s: 1 + w0 * exp(-((d1 + d2) ** 2) / s**2), "is doubled"),
+        (lambda d1, d2, w0, s: 1 + w0 * exp(-((d1 + d2) ** 2) / (2 * s)), "sigma is squared"),
+        (lambda d1, d2, w0, s: 1 + w0 * exp(-(d1 + d2) / (2 * s**2)), "distances is squared"),
+        (lambda d1, d2, w0, s: gap_weight(hypot(d1, d2), 0, w0, s), "add first"),
+        (lambda d1, d2, w0, s: gap_weight(d1, d2), "not 10 and 5"),
+        (lambda d1, d2, w0, s: 42, "gives 42.0000, expected 10.8020"),
+        (lambda d1, d2, w0, s: "10", "gives a str. Return one plain number"),
+    ],
+)
+def test_wrong_weights(answer, told, capsys):
+    assert told in say_of("gap_weight", answer, capsys)
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (lambda labels, size: labels, "give (3, 4). The result has the height and width"),
+        (lambda labels, size: nearest(labels.T, size[::-1]), "size is (height, width)"),
+        (lambda labels, size: smooth(labels, size), "invent 1: a mean of two classes"),
+        (lambda labels, size: smooth(labels, size).float() + 0.25, "invent 0.25"),
+        (lambda labels, size: nearest(labels, size).float(), "give torch.float32"),
+        (lambda labels, size: nearest(labels, size, center=0), "Compare centers"),
+        (lambda labels, size: nearest(labels, size).flip(0), "at row 0, column 0, expected 0"),
+        (lambda labels, size: nearest(labels, size).numpy(), "you return an ndarray"),
+    ],
+)
+def test_wrong_resizing(answer, told, capsys):
+    assert told in say_of("nearest_resize", answer, capsys)
+
+
+def smooth(labels, size):
+    image = labels[None, None].float()
+    return interpolate(image, size=size, mode="bilinear")[0, 0].round().long()
+
+
+CALLS = itertools.count()
+
+
+def unlucky(patients, share, seed):
+    return group_split(patients, share, next(CALLS))
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (lambda patients, share, seed: ([0], [1]), "12 pictures went in, 10 are in neither"),
+        (lambda patients, share, seed: ([*range(12)], [3]), "picture 3 is there twice"),
+        (lambda patients, share, seed: ([*range(12)], [12]), "no picture 12; indices go from 0"),
+        (random_split, "is on both sides"),
+        (lambda patients, share, seed: ([*range(12)], []), "0 of 4 patients are in validation"),
+        (lambda patients, share, seed: ([], [*range(12)]), "4 of 4 patients are in validation"),
+        (lambda patients, share, seed: group_split(patients, share, 0), "six seeds choose"),
+        (unlucky, "seed 5 twice gives two splits"),
+        (lambda patients, share, seed: 7, "you return an int. Return two lists"),
+    ],
+)
+def test_wrong_splits(answer, told, capsys):
+    assert told in say_of("group_split", answer, capsys)
+
+
+def test_a_split_may_be_given_as_arrays(capsys):
+    chapter03.check_group_split(lambda *args: tuple(map(np.array, group_split(*args))))
+    assert capsys.readouterr().out.startswith("Right: ")
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (lambda batch: collate(batch)[0], "you return a Tensor. Return two tensors"),
+        (lambda batch: tuple(map(list, zip(*batch, strict=True))), "is no tensor yet"),
+        (lambda batch: (collate(batch)[0][:, :1], None), "is no tensor yet"),
+        (lambda batch: cut(*collate(batch)), "shape (3, 3, 2, 2), expected (3, 3, 6, 7)"),
+        (lambda batch: (collate(batch)[0], collate(batch)[1][:, :4]), "Pad them exactly"),
+        (lambda batch: collate(batch, bottom=False), "picture 0 does not lie unchanged"),
+        (lambda batch: collate(batch, fill=0), "the network would learn it"),
+        (lambda batch: collate(batch, fill=-1), "is -1, expected 255"),
+        (lambda batch: collate(batch, image_fill=0.5), "margin of the images is not 0"),
+        (lambda batch: (collate(batch)[0], collate(batch)[1].int()), "stay torch.int64"),
+    ],
+)
+def test_wrong_batches(answer, told, capsys):
+    assert told in say_of("padded_collate", answer, capsys)
+
+
+def cut(images, labels):
+    return images[..., :2, :2], labels[..., :2, :2]

@@ -1,0 +1,167 @@
+"""The checks of chapter 5: right answers, and each typical wrong one with what it is told."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from unet_lib.course.exercises import chapter05
+from unet_lib.evaluation import average_precision
+
+
+def mean_dice(found, truth, empty):
+    scores = []
+    for a, b in zip(found, truth, strict=True):
+        total = a.sum() + b.sum()
+        scores.append(2 * (a & b).sum() / total if total else empty)
+    return float(np.nanmean(scores))
+
+
+def scores_of(found, truth):
+    """Dice of each picture, nan for 0/0, as NumPy divides."""
+    pairs = list(zip(found, truth, strict=True))
+    return [2 * (a & b).sum() / np.float64(a.sum() + b.sum()) for a, b in pairs]
+
+
+def pooled(found, truth, empty):
+    total = sum(a.sum() + b.sum() for a, b in zip(found, truth, strict=True))
+    return 2 * sum((a & b).sum() for a, b in zip(found, truth, strict=True)) / total
+
+
+def mean_iou(found, truth, empty):
+    pairs = list(zip(found, truth, strict=True))
+    return np.mean([(a & b).sum() / (a | b).sum() if (a | b).any() else empty for a, b in pairs])
+
+
+def plain_mean(found, truth, empty):
+    return np.mean([empty if math.isnan(x) else x for x in scores_of(found, truth)])
+
+
+def always_one(found, truth, empty):
+    return mean_dice(found, truth, empty if math.isnan(empty) else 1.0)
+
+
+def empty_truth(found, truth, empty):
+    pairs = zip(found, truth, strict=True)
+    return np.mean([mean_dice([a], [b], 1.0) if b.any() else empty for a, b in pairs])
+
+
+def without_all_empty(found, truth, empty):
+    """Leaves out every picture with an empty truth where `empty` is nan, false alarms too."""
+    pairs = list(zip(found, truth, strict=True))
+    if math.isnan(empty):
+        pairs = [(a, b) for a, b in pairs if b.any()]
+    return mean_dice(*map(list, zip(*pairs, strict=True)), empty)
+
+
+def report(p_validation, y_validation, p_test, y_test, peek=False):
+    p, y = (p_test, y_test) if peek else (p_validation, y_validation)
+    steps = [k / 20 for k in range(1, 20)]
+    best = max(steps, key=lambda t: mean_dice([x > t for x in p], y, 1.0))
+    return best, mean_dice([x > best for x in p_test], y_test, 1.0)
+
+
+def cost(labels, change=ndimage.binary_erosion):
+    pairs = []
+    for number in np.unique(labels)[1:]:
+        nucleus = labels == number
+        other = change(nucleus)
+        dice = 2 * (nucleus & other).sum() / (nucleus.sum() + other.sum())
+        pairs.append((int(nucleus.sum()), float(dice)))
+    return pairs
+
+
+def inner_iou(labels):
+    return [(area, dice / (2 - dice)) for area, dice in cost(labels)]
+
+
+def vanished_is_nan(labels):
+    return [(area, dice or math.nan) for area, dice in cost(labels)]
+
+
+def eroded_together(labels):
+    inside = ndimage.binary_erosion(labels > 0)
+    return cost(labels, lambda nucleus: inside & nucleus)
+
+
+@pytest.mark.parametrize(
+    ("check", "answer"),
+    [
+        ("pencil", [2 / 5, 1 / 6, 0]),
+        ("pencil", np.array([0.4, 0.17, 0.0])),
+        ("dice", mean_dice),
+        ("report", report),
+        ("report", lambda *arguments: np.array(report(*arguments))),
+        ("cost", cost),
+    ],
+)
+def test_right(check, answer, capsys):
+    getattr(chapter05, f"check_{check}")(answer)
+    assert capsys.readouterr().out.startswith("Right: ")
+
+
+WRONG = [
+    ("pencil", None, "give a list of three numbers"),
+    ("pencil", [None, None, None], "give a list of three numbers"),
+    ("pencil", [0.4, 0.17], "there are 2"),
+    ("pencil", [3 / 5, 0, 0], "both halves are matched with true 1"),
+    ("pencil", [3 / 4, 0, 0], "both halves are matched with true 1"),
+    ("pencil", [1 / 6, 1 / 6, 0], "that is enough for a match"),
+    ("pencil", [2 / 3, 0, 0], "that is TP / (TP + FP)"),
+    ("pencil", [2 / 4, 0, 0], "that is TP / (TP + FN)"),
+    ("pencil", [4 / 7, 0, 0], "the F1 score"),
+    ("pencil", [0.4, 0.4, 0], "at IoU 0.7 you have 0.40: that was right at 0.5"),
+    ("pencil", [0.4, 1 / 6, 1 / 6], "at IoU 0.9 you have 0.17: the best pair"),
+    ("pencil", [0.9, 0, 0], "write down the IoU of each pair"),
+    ("dice", None, "pass the function itself"),
+    ("dice", lambda found, truth: 0.5, "your function fails: TypeError"),
+    ("dice", lambda found, truth, empty: None, "you return a NoneType"),
+    ("dice", lambda found, truth, empty: 1 / 0, "your function divides by zero"),
+    ("dice", mean_iou, "That is the IoU"),
+    ("dice", pooled, "a large and a small nucleus: expected 0.50, you return 0.73. That is pooled"),
+    ("dice", lambda f, t, empty: 0.3, "one picture, half found: expected 0.50, you return 0.30"),
+    ("dice", lambda f, t, empty: np.mean(scores_of(f, t)), "0/0 is nan in NumPy"),
+    ("dice", lambda f, t, empty: np.nanmean([*scores_of(f, t), 0.0]), "Follow it through"),
+    ("dice", plain_mean, "nan means: leave this picture out of the mean"),
+    ("dice", always_one, "The argument `empty` says what such a picture counts, here 0"),
+    ("dice", empty_truth, "`empty` is for pictures where nothing was found either"),
+    ("report", None, "pass the function itself"),
+    ("report", lambda *a: (None, None), "return two numbers"),
+    ("report", lambda *a: 0.5, "return two numbers"),
+    ("report", lambda *a: [][1], "your function fails: IndexError"),
+    ("report", lambda *a: report(*a, peek=True), "you chose 0.20, the best threshold on the test"),
+    ("report", lambda *a: (0.9, 0.1), "you chose 0.90; on the validation pictures every threshold"),
+    ("report", lambda *a: (0.45, 1.0), "The Dice is that of the validation pictures"),
+    ("report", lambda *a: (0.5, 0.65), "with all probabilities halved you still choose 0.50"),
+    ("dice", without_all_empty, "a false alarm with empty=nan: expected 0.50, you return 1.00"),
+    ("report", lambda *a: (0.45, 2 / 3), "the test Dice is 0.67, expected 0.65"),
+    ("cost", None, "pass the function itself"),
+    ("cost", lambda labels: [1, 2], "what came back fails: TypeError"),
+    ("cost", lambda labels: [], "there are 4 nuclei in the picture, you return 0 pairs"),
+    ("cost", lambda labels: cost(labels)[::-1], "nucleus 2 of 49 pixels: you say 5 pixels"),
+    ("cost", inner_iou, "That is the IoU"),
+    ("cost", lambda labels: cost(labels, ndimage.binary_dilation), "dilated"),
+    ("cost", eroded_together, "You eroded all nuclei at once"),
+    (
+        "cost",
+        lambda labels: cost(labels, lambda n: ndimage.binary_erosion(n, np.ones((3, 3)))),
+        "Erode with the default neighborhood",
+    ),
+    ("cost", vanished_is_nan, "When nothing is left, Dice is 0"),
+    ("cost", lambda labels: [(49, 0.1)] * 4, "expected 0.676, you have 0.100. Count the pixels"),
+]
+
+
+@pytest.mark.parametrize(("check", "answer", "text"), WRONG)
+def test_wrong(check, answer, text, capsys):
+    getattr(chapter05, f"check_{check}")(answer)
+    said = capsys.readouterr().out
+    assert said.startswith("Not yet: ")
+    assert text in said
+
+
+def test_the_pencil_example_is_what_the_library_says():
+    true = np.array([[1, 1, 1, 1, 1, 1, 0, 2, 2, 2, 2, 0, 3, 3, 0, 4]])
+    found = np.array([[1, 1, 1, 2, 2, 2, 0, 3, 3, 3, 3, 3, 0, 0, 0, 0]])
+    assert average_precision([found], [true]) == pytest.approx(chapter05.PENCIL)

@@ -1,0 +1,79 @@
+"""The checks of the chapter on wrong results: right answers, and what wrong ones are told."""
+
+import numpy as np
+import pytest
+from sklearn.model_selection import GroupKFold, KFold
+
+from unet_lib.course.exercises import chapter09c
+
+
+def by_group(groups, k):
+    return GroupKFold(k).split(groups, groups=groups)
+
+
+def ece(p, y, bins, combine=lambda gaps, shares: (np.abs(gaps) * shares).sum()):
+    place = np.minimum((p * bins).astype(int), bins - 1)
+    used = np.unique(place)
+    gaps = np.array([p[place == b].mean() - y[place == b].mean() for b in used])
+    return combine(gaps, np.array([np.mean(place == b) for b in used]))
+
+
+def same_twice(groups, k):
+    folds = list(by_group(groups, k))
+    return [folds[0]] * k
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (by_group, "Right: every picture is validated once"),
+        (lambda groups, k: KFold(k).split(groups), "AAAAAABC in 3 folds: in fold 1 group A is on"),
+        (lambda groups, k: list(by_group(groups, k))[:2], "there are 2 folds"),
+        (lambda groups, k: [(range(len(groups)), [])] * k, "fold 1 validates nothing"),
+        (
+            lambda groups, k: [(t[1:], v) for t, v in by_group(groups, k)],
+            "in fold 1 a picture is missing",
+        ),
+        (same_twice, "validated several times and others never"),
+        (None, "TypeError"),
+    ],
+)
+def test_folds(answer, told, capsys):
+    chapter09c.check_folds(answer)
+    assert told in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (ece, "Right: each bin counts"),
+        (lambda p, y, bins: 5, "expected 0.300, you return 5.000."),
+        (lambda p, y, bins: ece(p, y, bins, lambda g, s: np.abs(g).mean()), "Weigh each bin"),
+        (lambda p, y, bins: ece(p, y, bins, lambda g, s: abs((g * s).sum())), "Take the absolute"),
+        (lambda p, y, bins: ece(p, y, bins, lambda g, s: np.abs(g).max()), "the largest gap"),
+        (lambda p, y, bins: np.nan, "An empty bin has no mean"),
+        (
+            lambda p, y, bins: ece(p[p < 1], y[p < 1], bins) * (p < 1).mean(),
+            "probabilities of exactly 1 and 0, both wrong: expected 1.000, you return 0.500",
+        ),
+        (None, "TypeError"),
+    ],
+)
+def test_ece(answer, told, capsys):
+    chapter09c.check_ece(answer)
+    assert told in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (chapter09c.best_temperature, "Right: one number"),
+        (lambda logits, y: 1.0, "The cross-entropy of sigmoid(logits / T) is"),
+        (lambda logits, y: 1 / chapter09c.best_temperature(logits, y), "That is 1/T"),
+        (lambda logits, y: -2.0, "A temperature is positive"),
+        (None, "TypeError"),
+    ],
+)
+def test_temperature(answer, told, capsys):
+    chapter09c.check_temperature(answer)
+    assert told in capsys.readouterr().out

@@ -1,0 +1,85 @@
+"""The checks of the page "My mask is black": right answers, and what wrong ones are told."""
+
+import numpy as np
+import pytest
+
+from unet_lib.course.exercises import chapter09d
+from unet_lib.data import InMemory, normalize_percentiles
+
+
+def explained(image, mask):
+    total = ((image - image.mean()) ** 2).sum()
+    parts = [image[mask == k] for k in np.unique(mask)]
+    between = sum(len(p) * (p.mean() - image.mean()) ** 2 for p in parts)
+    return between / total if total > 0 else 0.0
+
+
+def unweighted(image, mask):
+    return np.var([image[mask == k].mean() for k in np.unique(mask)]) / max(image.var(), 1e-12)
+
+
+def within(image, mask):
+    total = ((image - image.mean()) ** 2).sum()
+    parts = [image[mask == k] for k in np.unique(mask)]
+    return sum(((p - p.mean()) ** 2).sum() for p in parts) / max(total, 1e-12)
+
+
+def healed(skip=0):
+    sick = chapter09d.patient()
+    pairs = [(sick.images[i], 1 - sick.labels[i - 1]) for i in range(1 + skip, 16)]
+    return InMemory(*zip(*pairs, strict=True), normalize=normalize_percentiles)
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (chapter09d.CAUSES_OF, "Right: and each was told"),
+        (["leak"], "Not yet: give a dict"),
+        ({}, "Not yet: A has no answer: training Dice 0.95"),
+        (chapter09d.CAUSES_OF | {"B": "one-class"}, "B: that is what one sees"),
+        (chapter09d.CAUSES_OF | {"C": "leak"}, "C: read it again: good while training"),
+        *(
+            (chapter09d.CAUSES_OF | {letter: cause}, f"{letter}: {hint}")
+            for (letter, cause), hint in chapter09d.NEAR.items()
+        ),
+    ],
+)
+def test_causes(answer, told, capsys):
+    chapter09d.check_causes(answer)
+    assert told in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (explained, "Right: 0 says"),
+        (None, "your function raised TypeError"),
+        (lambda image, mask: image.mean(), "expected 1.00, you return"),
+        (unweighted, "Weigh each class mean by its number of pixels"),
+        (within, "That is the share within the classes"),
+        (
+            lambda image, mask: explained(image, mask) if image.std() else np.nan,
+            "That is 0/0: ask for it before you divide",
+        ),
+    ],
+)
+def test_agreement(answer, told, capsys):
+    chapter09d.check_agreement(answer)
+    assert told in capsys.readouterr().out
+
+
+def test_healed_step_by_step(capsys):
+    sick = chapter09d.patient()
+    steps = [
+        (sick, "the doctor says not-normalized"),
+        (InMemory(sick.images, sick.labels), "the doctor says inverted-masks"),
+        (InMemory(sick.images, [1 - m for m in sick.labels]), "the doctor says shifted-pairs"),
+        (healed(), "Right: three findings, three cures"),
+        (healed(skip=-1), "16 pictures of (1, 64, 64) are left; 15 can be saved"),
+        (healed(skip=6), "9 pictures of (1, 64, 64) are left; 15 can be saved"),
+        (None, "give a data set"),
+        (InMemory([], []), "the data set raised"),
+    ]
+    for answer, told in steps:
+        chapter09d.check_healed(answer)
+        assert told in capsys.readouterr().out

@@ -1,0 +1,73 @@
+"""The checks of chapter 10 accept right answers and name what is wrong with others."""
+
+import numpy as np
+import pytest
+
+from unet_lib.course.exercises import chapter10
+
+
+def bootstrap(scores, repeats=2000):
+    rng = np.random.default_rng(1)
+    means = rng.choice(scores, (repeats, len(scores))).mean(1)
+    return tuple(np.percentile(means, [2.5, 97.5]))
+
+
+def better(a, b):
+    return sum(y > x for x, y in zip(a, b, strict=True)) / len(a)
+
+
+def count_error(predicted, true):
+    found, there = (len(np.unique(x[x > 0])) for x in (predicted, true))
+    return (found - there) / there
+
+
+@pytest.mark.parametrize(
+    ("check", "answer"),
+    [
+        (chapter10.check_interval, bootstrap),
+        (chapter10.check_interval, lambda scores: np.array(bootstrap(scores))),
+        (chapter10.check_paired, better),
+        (chapter10.check_count_error, count_error),
+    ],
+)
+def test_right_answers(check, answer, capsys):
+    check(answer)
+    assert capsys.readouterr().out.startswith("Right: ")
+
+
+@pytest.mark.parametrize(
+    ("check", "answer", "text"),
+    [
+        (chapter10.check_interval, lambda s: None, "expected two numbers (low, high), got None"),
+        (chapter10.check_interval, lambda s: (0, 0.1), "does not hold the mean"),
+        (chapter10.check_interval, lambda s: (min(s), max(s)), "where single images lie"),
+        (
+            chapter10.check_interval,
+            lambda s: (np.mean(s) - 0.001, np.mean(s) + 0.001),
+            "for 50 scores with standard deviation",
+        ),
+        (chapter10.check_paired, lambda a, b: None, "you say None, expected 0.5"),
+        (chapter10.check_paired, lambda a, b: np.mean(np.array(b) >= a), "you say 0.75"),
+        (chapter10.check_count_error, lambda p, t: None, "you say None, expected 0.5"),
+        (
+            chapter10.check_count_error,
+            lambda p, t: (p.max() - t.max()) / t.max(),
+            "count the different ones",
+        ),
+        (
+            chapter10.check_count_error,
+            lambda p, t: len(np.unique(p)) / len(np.unique(t)) - 1,
+            "you say",
+        ),
+        (
+            chapter10.check_count_error,
+            lambda p, t: len(np.unique(p)) - len(np.unique(t)),
+            "Divide by the number that is there",
+        ),
+    ],
+)
+def test_wrong_answers(check, answer, text, capsys):
+    check(answer)
+    out = capsys.readouterr().out
+    assert out.startswith("Not yet: ")
+    assert text in out

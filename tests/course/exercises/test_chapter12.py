@@ -1,0 +1,134 @@
+"""The checks of chapter 12: right answers, and each typical wrong one with what it is told."""
+
+import math
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from unet_lib.course.exercises import chapter12
+
+
+def miou(tables):
+    table = np.sum(tables, axis=0)
+    hits, rows, columns = np.diag(table), table.sum(1), table.sum(0)
+    return float(np.mean(hits[rows > 0] / (rows + columns - hits)[rows > 0]))
+
+
+def ious(tables):
+    table = np.sum(tables, axis=0)
+    hits = np.diag(table)
+    return hits / (table.sum(1) + table.sum(0) - hits)
+
+
+def mean_recall(tables):
+    table = np.sum(tables, axis=0)
+    return float(np.nanmean(np.diag(table) / table.sum(1)))
+
+
+def absent_counts(value):
+    return lambda tables: float(np.nan_to_num(ious(tables), nan=value).mean())
+
+
+def accuracy(tables):
+    table = np.sum(tables, axis=0)
+    return np.trace(table) / table.sum()
+
+
+def split_films(names):
+    films = sorted({name.split("_")[0] for name in names})
+    choices = [set(c) for n in range(1, len(films)) for c in combinations(films, n)]
+
+    def distance(choice):
+        return abs(sum(name.split("_")[0] in choice for name in names) - len(names) / 5)
+
+    best = min(choices, key=distance)
+    return (
+        [name for name in names if name.split("_")[0] not in best],
+        [name for name in names if name.split("_")[0] in best],
+    )
+
+
+def by_film(film):
+    return lambda names: (
+        [name for name in names if not name.startswith(film)],
+        [name for name in names if name.startswith(film)],
+    )
+
+
+def power(weights, exponent):
+    return np.where(weights > 0, weights**exponent, 0)
+
+
+def milder(weights, shares, exponent):
+    return power(weights, exponent) / (power(weights, exponent) @ shares)
+
+
+def mean_over_classes(weights, shares, exponent):
+    powered = power(weights, exponent)
+    return powered / powered[powered > 0].mean()
+
+
+@pytest.mark.parametrize(
+    ("check", "answer"),
+    [
+        ("pencil", [0.667, 0.5, None, 0.583]),
+        ("pencil", (6 / 9, 0.5, math.nan, 7 / 12)),
+        ("miou", miou),
+        ("split", split_films),
+        ("milder", milder),
+        ("milder", lambda w, s, e: milder(w, s, e).tolist()),
+    ],
+)
+def test_right(check, answer, capsys):
+    getattr(chapter12, f"check_{check}")(answer)
+    assert capsys.readouterr().out.startswith("Right: ")
+
+
+WRONG = [
+    ("pencil", None, "give a list of four"),
+    ("pencil", [None] * 4, "road: you have None, divide the diagonal by row + column"),
+    ("pencil", [6 / 8, 0.5, None, 0.5], "that is the recall. What was wrongly called road"),
+    ("pencil", [6 / 7, 0.5, None, 0.5], "that is the precision. What of road was missed"),
+    ("pencil", [12 / 15, 0.5, None, 0.5], "that is the Dice"),
+    ("pencil", [6 / 9, 0.75, None, 0.5], "tree: you have 0.75, that is the recall"),
+    ("pencil", [6 / 9, 0.5, 0, 0.5], "bus: you have 0; 0/0 is not defined"),
+    ("pencil", [6 / 9, 0.5, None, 7 / 18], "the bus counts 0 in it"),
+    ("pencil", [6 / 9, 0.5, None, 13 / 18], "the bus counts 1 in it"),
+    ("pencil", [6 / 9, 0.5, None, None], "mIoU: you have None; it is the mean of two numbers"),
+    ("miou", None, "pass the function itself"),
+    ("miou", lambda tables: None, "one picture, two classes: your function returns nothing yet"),
+    ("miou", lambda tables: [][1], "your function fails: IndexError"),
+    ("miou", lambda tables: "0.5", "you return '0.5'. Follow it by hand"),
+    ("miou", accuracy, "That is the pixel accuracy"),
+    ("miou", mean_recall, "That is the mean recall"),
+    ("miou", lambda tables: np.mean([miou([t]) for t in tables]), "Add the tables first"),
+    ("miou", lambda tables: ious(tables).mean(), "0/0 is nan"),
+    ("miou", absent_counts(0), "does not occur counts 0 in your mean"),
+    ("miou", absent_counts(1), "does not occur counts 1 in your mean"),
+    ("miou", lambda tables: np.nanmean(ious(tables)), "The class without a true pixel"),
+    ("split", None, "pass the function itself"),
+    ("split", lambda names: 1 / 0, "your function fails: ZeroDivisionError"),
+    ("split", lambda names: names, "return two lists of names"),
+    ("split", lambda names: (names, []), "109 names in training and 0 in validation"),
+    ("split", lambda names: (names[1:], names[:1] * 2), "exactly one of the two parts, once"),
+    ("split", lambda names: (names[::2], names[1::2]), "the film 0001TP is in both parts"),
+    ("split", by_film("0016E5"), "validation has 47% of the pictures; whole films can come"),
+    ("milder", None, "pass the function itself"),
+    ("milder", lambda w, s, e: None, "exponent 0.5: your function returns nothing yet"),
+    ("milder", lambda w, s, e: "mild", "got a str"),
+    ("milder", lambda w, s, e: 0.5, "got an array of shape ()"),
+    ("milder", lambda w, s, e: w**-e, "a weight is not finite"),
+    ("milder", lambda w, s, e: w**e, "a mean pixel has a weight of 0.503 with yours"),
+    ("milder", mean_over_classes, "scaled to a mean of 1 over the classes"),
+    ("milder", lambda w, s, e: w, "expected [0.629"),
+    ("milder", lambda w, s, e: w**e / (w**e @ s), "exponent 0: the class that does not occur has"),
+]
+
+
+@pytest.mark.parametrize(("check", "answer", "text"), WRONG)
+def test_wrong(check, answer, text, capsys):
+    getattr(chapter12, f"check_{check}")(answer)
+    said = capsys.readouterr().out
+    assert said.startswith("Not yet: ")
+    assert text in said

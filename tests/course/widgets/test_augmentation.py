@@ -1,0 +1,139 @@
+"""The augmentation widget: its arithmetic in Node against unet_lib.transforms, and in a browser."""
+
+import numpy as np
+import pytest
+import torch
+import traitlets
+
+from unet_lib.course.widgets import AugmentationWidget
+from unet_lib.data import simulate_nuclei
+from unet_lib.transforms import elastic_field, random_rotation
+
+STATES = [
+    {},
+    {"rotation": 33.0, "scale": 1.3, "flip_x": True},
+    {"rotation": -120.0, "flip_y": True, "elastic": 3.0, "pattern": 2},
+    {"elastic": 6.0, "outside": "mirrored"},
+    {"rotation": 70.0, "scale": 0.5, "outside": "mirrored", "mask": "blended"},
+    {"brightness": 1.3, "contrast": 0.6, "gamma": 1.8, "scale": 0.8, "mask": "blended"},
+]
+EXPRESSION = """data.map(({ image, labels, state }) => {
+  const places = sources(state);
+  const how = { mirrored: state.outside === "mirrored" };
+  const mask = read(labels, state.size, places, { ...how, blend: state.mask === "blended" });
+  return {
+    image: [...relight(read(image, state.size, places, { ...how, blend: true }), state)],
+    mask: [...mask], invented: invented(mask, labels).count,
+  };
+})"""
+
+
+def nuclei(size=(25, 34)):
+    image, labels = simulate_nuclei(seed=0, size=(64, 64))
+    return image[: size[0], : size[1]], labels[: size[0], : size[1]]
+
+
+def state_of(widget):
+    state = {name: getattr(widget, name) for name in widget.keys if not name.startswith("_")}
+    for name in ("layout", "tabbable", "tooltip", "image", "labels", "patterns"):
+        del state[name]
+    return state | {"vectors": widget.patterns[widget.pattern]}
+
+
+def test_javascript_agrees_with_the_library(evaluate):
+    widgets = [AugmentationWidget(*nuclei(), **state) for state in STATES]
+    data = [
+        {"image": list(w.image), "labels": list(w.labels), "state": state_of(w)} for w in widgets
+    ]
+    results = evaluate("augmentation", EXPRESSION, data)
+    for widget, found in zip(widgets, results, strict=True):
+        image, mask = widget.transformed()
+        assert np.allclose(np.array(found["image"]) / 255, image.ravel(), atol=2e-3)
+        close = np.isclose(found["mask"], mask.ravel(), atol=1e-2)
+        assert close.mean() > 0.995, "but for places half-way between two pixels"
+        assert abs(found["invented"] - widget.invented()) <= 3
+
+
+def test_cubic_weights_are_those_of_torch(evaluate):
+    places = [0.0, 0.25, 0.9, 1.0, 1.5, 2.0]
+    found = evaluate("augmentation", "data.map(cubicWeights)", places)
+    for k in range(3):
+        vectors = torch.zeros(2, 3, 3)
+        vectors[0, k] = 1.0
+        expected = elastic_field(vectors, (41, 3))[0, :, 1]
+        for place, weights in zip(places, found, strict=True):
+            assert weights[k] == pytest.approx(expected[round(20 * place)].item(), abs=1e-5)
+
+
+def test_rotation_is_that_of_the_library():
+    image, labels = nuclei((30, 30))
+    widget = AugmentationWidget(image, labels, rotation=40)
+    _, expected = random_rotation((40, 40))(torch.zeros(1, 30, 30), torch.from_numpy(labels).long())
+    assert np.array_equal(widget.transformed()[1], expected)
+
+
+def test_only_blending_invents_labels():
+    widget = AugmentationWidget(*nuclei(), rotation=20)
+    assert widget.invented() == 0
+    widget.mask = "blended"
+    assert widget.invented() > 20
+
+
+def test_noise_even_image_and_still():
+    even = AugmentationWidget(np.full((8, 8), 3), np.zeros((8, 8), int), noise=0.2)
+    assert even.transformed()[0].std() == pytest.approx(0.2, abs=0.06)
+    widget = AugmentationWidget(*nuclei(), rotation=12, mask="blended")
+    assert [axes.get_title() for axes in widget.still().axes][1] == "mask, blended"
+    assert repr(widget) == "AugmentationWidget(25x34; rotation=12, ...)"
+
+
+@pytest.mark.parametrize(
+    ("image", "labels", "message"),
+    [
+        (np.zeros((2, 2)), np.zeros((2, 3), int), r"one shape \(H, W\), got \(2, 2\) and \(2, 3\)"),
+        (np.zeros(2), np.zeros(2, int), r"one shape \(H, W\), got \(2,\)"),
+        (np.zeros((2, 2)), np.zeros((2, 2)), "whole labels from 0 to 255, got float64 from 0.0"),
+        (np.zeros((2, 2)), np.full((2, 2), 256), "from 256 to 256"),
+        (np.zeros((2, 2)), np.full((2, 2), -1), "from -1 to -1"),
+        (np.full((2, 2), np.nan), np.zeros((2, 2), int), "not finite; mend the image"),
+    ],
+)
+def test_faults_are_named(image, labels, message):
+    with pytest.raises(ValueError, match=message):
+        AugmentationWidget(image, labels)
+
+
+@pytest.mark.parametrize("wrong", [{"scale": 3}, {"mask": "cubic"}, {"pattern": 8}])
+def test_values_out_of_range_are_refused(wrong):
+    with pytest.raises(traitlets.TraitError, match=next(iter(wrong))):
+        AugmentationWidget(*nuclei(), **wrong)
+
+
+def test_by_keyboard_and_button(mount):
+    page = mount(AugmentationWidget(*nuclei()))
+    pictures = "[...document.querySelectorAll('canvas')].map((canvas) => canvas.toDataURL())"
+    before = page.evaluate(pictures)
+    text = page.locator("output")
+    assert "Every mask pixel holds a label that was drawn." in text.inner_text()
+    page.get_by_label("Rotation").focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    assert page.evaluate("[model.get('rotation'), model.saved]") == [3, 3]
+    assert "3°" in page.locator("form").inner_text()
+    turned = page.evaluate(pictures)
+    assert all(a != b for a, b in zip(before, turned, strict=True))
+    page.get_by_label("blended").check()
+    assert "mask pixels hold a number that nobody drew" in text.inner_text()
+    assert page.evaluate(pictures)[0] == turned[0], "the image does not change"
+    page.get_by_label("up–down").focus()
+    page.keyboard.press("Space")
+    assert page.evaluate("model.get('flip_y')") is True
+    page.get_by_role("button", name="Draw at random").click()
+    assert page.evaluate("0.7 <= model.get('scale') && model.get('scale') <= 1.4 + 1e-9")
+    page.get_by_role("button", name="Reset").click()
+    page.get_by_label("nearest").check()
+    assert page.evaluate(pictures) == before
+    page.get_by_label("Noise").focus()
+    page.keyboard.press("End")
+    assert page.evaluate("model.get('noise')") == 0.3
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"

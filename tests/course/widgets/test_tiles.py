@@ -1,0 +1,189 @@
+"""The tiles widget: its arithmetic in Node against unet_lib.evaluation.tiles, and in a browser."""
+
+import base64
+import io
+
+import numpy as np
+import pytest
+import torch
+import traitlets
+from PIL import Image
+
+from unet_lib.course.widgets import TilesWidget
+from unet_lib.course.widgets.tiles import seam_levels
+from unet_lib.evaluation import predict, tile_slices
+from unet_lib.model import UNet
+
+
+@pytest.fixture(scope="module")
+def model() -> UNet:
+    """Weights large enough that the far rim of the receptive field can be seen."""
+    torch.manual_seed(0)
+    model = UNet(1, width=4, depth=1)
+    for weights in model.parameters():
+        weights.data *= 2.0
+    return model
+
+
+@pytest.fixture(scope="module")
+def image() -> torch.Tensor:
+    return torch.rand(1, 45, 64, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture
+def widget(model, image) -> TilesWidget:
+    return TilesWidget(model, image, tiles=(8, 16, 32), tile=16)
+
+
+def test_tiles_agree_with_predict(evaluate):
+    cases = [
+        {"length": length, "tile": tile, "halo": halo, "grid": grid}
+        for grid in (1, 2, 8)
+        for length in (*range(8, 70, 5), 96, 128, 257)
+        for tile in (grid, 4 * grid, 16 * grid)
+        for halo in (0, grid, 5 * grid)
+    ]
+    expression = "data.map(({ length, tile, halo, grid }) => tileSlices(length, tile, halo, grid))"
+    for case, found in zip(cases, evaluate("tiles", expression, cases), strict=True):
+        pairs = [[t.start, t.stop, o.start, o.stop] for t, o in tile_slices(**case)]
+        assert [[s["start"], s["stop"], s["from"], s["to"]] for s in found] == pairs, case
+
+
+def test_the_tile_of_a_pixel_holds_it(evaluate):
+    expression = "data.map((at) => tileAt(tileSlices(45, 16, 8, 8), at))"
+    assert evaluate("tiles", expression, [0, 15, 16, 31, 32, 44]) == [0, 0, 1, 1, 2, 2]
+
+
+def test_cost_is_what_predict_computes(evaluate, model, image, widget):
+    class Counting(UNet):
+        def forward(self, images):
+            counted.append(images[0, 0].numel())
+            return super().forward(images)
+
+    network = Counting(1, width=1, depth=1)
+    for tile in widget.tiles:
+        for halo in widget.halos:
+            counted: list[int] = []
+            predict(network, image, tile, halo)
+            widget.tile, widget.halo = tile, halo
+            data = {"size": widget.size, "tile": tile, "halo": halo, "grid": widget.grid}
+            cost = {"count": widget.count(), "work": widget.work()}
+            assert cost == {"count": len(counted), "work": sum(counted) / image.numel()}
+            assert evaluate("tiles", "cost(data)", data) == pytest.approx(cost)
+
+
+def test_differences_are_those_of_predict(model, image, widget):
+    whole = predict(model, image).sigmoid()[0]
+    for tile in widget.tiles:
+        for halo in widget.halos:
+            result = predict(model, image, tile, halo).sigmoid()[0]
+            widget.tile, widget.halo = tile, halo
+            assert widget.largest() == pytest.approx((result - whole).abs().max().item(), abs=1e-6)
+            assert widget.changed() == ((result > 0.5) != (whole > 0.5)).sum()
+    widget.halo = 0
+    assert widget.largest() > 0.1
+    assert widget.changed() > 10
+
+
+def test_the_covering_halo_leaves_no_seam(model, widget):
+    assert widget.halos[-1] >= model.halo > widget.halos[-2]
+    widget.halo = widget.halos[-1]
+    for tile in widget.tiles:
+        widget.tile = tile
+        assert widget.largest() < 1e-5
+        assert widget.changed() == 0
+        assert not stored_map(widget).any()
+
+
+def stored_map(widget: TilesWidget) -> np.ndarray:
+    """The seam map as the browser gets it."""
+    at = widget.tiles.index(widget.tile) * len(widget.halos) + widget.halos.index(widget.halo)
+    kind, data = widget.maps[at].split(",")
+    assert kind == "data:image/png;base64"
+    return np.array(Image.open(io.BytesIO(base64.b64decode(data))))
+
+
+def test_map_holds_the_levels(widget, model, image):
+    whole, tiled = (predict(model, image, tile, 0).sigmoid()[0] for tile in (64, 16))
+    changed = ((whole > 0.5) != (tiled > 0.5)).numpy()
+    expected = seam_levels((tiled - whole).abs().numpy(), changed)
+    assert expected.shape == (23, 32)
+    assert np.array_equal(stored_map(widget), expected)
+    assert set(np.unique(expected)) > {0, 5, 6}
+
+
+def test_state_and_still(widget):
+    assert repr(widget) == "TilesWidget(45x64; tile=16, halo=0)"
+    assert widget.focus == [22, 32]
+    widget.set_trait("halo", 4)
+    left, right = widget.still().axes
+    assert left.get_title() == "tiles of 16 x 16, halo 4"
+    kept, seen = (patch.get_bbox().bounds for patch in left.patches)
+    assert kept == (31.5, 15.5, 16, 16)
+    assert seen == (27.5, 11.5, 24, 24)
+    assert right.images[-1].get_array().shape == (23, 32)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"tiles": [8, 20, 3]}, r"tiles: expected multiples of the model's grid 2, from 2 on .* 3"),
+        ({"tiles": []}, r"at least one, got \[\]"),
+        ({"tiles": [0]}, r"from 2 on and at least one, got \[0\]"),
+        ({"halos": [0, 5]}, r"halos: expected multiples of the model's grid 2, from 0 .* 5\]"),
+        ({"halos": [-2]}, r"halos: .* got \[-2\]"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_named(model, image, wrong, message):
+    with pytest.raises(ValueError, match=message):
+        TilesWidget(model, image, **wrong)
+
+
+def test_a_batch_and_a_model_without_padding_are_refused(model, image):
+    with pytest.raises(ValueError, match=r"one image \(C, H, W\), got shape \(1, 1, 45, 64\)"):
+        TilesWidget(model, image[None])
+    with pytest.raises(ValueError, match='padding="same"'):
+        TilesWidget(UNet(1, width=1, depth=1, padding="valid"), image)
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"tile": 9}, r"tile: expected one of \[8, 16, 32\], got 9"),
+        ({"halo": 3}, "halo: expected one of"),
+        ({"focus": [45, 0]}, r"focus: expected a pixel .* of \[45, 64\] pixels, got \[45, 0\]"),
+        ({"focus": [1]}, "focus"),
+    ],
+)
+def test_a_state_that_is_not_offered_is_refused(model, image, state, message):
+    with pytest.raises(traitlets.TraitError, match=message):
+        TilesWidget(model, image, tiles=(8, 16, 32), **state)
+
+
+def test_by_keyboard_and_pointer(mount, widget):
+    page = mount(widget)
+    text, caption = page.locator("output"), page.locator("[data-part=place]")
+    assert "12 tiles of 16 × 16 with a halo of 0: the model computes 1.0 times" in text.inner_text()
+    assert f"{widget.changed()} pixels of the mask change." in text.inner_text()
+    assert "row 2 of 3, column 3 of 4: the model sees 16 × 16" in caption.inner_text()
+    source = "document.querySelector('[data-part=map]').src"
+    before = page.evaluate(source)
+    page.get_by_label("Halo", exact=True).focus()
+    page.keyboard.press("End")
+    assert "no seams" in text.inner_text()
+    assert page.evaluate("[model.get('halo'), model.saved]") == [widget.halos[-1], 1]
+    assert page.evaluate(source) == widget.maps[2 * len(widget.halos) - 1] != before
+    page.get_by_label("8", exact=True).check()
+    assert "48 tiles of 8 × 8" in text.inner_text()
+    assert "row 3 of 6, column 5 of 8" in caption.inner_text(), "the pixel stays"
+    page.get_by_role("application").focus()
+    for key in ("ArrowUp", "ArrowRight", "ArrowRight", "ArrowRight", "ArrowRight", "x"):
+        page.keyboard.press(key)
+    assert "row 2 of 6, column 8 of 8" in caption.inner_text(), "it stops at the edge"
+    label = page.get_by_role("application").get_attribute("aria-label")
+    assert "row 2 of 6, column 8 of 8: the model sees" in label
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    seams = page.locator(".uw-layers").last
+    seams.click(position={"x": 2, "y": seams.bounding_box()["height"] - 2})
+    assert "row 6 of 6, column 1 of 8" in caption.inner_text()
+    assert page.evaluate("model.get('focus')[0]") >= 43

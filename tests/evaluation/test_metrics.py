@@ -1,0 +1,269 @@
+"""unet_lib.evaluation.metrics against brute force, torchmetrics and scikit-learn."""
+
+import inspect
+import math
+
+import numpy as np
+import pytest
+import sklearn.metrics
+import torch
+import torchmetrics.functional as tm
+
+from unet_lib.evaluation import (
+    Counts,
+    SegmentationScores,
+    average_precision,
+    confusion_matrix,
+    count_pixels,
+    dice,
+    iou,
+    match_instances,
+    pixel_accuracy,
+    precision,
+    recall,
+)
+from unet_lib.evaluation.metrics import _pool
+
+RATIOS = [dice, iou, precision, recall]
+
+
+@pytest.fixture(params=range(4))
+def masks(request):
+    torch.manual_seed(request.param)
+    return torch.rand(3, 9, 11) > 0.6, torch.rand(3, 9, 11) > 0.5
+
+
+@pytest.fixture(params=range(4))
+def classes(request):
+    torch.manual_seed(request.param)
+    return torch.randint(0, 4, (3, 9, 11)), torch.randint(0, 4, (3, 9, 11))
+
+
+def test_counts_by_brute_force(masks):
+    counts = count_pixels(*masks)
+    for n, (prediction, target) in enumerate(zip(*masks, strict=True)):
+        pairs = list(zip(prediction.flatten().tolist(), target.flatten().tolist(), strict=True))
+        expected = [pairs.count(pair) for pair in ((1, 1), (1, 0), (0, 1), (0, 0))]
+        assert [int(count[n, 0]) for count in counts] == expected
+
+
+def test_counts_of_classes_equal_scikit_learn(classes):
+    prediction, target = classes
+    table = sklearn.metrics.confusion_matrix(target.flatten(), prediction.flatten())
+    counts = count_pixels(prediction, target, num_classes=4)
+    np.testing.assert_array_equal(counts.tp.sum(0), np.diag(table))
+    np.testing.assert_array_equal(counts.fn.sum(0), table.sum(1) - np.diag(table))
+    np.testing.assert_array_equal(counts.fp.sum(0), table.sum(0) - np.diag(table))
+    assert (sum(counts).sum(1) == 4 * 99).all()
+
+
+def test_confusion_equals_scikit_learn_picture_by_picture(classes):
+    prediction, target = classes
+    target = target.clone()
+    target[:, 0] = 255
+    ours = confusion_matrix(prediction, target, num_classes=5, ignore_index=255)
+    for n in range(3):
+        pair = target[n, 1:].flatten(), prediction[n, 1:].flatten()
+        theirs = sklearn.metrics.confusion_matrix(*pair, labels=range(5))
+        np.testing.assert_array_equal(ours[n], theirs)
+    assert ours[:, 4].sum() == ours[:, :, 4].sum() == 0
+
+
+def test_miou_with_void_and_absent_classes_equals_torchmetrics(classes):
+    """Of six classes two are nowhere; torchmetrics' macro mean leaves them out, too."""
+    prediction, target = classes
+    target = target.clone()
+    target[:, :, :3] = 255
+    logits = torch.nn.functional.one_hot(prediction, 6).movedim(-1, 1).float()
+    scores = SegmentationScores(ignore_index=255)
+    scores.update(logits, target)
+    valid = target != 255
+    how = {"task": "multiclass", "num_classes": 6, "average": "macro"}
+    theirs = tm.jaccard_index(prediction[valid], target[valid], **how)
+    assert scores.compute()["iou_pooled"] == pytest.approx(theirs.item())
+    each = iou(scores.counts, "set", empty=math.nan)
+    assert each.isnan().tolist() == [False] * 4 + [True] * 2
+
+
+def test_ratios_equal_torchmetrics(masks):
+    prediction, target = (mask.long() for mask in masks)
+    counts = count_pixels(prediction, target)
+    for ours, theirs in (
+        (dice, tm.f1_score),
+        (iou, tm.jaccard_index),
+        (precision, tm.precision),
+        (recall, tm.recall),
+    ):
+        pooled = theirs(prediction, target, task="binary")
+        torch.testing.assert_close(ours(counts, "set")[0], pooled)
+        each = [theirs(p, t, task="binary") for p, t in zip(prediction, target, strict=True)]
+        torch.testing.assert_close(ours(counts, "image")[0], torch.stack(each).mean())
+
+
+def test_class_ratios_equal_torchmetrics(classes):
+    counts = count_pixels(*classes, num_classes=4)
+    how = {"task": "multiclass", "num_classes": 4, "average": "none"}
+    torch.testing.assert_close(iou(counts, "set"), tm.jaccard_index(*classes, **how))
+    torch.testing.assert_close(dice(counts, "set"), tm.f1_score(*classes, **how))
+
+
+def test_pixel_accuracy_equals_torchmetrics(masks, classes):
+    torch.testing.assert_close(
+        pixel_accuracy(count_pixels(*masks), "set"),
+        tm.accuracy(*(mask.long() for mask in masks), task="binary"),
+    )
+    how = {"task": "multiclass", "num_classes": 4, "average": "micro"}
+    torch.testing.assert_close(
+        pixel_accuracy(count_pixels(*classes, num_classes=4)), tm.accuracy(*classes, **how)
+    )
+
+
+def test_pooling_matters_and_is_as_stated():
+    counts = Counts(*(torch.tensor([[a], [b]]) for a, b in ((90, 1), (10, 1), (10, 1), (0, 0))))
+    assert dice(counts, "image").item() == pytest.approx((0.9 + 0.5) / 2)
+    assert dice(counts, "set").item() == pytest.approx(2 * 91 / (2 * 91 + 11 + 11))
+    with pytest.raises(ValueError, match='pooling must be "image" or "set", got \'batch\''):
+        inspect.unwrap(_pool)(counts, "batch")  # as without the run-time type checks of the tests
+
+
+@pytest.mark.parametrize("ratio", RATIOS)
+@pytest.mark.parametrize(("empty", "mean"), [(1.0, 1.0), (0.0, 0.5), (math.nan, 1.0)])
+def test_fault_17_policy_for_empty_masks(ratio, empty, mean):
+    """One picture is right, one is empty and nothing was found in it."""
+    target = torch.tensor([[[1, 1]], [[0, 0]]])
+    counts = count_pixels(target, target)
+    assert ratio(counts, "image", empty).item() == mean
+    assert ratio(counts, "set", empty).item() == 1.0
+
+
+def test_an_error_is_never_scored_as_empty():
+    nothing, all_of_it = torch.zeros(1, 2, 2, dtype=torch.bool), torch.ones(1, 2, 2).bool()
+    assert precision(count_pixels(nothing, all_of_it)).item() == 0.0
+    assert recall(count_pixels(all_of_it, nothing)).item() == 0.0
+    assert dice(count_pixels(all_of_it, nothing)).item() == 0.0
+
+
+def test_ignored_pixels_do_not_count(classes):
+    prediction, target = classes
+    ignored = target.clone()
+    ignored[..., 5:] = 255
+    for ours, cut in zip(
+        count_pixels(prediction, ignored, num_classes=4, ignore_index=255),
+        count_pixels(prediction[..., :5], target[..., :5], num_classes=4),
+        strict=True,
+    ):
+        assert torch.equal(ours, cut)
+
+
+def test_large_counts_are_exact():
+    """16,777,217 = 2^24 + 1 pixels: float32 cannot count so far."""
+    one = torch.ones(1, 2**24 + 1, 1, dtype=torch.bool)
+    assert count_pixels(one, one).tp.item() == 2**24 + 1
+
+
+def test_fault_01_mask_of_255():
+    with pytest.raises(ValueError, match=r"expected target values from 0 to 1, got \[255\].*map"):
+        count_pixels(torch.zeros(1, 2, 2), torch.full((1, 2, 2), 255))
+
+
+def test_fault_02_class_out_of_range():
+    with pytest.raises(ValueError, match=r"prediction values from 0 to 2, got \[3\]"):
+        count_pixels(torch.full((1, 2, 2), 3), torch.zeros(1, 2, 2), num_classes=3)
+
+
+def test_fault_16_shapes_differ():
+    with pytest.raises(ValueError, match=r"one shape, got \(2, 1, 4, 4\) and \(2, 4, 4\)"):
+        count_pixels(torch.zeros(2, 1, 4, 4), torch.zeros(2, 4, 4))
+
+
+def test_scores_of_batches_equal_scores_of_all(masks):
+    prediction, target = masks
+    logits = torch.where(prediction, 2.0, -2.0)[:, None]
+    scores = SegmentationScores()
+    for n in range(3):
+        scores.update(logits[n : n + 1], target[n : n + 1, None])
+    counts, result = count_pixels(*masks), scores.compute()
+    assert result["dice_per_image"] == pytest.approx(dice(counts, "image").item())
+    assert result["iou_pooled"] == pytest.approx(iou(counts, "set").item())
+    assert result["recall_pooled"] == pytest.approx(recall(counts, "set").item())
+
+
+def test_threshold_of_the_scores_is_a_probability():
+    logits = torch.tensor([[[[0.0, 1.5, 3.0]]]])  # probabilities 0.50, 0.82, 0.95
+    for threshold, found in ((0.4, 3), (0.8, 2), (0.9, 1)):
+        scores = SegmentationScores(threshold)
+        scores.update(logits, torch.ones(1, 1, 1, 3))
+        assert int(scores.counts.tp) == found
+    with pytest.raises(ValueError, match=r"threshold must be a probability.*got 1.5"):
+        SegmentationScores(threshold=1.5)
+
+
+def test_scores_of_classes_are_means_over_classes(classes):
+    prediction, target = classes
+    scores = SegmentationScores()
+    scores.update(torch.nn.functional.one_hot(prediction, 4).movedim(-1, 1).float(), target)
+    expected = iou(count_pixels(*classes, num_classes=4), "set").mean()
+    assert scores.compute()["iou_pooled"] == pytest.approx(expected.item())
+
+
+@pytest.mark.parametrize("ignore_index", [None, 255])
+def test_foreground_scores_join_the_classes(ignore_index):
+    logits = torch.tensor([0.0, 0.3, 0.3])[None, :, None, None].expand(1, 3, 1, 4)
+    scores = SegmentationScores(foreground=True, ignore_index=ignore_index)
+    last = 0 if ignore_index is None else 255
+    scores.update(logits, torch.tensor([[[1, 2, 0, last]]]))
+    wrong = 2 if ignore_index is None else 1
+    assert [int(c) for c in scores.counts] == [2, wrong, 0, 0]
+
+
+def test_scores_want_a_batch_first():
+    with pytest.raises(ValueError, match=r"no batch was added yet: call update"):
+        SegmentationScores().compute()
+
+
+def brute_force_iou(predicted, true):
+    return [
+        [
+            np.sum((predicted == p) & (true == t)) / np.sum((predicted == p) | (true == t))
+            for t in np.unique(true)[np.unique(true) > 0]
+        ]
+        for p in np.unique(predicted)[np.unique(predicted) > 0]
+    ]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_instance_iou_by_brute_force(seed):
+    rng = np.random.default_rng(seed)
+    predicted, true = rng.integers(0, 5, (2, 12, 9)) * 3
+    np.testing.assert_allclose(match_instances(predicted, true), brute_force_iou(predicted, true))
+
+
+def test_average_precision_by_hand():
+    true = np.zeros((4, 12), int)
+    true[:, 0:4], true[:, 4:8], true[0, 10] = 1, 2, 3
+    predicted = np.zeros((4, 12), int)
+    predicted[:, 0:4], predicted[:, 4:7] = 7, 4  # one whole, one with IoU 0.75, one missed
+    assert average_precision([predicted], [true], (0.5, 0.75, 0.8)) == {
+        0.5: pytest.approx(2 / 3),
+        0.75: pytest.approx(2 / 3),
+        0.8: pytest.approx(1 / 4),
+    }
+
+
+def test_one_prediction_matches_one_instance_at_low_thresholds():
+    true, predicted = np.array([[1, 1, 2, 2]]), np.array([[1, 1, 1, 1]])
+    assert average_precision([predicted], [true], (0.5,))[0.5] == 0.5  # merged: one found
+
+
+def test_pooling_of_average_precision():
+    full, empty = np.array([[1, 1, 2]]), np.array([[0, 0, 0]])
+    lists = [full, empty, empty], [full, full, empty]
+    assert average_precision(*lists, (0.5,), pooling="set")[0.5] == 0.5
+    assert average_precision(*lists, (0.5,), pooling="image")[0.5] == pytest.approx(2 / 3)
+
+
+def test_instances_of_other_shapes_or_numbers():
+    with pytest.raises(ValueError, match=r"one shape, got \(1, 2\) and \(2, 1\)"):
+        match_instances(np.zeros((1, 2), int), np.zeros((2, 1), int))
+    with pytest.raises(ValueError, match="as many predictions as truths, got 1, 0"):
+        average_precision([np.zeros((1, 2), int)], [])

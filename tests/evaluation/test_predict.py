@@ -1,0 +1,129 @@
+"""Prediction: tiles equal the whole image, memory follows the tile, instances come apart."""
+
+import numpy as np
+import pytest
+import torch
+from skimage.draw import disk
+
+from unet_lib.data import interior_border
+from unet_lib.evaluation import (
+    average_precision,
+    foreground_probability,
+    label_instances,
+    predict,
+    predict_mask,
+    probabilities,
+    tile_slices,
+)
+from unet_lib.model import UNet
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    model = UNet(1, 2, width=4, depth=2, norm="batch")
+    model(torch.rand(4, 1, 32, 32))  # running statistics that are not the initial ones
+    return model
+
+
+@pytest.mark.parametrize("size", [(64, 64), (97, 130), (33, 71), (130, 5)])
+@pytest.mark.parametrize("tile", [16, 30, 64])
+def test_fault_32_tiles_equal_the_whole_image(model, size, tile):
+    image = torch.rand(1, *size)
+    whole = model.eval()(image[None])[0]
+    torch.testing.assert_close(predict(model, image, tile), whole, atol=1e-5, rtol=1e-5)
+
+
+def test_a_smaller_halo_leaves_seams(model):
+    image = torch.rand(1, 64, 64)
+    whole = model.eval()(image[None])[0]
+    assert (predict(model, image, 16, halo=0) - whole).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("upsampling", ["transposed", "bilinear"])
+def test_the_halo_is_enough_at_the_pixels_where_it_matters(upsampling):
+    torch.manual_seed(1)
+    model = UNet(1, 1, width=2, depth=3, upsampling=upsampling)
+    image = torch.rand(1, 150, 210)
+    torch.testing.assert_close(
+        predict(model, image, 32), model.eval()(image[None])[0], atol=1e-5, rtol=1e-5
+    )
+
+
+def test_the_model_never_sees_more_than_tile_and_halo(model):
+    seen = []
+    hook = model.register_forward_pre_hook(lambda module, args: seen.append(args[0].shape))
+    predict(model, torch.rand(1, 300, 210), tile=32, halo=16)
+    hook.remove()
+    assert len(seen) == 10 * 7
+    assert max(max(shape[-2:]) for shape in seen) <= 32 + 2 * 16
+
+
+def test_a_batch_and_training_mode(model):
+    images = torch.rand(3, 1, 40, 50)
+    model.train()
+    logits = predict(model, images, tile=16)
+    assert model.training
+    torch.testing.assert_close(logits[1], predict(model, images[1], tile=64), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("length", [1, 7, 16, 17, 100])
+def test_tiles_cover_every_pixel_once(length):
+    covered = np.zeros(length, int)
+    for inner, outer in tile_slices(length, tile=16, halo=8, grid=4):
+        covered[inner] += 1
+        assert outer.start <= inner.start < inner.stop <= outer.stop
+        assert inner.start % 4 == outer.start % 4 == 0
+    assert (covered == 1).all()
+
+
+def test_fault_31_tiles_and_halos_out_of_range(model):
+    image = torch.rand(1, 20, 20)
+    assert predict(model, image, tile=1000).shape == (2, 20, 20)  # larger than the image
+    with pytest.raises(
+        ValueError, match="tile must be at least 1 and halo at least 0, got 0 and 4"
+    ):
+        predict(model, image, tile=0, halo=4)
+    with pytest.raises(ValueError, match='needs a model with padding="same"'):
+        predict(UNet(1, width=1, padding="valid"), image)
+
+
+def test_probabilities_and_masks(model):
+    logits = torch.randn(3, 4, 5)
+    torch.testing.assert_close(probabilities(logits).sum(0), torch.ones(4, 5))
+    torch.testing.assert_close(probabilities(logits[:1]), logits[:1].sigmoid())
+    torch.testing.assert_close(foreground_probability(logits), logits.softmax(0)[1:].sum(0))
+    image = torch.rand(1, 20, 20)
+    expected = model.eval()(image[None])[0].softmax(0)[1] > 0.3
+    assert torch.equal(predict_mask(model, image, threshold=0.3), expected)
+
+
+def touching_disks() -> np.ndarray:
+    labels = np.zeros((60, 90), np.int32)
+    for number, center in enumerate([(20, 20), (20, 41), (42, 60), (45, 20)], start=1):
+        labels[disk(center, 11, shape=labels.shape)] = number
+    return labels
+
+
+def test_one_channel_separates_touching_disks():
+    labels = touching_disks()
+    found = label_instances(torch.from_numpy(np.where(labels > 0, 9.0, -9.0)[None]).float())
+    assert found.max() == 4
+    assert average_precision([found], [labels])[0.9] == 1.0
+
+
+def test_three_classes_separate_touching_disks():
+    labels = touching_disks()
+    target = interior_border(torch.from_numpy(labels).long())
+    logits = 9.0 * torch.nn.functional.one_hot(target, 3).movedim(-1, 0).float()
+    found = label_instances(logits)
+    assert found.max() == 4
+    assert average_precision([found], [labels], (0.7,))[0.7] == 1.0
+
+
+def test_small_objects_vanish_and_numbers_have_no_gaps():
+    logits = torch.full((1, 30, 30), -9.0)
+    logits[0, 2:4, 2:4] = logits[0, 10:20, 2:12] = logits[0, 10:20, 18:28] = 9.0
+    found = label_instances(logits, minimum_pixels=12)
+    assert np.unique(found).tolist() == [0, 1, 2]
+    assert label_instances(torch.full((1, 9, 9), -9.0)).max() == 0

@@ -1,0 +1,85 @@
+"""The benchmark compares what it says, and writes what a page can quote."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from unet_lib.model import UNet, article_unet, count_parameters
+from unet_lib.training import Mode, precision
+
+SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "throughput.py"
+
+
+@pytest.fixture(scope="module")
+def throughput():
+    spec = importlib.util.spec_from_file_location("throughput", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+SMALL = ["--width", "2", "--rounds", "3", "--seconds", "0.01", "--size", "16", "--batch-size", "2"]
+
+
+def test_both_networks_are_one(throughput) -> None:
+    """The same weights, in the order of the forward pass, give the same logits."""
+    plain = throughput.ArticleUNet(3, 1, width=4)
+    loop = UNet(3, 1, width=4)
+    order = [f"encoder{i}" for i in (1, 2, 3, 4)] + ["bottleneck"]
+    order += [f"upconv{i}" for i in (4, 3, 2, 1)] + [f"decoder{i}" for i in (4, 3, 2, 1)] + ["head"]
+    tensors = [t for name in order for t in getattr(plain, name).state_dict().values()]
+    loop.load_state_dict(dict(zip(loop.state_dict(), tensors, strict=True)))
+    images = torch.rand(2, 3, 32, 48)
+    torch.testing.assert_close(loop(images), plain(images))
+    assert count_parameters(throughput.ArticleUNet()) == count_parameters(article_unet())
+
+
+def test_every_candidate_learns(throughput) -> None:
+    torch.manual_seed(0)
+    images = torch.rand(2, 3, 16, 16)
+    target = (images[:, :1] > 0.5).float()
+    for make in (throughput.article, lambda *x: throughput.library("batch", *x)):
+        train, mode = make(2, images, target)
+        assert mode.startswith(("float32", "bf16"))
+        train(2)
+
+
+def test_it_prints_a_table_and_writes_what_it_depends_on(throughput, tmp_path, capsys) -> None:
+    output = tmp_path / "new" / "throughput.json"
+    throughput.main([*SMALL, "--output", str(output)])
+    told = capsys.readouterr().out
+    text = output.read_text()
+    stored = json.loads(text)
+    assert [row["candidate"] for row in stored["rows"]] == [
+        "article's code",
+        "library, same network",
+        "library, with BatchNorm",
+    ]
+    first, *others = stored["rows"]
+    assert (first["mode"], first["ratio"]) == ("float32", 1.0)
+    assert all(len(row["rounds"]) == 3 for row in stored["rows"])
+    assert first["images_per_second"] == sorted(first["rounds"])[1]
+    for row in others:
+        exact = row["images_per_second"] / first["images_per_second"]
+        assert row["ratio"] == pytest.approx(exact, rel=0.01, abs=0.01)
+        assert f"{row['images_per_second']:.1f}" in told
+    assert stored["machine"]["threads"] == torch.get_num_threads()
+    assert stored["machine"]["torch"] == torch.__version__
+    assert stored["settings"]["size"] == 16
+    named = {"processor", "instructions", "threads", "torch", "gpu"}
+    assert stored["machine"].keys() <= named  # no name of the machine or its user
+    assert str(tmp_path) not in text
+
+
+def test_where_nothing_is_faster_the_library_trains_as_the_article_does(
+    throughput, monkeypatch
+) -> None:
+    slow = {Mode(): 1.0, Mode("float32", True): 1.1, Mode("bf16", True): 5.0}
+    monkeypatch.setattr(precision, "step_seconds", lambda *call: slow[call[4]])
+    images = torch.rand(2, 3, 16, 16)
+    train, mode = throughput.library("none", 2, images, torch.ones(2, 1, 16, 16))
+    assert mode == "float32"
+    train(1)

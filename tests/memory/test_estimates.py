@@ -1,0 +1,184 @@
+"""The predicted peak against the measured one, and the advice followed."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from unet_lib.memory import (
+    advice,
+    advice_for,
+    checkpoint_activations,
+    estimate,
+    estimate_seconds,
+    largest_batch,
+    measure_step,
+)
+from unet_lib.memory import estimates as budget_module
+from unet_lib.model import UNet, UNetSettings
+from unet_lib.transfer import EncoderUNet
+
+GRAY = {"in_channels": 1, "out_channels": 1}
+SETTINGS: list[tuple[dict[str, Any], int, int, str, bool]] = [
+    # the network, side of the images, batch, precision, checkpointing
+    ({**GRAY, "width": 8, "depth": 3, "norm": "batch"}, 96, 4, "float32", False),
+    ({**GRAY, "width": 8, "depth": 3, "norm": "batch"}, 96, 4, "float32", True),
+    ({**GRAY, "width": 8, "depth": 3, "norm": "batch"}, 96, 4, "bf16", False),
+    ({**GRAY, "width": 8, "depth": 3, "norm": "batch"}, 96, 4, "bf16", True),
+    ({**GRAY, "width": 8, "depth": 3, "norm": "group"}, 96, 4, "float32", False),
+    ({**GRAY, "width": 16, "depth": 3, "norm": "none"}, 96, 1, "float32", False),
+    ({**GRAY, "width": 16, "depth": 4, "upsampling": "bilinear"}, 64, 2, "float32", False),
+    ({"in_channels": 3, "width": 32, "depth": 3}, 64, 1, "float32", False),
+    ({"in_channels": 3, "width": 12, "depth": 2}, 75, 3, "float32", False),
+    ({"in_channels": 3, "out_channels": 21, "width": 8, "depth": 2}, 64, 2, "float32", False),
+    ({**GRAY, "width": 8, "depth": 2, "padding": "valid"}, 108, 2, "float32", False),
+]
+
+
+def measured(settings: UNetSettings, size: int, batch: int, precision: str, wrap: bool) -> int:
+    model = UNet(**vars(settings))
+    return measure_step(checkpoint_activations(model) if wrap else model, size, batch, precision)
+
+
+@pytest.mark.parametrize(("network", "size", "batch", "precision", "wrap"), SETTINGS)
+def test_predicted_within_15_percent_of_measured(network, size, batch, precision, wrap) -> None:
+    settings = UNetSettings(**network)
+    predicted = estimate(settings, size, batch, precision, checkpointing=wrap)
+    peak = measured(settings, size, batch, precision, wrap)
+    assert predicted.peak_bytes == pytest.approx(peak, rel=0.15)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize(("network", "size", "batch", "precision", "wrap"), SETTINGS[:5])
+def test_predicted_within_25_percent_on_a_gpu(network, size, batch, precision, wrap) -> None:
+    model = UNet(**network).cuda()
+    if wrap:
+        checkpoint_activations(model)
+    budget = estimate(UNetSettings(**network), 4 * size, batch, precision, checkpointing=wrap)
+    predicted = budget.peak_bytes - budget.workspace_bytes
+    assert predicted == pytest.approx(measure_step(model, 4 * size, batch, precision), rel=0.25)
+
+
+def test_parts_by_hand() -> None:
+    settings = UNetSettings(1, 1, width=4, depth=1)
+    convolutions = [(1, 4), (4, 4), (4, 8), (8, 8), (8, 4), (4, 4)]
+    parameters = sum(9 * i * o + o for i, o in convolutions) + (4 * 8 * 4 + 4) + (4 + 1)
+    budget = estimate(settings, 16, batch_size=2)
+    assert budget.parameters == parameters
+    assert budget.weights_bytes == budget.gradients_bytes == 4 * parameters
+    assert budget.optimizer_bytes == 8 * parameters
+    assert estimate(settings, 16, optimizer="sgd").optimizer_bytes == 4 * parameters
+    pixels = (256, 256, 64, 64, 256, 256)
+    forward = sum(2 * 9 * i * o * n for (i, o), n in zip(convolutions, pixels, strict=True))
+    forward += 2 * 4 * 8 * 4 * 64 + 2 * 4 * 256  # transposed, and the head
+    assert estimate(settings, 16, batch_size=2, training=False).flops == 2 * forward
+    first = 2 * 9 * 4 * 256  # no gradient for the pixels of the image
+    assert budget.flops == 2 * (3 * forward - first)
+
+
+def test_a_prediction_keeps_no_activations_and_no_gradients() -> None:
+    budget = estimate(UNetSettings(1, 1, width=8, depth=2), 64, training=False)
+    assert budget.activation_bytes == budget.gradients_bytes == budget.optimizer_bytes == 0
+    assert budget.peak_bytes < estimate(UNetSettings(1, 1, width=8, depth=2), 64).peak_bytes / 2
+
+
+def test_a_model_and_its_settings_cost_the_same_and_the_model_stays_whole() -> None:
+    model = UNet(1, 1, width=8, depth=2, norm="batch")
+    model(torch.rand(1, 1, 16, 16)).sum().backward()
+    assert estimate(model, 32, 2) == estimate(model.settings, 32, 2)
+    assert type(model.head.weight) is torch.nn.Parameter
+    assert model.head.weight.grad is not None
+
+
+def test_frozen_parameters_need_no_gradient_and_no_state() -> None:
+    model = UNet(1, 1, width=8, depth=2)
+    model.encoder.requires_grad_(False)
+    frozen, whole = estimate(model, 32), estimate(model.settings, 32)
+    assert frozen.parameters < whole.parameters
+    assert frozen.optimizer_bytes == 8 * frozen.parameters
+    assert frozen.peak_bytes < whole.peak_bytes
+
+
+def test_unknown_names_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"expected an optimizer of .* got 'lion' and 'float32'"):
+        estimate(UNetSettings(), 32, optimizer="lion")
+    with pytest.raises(ValueError, match=r"precision of .* got 'adamw' and 'int8'"):
+        estimate(UNetSettings(), 32, precision="int8")
+
+
+def test_largest_batch_is_zero_where_nothing_fits() -> None:
+    assert largest_batch(UNetSettings(1, 1, width=8, depth=2), 64, limit_bytes=1e5) == 0
+
+
+def test_seconds_follow_the_arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget_module, "step_seconds", lambda *_: 0.5)
+    settings = UNetSettings(1, 1, width=4, depth=2)
+    assert estimate_seconds(settings, 64) == pytest.approx(0.5)
+    assert estimate_seconds(UNet(**vars(settings)), 128, 3) == pytest.approx(6.0, rel=0.01)
+
+
+SIZE, BATCH = 64, 8
+LIMITS = {  # of the budget as asked: what the advice must be at
+    0.75: ("batch_size=4, accumulation_steps=2", "float32", False),
+    0.45: ('batch_size=4, accumulation_steps=2, precision="bf16"', "bf16", False),
+    0.28: ("checkpoint_activations(model)", "bf16", True),
+    0.15: ("random_crop(", "bf16", True),
+}
+
+
+@pytest.mark.parametrize("share", LIMITS)
+def test_following_the_advice_fits(share: float) -> None:
+    settings = UNetSettings(1, 1, width=8, depth=2, norm="batch")
+    limit = share * estimate(settings, SIZE, BATCH).peak_bytes
+    cure = advice(settings, SIZE, BATCH, limit)
+    words, precision, wrap = LIMITS[share]
+    assert words in str(cure)
+    assert (cure.precision, cure.checkpointing) == (precision, wrap)
+    assert cure.batch_size * cure.accumulation_steps >= BATCH
+    assert cure.budget.peak_bytes <= limit
+    side = cure.crop[0] if cure.crop else SIZE
+    assert measured(settings, side, cure.batch_size, cure.precision, cure.checkpointing) <= limit
+
+
+def test_advice_at_both_ends() -> None:
+    settings = UNetSettings(1, 1, width=8, depth=2)
+    unchanged = advice(settings, SIZE, 2, limit_bytes=1e9)
+    assert (unchanged.batch_size, unchanged.accumulation_steps, unchanged.crop) == (2, 1, None)
+    assert advice(settings, SIZE, 2, limit_bytes=1e5) is None
+    odd = advice(settings, SIZE, 7, limit_bytes=5e6)
+    assert odd.batch_size * odd.accumulation_steps == 7
+
+
+def test_a_pretrained_kind_of_model_is_advised_too() -> None:
+    model = EncoderUNet(1, 1, encoder="resnet18", decoder_width=4)
+    budget = estimate(model, 64, 4)
+    assert budget.peak_bytes == pytest.approx(measure_step(model, 64, 4), rel=0.15)
+    cure = advice(model, 64, 8, 1e12)
+    assert cure.batch_size == 8
+
+
+def test_memory_of_a_card_is_what_is_free_and_what_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (300, 1000))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 200)
+    assert budget_module._memory(torch.device("cuda")) == 500
+
+
+def test_sentence_after_running_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = UNet(1, 1, width=8, depth=2)
+    text = advice_for(model, (16, 1, 64, 64), "no")  # Accelerate's word for float32
+    assert text.startswith("this step needs about 32 MB; try batch_size=4, accumulation_steps=4")
+    monkeypatch.setattr(budget_module, "_memory", lambda device: 1e5)
+    text = advice_for(model, (16, 1, 64, 64), "bf16")
+    assert text.endswith("; try a narrower network (half the width takes half the memory or less)")
+
+
+@pytest.mark.parametrize(("size", "batch"), [(64, 0), (64, -1), (-8, 1), ((64, -8), 1)])
+def test_sizes_that_are_none(size, batch):
+    with pytest.raises(ValueError, match="expected a batch_size from 1 on"):
+        estimate(UNetSettings(1, 1, width=2, depth=1), size, batch)
+
+
+@pytest.mark.parametrize("limit", [float("inf"), float("nan")])
+def test_a_limit_that_is_none(limit):
+    with pytest.raises(ValueError, match="limit_bytes must be a number of bytes"):
+        largest_batch(UNetSettings(1, 1, width=2, depth=1), 64, limit)

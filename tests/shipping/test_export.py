@@ -1,0 +1,301 @@
+"""ONNX files: equal to PyTorch at any size, complete, quiet, whole or not at all."""
+
+import builtins
+import sys
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from unet_lib.data import SimulatedNuclei
+from unet_lib.model import UNet
+from unet_lib.shipping import export
+from unet_lib.shipping.export import (
+    ExportError,
+    export_onnx,
+    fold_batch_norm,
+    largest_difference,
+    read_metadata,
+)
+from unet_lib.shipping.graph import silent
+from unet_lib.shipping.quantize import halve, quantize
+from unet_lib.training import Task
+from unet_lib.transfer import EncoderUNet
+
+MODELS = {
+    "batch": lambda: UNet(3, 4, width=4, depth=3, norm="batch", dropout=0.5),
+    "group": lambda: UNet(1, width=4, depth=1, norm="group", upsampling="bilinear", kernel=5),
+    "valid": lambda: UNet(1, 2, width=2, depth=1, padding="valid"),
+    "encoder": lambda: EncoderUNet(1, 2, decoder_width=2, upsampling="transposed"),
+}
+
+
+def settled(model):
+    """The network with statistics in its BatchNorm that are not those of the beginning."""
+    torch.manual_seed(0)
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.running_mean.normal_(std=0.3)
+            layer.running_var.uniform_(0.5, 2.0)
+    return model
+
+
+@pytest.fixture(scope="module")
+def model() -> UNet:
+    return settled(UNet(1, width=4, depth=1, norm="batch"))
+
+
+@pytest.fixture(scope="module")
+def file(model, tmp_path_factory):
+    path = tmp_path_factory.mktemp("export") / "unet.onnx"
+    export_onnx(model, path, Task(), ("background", "nucleus"), {"license": "MIT"})
+    return path
+
+
+def run(path, images: torch.Tensor) -> np.ndarray:
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return session.run(["logits"], {"images": images.numpy()})[0]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_network_is_exported_with_open_sizes(name, tmp_path) -> None:
+    model = settled(MODELS[name]())
+    path = tmp_path / "unet.onnx"
+    assert export_onnx(model, path) < 1e-4
+    start = 44 if name == "valid" else 2 * model.minimum_size + 1
+    step = model.grid if name == "valid" else 13
+    model.eval()
+    for n, height, width in ((1, start, start + step), (3, start + 2 * step, start)):
+        images = torch.rand(n, model.settings.in_channels, height, width)
+        with torch.no_grad():
+            expected = model(images).numpy()
+        np.testing.assert_allclose(run(path, images), expected, atol=1e-4)
+
+
+def test_names_types_and_sizes_of_the_graph(file) -> None:
+    graph = onnx.load(file).graph
+    shapes = [
+        [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for value in (*graph.input, *graph.output)
+    ]
+    assert [value.name for value in (*graph.input, *graph.output)] == ["images", "logits"]
+    assert shapes == [["N", 1, "H", "W"], ["N", 1, "H", "W"]]
+    assert "BatchNormalization" not in {node.op_type for node in graph.node}
+    assert not any(node.metadata_props for node in graph.node)
+    assert next(entry.version for entry in onnx.load(file).opset_import) == 18
+
+
+def test_the_file_says_how_to_feed_it(file) -> None:
+    stored = read_metadata(file)
+    assert stored["task"]["normalize"] == "percentiles"
+    assert stored["model"]["kind"] == "UNet"
+    assert stored["model"]["norm"] == "batch"
+    assert stored["classes"] == ["background", "nucleus"]
+    assert stored["minimum_size"] == 2
+    assert stored["license"] == "MIT"
+
+
+def test_the_network_stays_in_its_mode_and_keeps_its_weights(model, tmp_path) -> None:
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    for mode in (True, False):
+        model.train(mode)
+        export_onnx(model, tmp_path / "unet.onnx")
+        assert all(layer.training is mode for layer in model.modules())
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_nothing_is_printed_or_warned(model, tmp_path, capfd) -> None:
+    export_onnx(model, tmp_path / "unet.onnx")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_folding_changes_no_logit(model) -> None:
+    images = torch.rand(2, 1, 33, 20)
+    folded = fold_batch_norm(model)
+    with torch.no_grad():
+        torch.testing.assert_close(folded(images), model.eval()(images), atol=1e-5, rtol=0)
+    assert any(isinstance(layer, torch.nn.BatchNorm2d) for layer in model.modules())
+
+
+def test_a_graph_that_differs_is_not_written(model, tmp_path, monkeypatch) -> None:
+    path = tmp_path / "unet.onnx"
+    path.write_bytes(b"the old one")
+    monkeypatch.setattr(export, "fold_batch_norm", lambda _: UNet(1, width=4, depth=1).eval())
+    with pytest.raises(ExportError, match=r"differs from the network by .* nothing was written"):
+        export_onnx(model, path)
+    assert path.read_bytes() == b"the old one"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def write_by_hand(model, path, **options) -> None:
+    """As many tutorials do it."""
+    with silent():
+        torch.onnx.export(
+            model,
+            (torch.rand(2, 1, 32, 32),),
+            path,
+            dynamo=True,
+            external_data=False,
+            input_names=["images"],
+            output_names=["logits"],
+            verbose=False,
+            **options,
+        )
+
+
+def test_one_size_is_found_out(model, tmp_path) -> None:
+    write_by_hand(model.eval(), tmp_path / "fixed.onnx")
+    with pytest.raises(ExportError, match=r"does not take images of shape \(1, 1, 4, .*dynamic"):
+        largest_difference(model, tmp_path / "fixed.onnx")
+    assert largest_difference(model, tmp_path / "fixed.onnx", [torch.rand(2, 1, 32, 32)]) < 1e-4
+
+
+def test_training_mode_is_found_out(tmp_path) -> None:
+    model = settled(UNet(1, width=4, depth=1, dropout=0.5)).train()
+    sizes = {"images": dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)}
+    write_by_hand(model, tmp_path / "training.onnx", dynamic_shapes=sizes, opset_version=18)
+    assert largest_difference(model, tmp_path / "training.onnx") > 1e-4
+
+
+def test_another_number_of_channels_is_found_out(model, tmp_path) -> None:
+    export_onnx(UNet(1, 2, width=2, depth=1), tmp_path / "two.onnx")
+    with pytest.raises(ExportError, match=r"gives logits of shape \(1, 2, .*the network \(1, 1,"):
+        largest_difference(model, tmp_path / "two.onnx")
+
+
+@pytest.mark.parametrize(
+    ("task", "classes", "message"),
+    [
+        (
+            None,
+            ["nucleus"],
+            r"1 class names \(nucleus\) for a network of 1 output channels: 2 were",
+        ),
+        (None, "ab", r"1 class names \(ab\) for a network"),
+        (Task(mode="RGB"), [], "the task takes 3 and gives 1 channels, the network 1 and 1"),
+        (Task("instances"), [], "the task takes 1 and gives 3 channels"),
+    ],
+)
+def test_names_and_tasks_that_do_not_fit(model, tmp_path, task, classes, message) -> None:
+    with pytest.raises(ExportError, match=message):
+        export_onnx(model, tmp_path / "unet.onnx", task, classes)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_describes_the_network_is_not_replaced(model, tmp_path) -> None:
+    with pytest.raises(ExportError, match="about names classes, task, which the export fills in"):
+        export_onnx(model, tmp_path / "unet.onnx", about={"task": "x", "classes": "y", "a": "z"})
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_not_exported(tmp_path, value) -> None:
+    broken = UNet(1, width=2, depth=1)
+    torch.nn.init.constant_(next(broken.parameters()), value)
+    with pytest.raises(ExportError, match=r"NaN or infinite logits for .* last good checkpoint"):
+        export_onnx(broken, tmp_path / "unet.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_large_logits_may_differ_in_proportion(tmp_path) -> None:
+    sharp = UNet(1, width=4, depth=1)
+    last = [layer for layer in sharp.modules() if isinstance(layer, torch.nn.Conv2d)][-1]
+    torch.nn.init.normal_(last.weight, std=3e5)
+    assert 1e-4 < export_onnx(sharp, tmp_path / "unet.onnx") < 1
+
+
+def test_a_network_of_other_numbers(tmp_path) -> None:
+    with pytest.raises(ExportError, match=r"a UNet of float16; .* after model\.float\(\)"):
+        export_onnx(UNet(1, width=2, depth=1).half(), tmp_path / "unet.onnx")
+
+
+def test_a_missing_package_is_named_with_the_command(model, tmp_path, monkeypatch) -> None:
+    imported = builtins.__import__
+
+    def without_onnxscript(name, *args, **kwargs):
+        if name == "onnxscript":
+            raise ImportError("no module", name=name)
+        return imported(name, *args, **kwargs)
+
+    monkeypatch.delitem(sys.modules, "onnxscript", raising=False)
+    monkeypatch.setattr(builtins, "__import__", without_onnxscript)
+    with pytest.raises(ExportError, match=r'package onnxscript.*pip install "unet-lib\[export\]"'):
+        export_onnx(model, tmp_path / "unet.onnx")
+
+
+def test_files_that_are_not_ours(file, tmp_path) -> None:
+    with pytest.raises(ExportError, match=r"none\.onnx: no such file"):
+        read_metadata(tmp_path / "none.onnx")
+    short = tmp_path / "short.onnx"
+    short.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(ExportError, match=r"short\.onnx \(1000 bytes\) is no ONNX file"):
+        read_metadata(short)
+    strange = onnx.load(file)
+    del strange.metadata_props[:]
+    onnx.save(strange, tmp_path / "strange.onnx")
+    with pytest.raises(ExportError, match="was not written by export_onnx"):
+        read_metadata(tmp_path / "strange.onnx")
+    with pytest.raises(ExportError, match=r"none\.onnx: no such file"):
+        largest_difference(UNet(1, width=2, depth=1), tmp_path / "none.onnx")
+    with pytest.raises(ExportError, match=r"short\.onnx is no ONNX file"):
+        largest_difference(UNet(1, width=2, depth=1), short)
+
+
+@pytest.fixture(scope="module")
+def pictures() -> list[np.ndarray]:
+    data = SimulatedNuclei(6, seed=1, size=(48, 40))
+    return [data[i][0].numpy()[None] for i in range(len(data))]
+
+
+@pytest.mark.parametrize("numbers", ["float16", "int8, dynamic", "int8, calibrated"])
+def test_smaller_numbers_stay_close_and_keep_the_metadata(tmp_path, pictures, numbers) -> None:
+    model = settled(UNet(1, width=16, depth=1, norm="batch"))
+    full, small = tmp_path / "full.onnx", tmp_path / "small.onnx"
+    export_onnx(model, full, Task())
+    if numbers == "float16":
+        halve(full, small)
+    else:
+        quantize(full, small, pictures if "calibrated" in numbers else None)
+    share = small.stat().st_size / full.stat().st_size
+    assert share < (0.55 if numbers == "float16" else 0.5)
+    assert read_metadata(small) == read_metadata(full)
+    reference = run(full, torch.from_numpy(pictures[0]))
+    difference = np.abs(run(small, torch.from_numpy(pictures[0])) - reference).max()
+    assert difference < (0.01 if numbers == "float16" else 0.1) * np.abs(reference).max()
+    assert run(small, torch.rand(2, 1, 31, 50)).shape == (2, 1, 31, 50)
+
+
+def test_no_pictures_to_calibrate_with(file, tmp_path) -> None:
+    with pytest.raises(ExportError, match="no pictures to calibrate"):
+        quantize(file, tmp_path / "int8.onnx", [])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("batch", "message"),
+    [
+        (np.zeros((1, 3, 8, 8), "float32"), r"batch 2 .* shape \(1, 3, 8, 8\) and holds float32"),
+        (np.zeros((1, 1, 8, 8)), r"holds float64; arrays \(N, 1, H, W\) of float32 were expected"),
+        (np.zeros((1, 1, 1, 8), "float32"), "with sides of at least 2 pixels"),
+        (torch.zeros(1, 1, 8, 8), r"holds torch\.float32"),
+        ([0.0], r"shape \(1,\) and holds list"),
+        (np.full((1, 1, 4, 4), np.nan, "float32"), "batch 2 .* holds 16 NaN or infinite values"),
+    ],
+)
+def test_pictures_that_cannot_calibrate(file, tmp_path, batch, message) -> None:
+    good = np.zeros((1, 1, 8, 8), "float32")
+    with pytest.raises(ExportError, match=message):
+        quantize(file, tmp_path / "int8.onnx", iter([good, batch]))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_numbers_are_not_made_smaller_twice(file, tmp_path) -> None:
+    halve(file, tmp_path / "half.onnx")
+    quantize(file, tmp_path / "int8.onnx")
+    for step in (halve, quantize):
+        with pytest.raises(ExportError, match=r"half\.onnx holds float16; float32 alone was"):
+            step(tmp_path / "half.onnx", tmp_path / "twice.onnx")
+        with pytest.raises(ExportError, match=r"int8\.onnx holds uint8; float32 alone was"):
+            step(tmp_path / "int8.onnx", tmp_path / "twice.onnx")
+    assert not (tmp_path / "twice.onnx").exists()

@@ -1,0 +1,109 @@
+"""The runner without PyTorch gives what the library gives, from the same picture."""
+
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from unet_lib.data import simulate_nuclei
+from unet_lib.evaluation import predict, probabilities
+from unet_lib.model import UNet
+from unet_lib.shipping.export import export_onnx, read_metadata
+from unet_lib.shipping.onnx_model import OnnxModel
+from unet_lib.training import Task
+
+TASKS = {
+    "foreground": Task(threshold=0.4),
+    "instances": Task("instances"),
+    "classes": Task("classes", mode="RGB", normalize="type", num_classes=4),
+}
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runner") / "unet.onnx"
+    export_onnx(UNet(1, width=2, depth=1), path, Task())
+    return path
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_equal_to_the_library(tmp_path, name) -> None:
+    task = TASKS[name]
+    torch.manual_seed(1)
+    model = UNet(task.in_channels, task.out_channels, width=4, depth=1)
+    names = ["sky", "road", "car", "tree"] if name == "classes" else []
+    export_onnx(model, tmp_path / "unet.onnx", task, names)
+    image, _ = simulate_nuclei(seed=3, size=(41, 56))
+    image = np.dstack([image, image.T[:41, :41].repeat(2, 1)[:, :56], image]) if names else image
+    runner = OnnxModel(tmp_path / "unet.onnx", threads=1)
+    logits = predict(model, task.prepare(image))
+    assert runner.classes == names
+    np.testing.assert_array_equal(runner.prepare(image)[0], task.prepare(image).numpy())
+    np.testing.assert_allclose(runner.logits(image), logits.numpy(), atol=1e-5)
+    np.testing.assert_allclose(
+        runner.probabilities(image), probabilities(logits).numpy(), atol=1e-5
+    )
+    np.testing.assert_array_equal(runner.mask(image), task.mask(logits))
+
+
+def test_a_picture_without_contrast_becomes_zeros(file) -> None:
+    assert not OnnxModel(file).prepare(np.full((8, 8), 7, np.uint16)).any()
+
+
+def test_no_torch_is_imported(file) -> None:
+    program = (
+        "import sys, numpy as np; from unet_lib.shipping.onnx_model import OnnxModel; "
+        f"print(OnnxModel({str(file)!r}).mask(np.eye(16)).shape, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "(16, 16) False\n"
+
+
+@pytest.mark.parametrize("shape", [(16, 16, 3), (1, 16)])
+def test_pictures_of_another_kind(file, shape) -> None:
+    with pytest.raises(ValueError, match=r"\(H, W\) was expected, with sides of at least 2 pixels"):
+        OnnxModel(file).prepare(np.zeros(shape, np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("picture", "message"),
+    [
+        (np.full((4, 4), np.nan, "float32"), "holds 16 NaN or infinite values of 16"),
+        (np.diag([np.inf, 1.0]), "holds 1 NaN or infinite values of 4"),
+        (np.eye(4, dtype=bool), r"is of type bool; an array of numbers .* np\.asarray\(picture\)"),
+    ],
+)
+def test_values_that_are_no_numbers(file, picture, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        OnnxModel(file).mask(picture)
+
+
+def test_a_type_without_a_range(tmp_path) -> None:
+    export_onnx(UNet(1, width=2, depth=1), tmp_path / "unet.onnx", Task(normalize="type"))
+    with pytest.raises(ValueError, match="holds float64; uint8 or uint16 was expected"):
+        OnnxModel(tmp_path / "unet.onnx").prepare(np.zeros((8, 8)))
+
+
+def test_files_that_cannot_be_used(file, tmp_path, monkeypatch) -> None:
+    with pytest.raises(ValueError, match=r"none\.onnx: no such file"):
+        OnnxModel(tmp_path / "none.onnx")
+    (tmp_path / "short.onnx").write_bytes(file.read_bytes()[:500])
+    with pytest.raises(ValueError, match="is no ONNX file, or cut short"):
+        OnnxModel(tmp_path / "short.onnx")
+    bare = onnx.load(file)
+    del bare.metadata_props[:]
+    onnx.save(bare, tmp_path / "bare.onnx")
+    with pytest.raises(ValueError, match="does not say how to feed it"):
+        OnnxModel(tmp_path / "bare.onnx")
+    damaged = onnx.load(file)
+    damaged.metadata_props[0].value = damaged.metadata_props[0].value[:-9]
+    onnx.save(damaged, tmp_path / "damaged.onnx")
+    for read in (OnnxModel, read_metadata):
+        with pytest.raises(ValueError, match=r"damaged\.onnx: what it says of itself is damaged"):
+            read(tmp_path / "damaged.onnx")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(ValueError, match="pip install onnxruntime"):
+        OnnxModel(file)

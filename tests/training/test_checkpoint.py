@@ -1,0 +1,159 @@
+"""Checkpoints: round trip, a writer that is killed, and files that are no checkpoints."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from unet_lib.data.write import write_atomically
+from unet_lib.model import UNet
+from unet_lib.training import (
+    CheckpointError,
+    load_checkpoint,
+    load_model,
+    load_weights,
+    save_checkpoint,
+)
+
+
+def test_round_trip_rebuilds_the_model(tmp_path):
+    torch.manual_seed(0)
+    model = UNet(2, 3, width=4, depth=2, norm="batch", upsampling="bilinear")
+    model(torch.rand(2, 2, 16, 16))  # moves the running statistics
+    save_checkpoint(tmp_path / "run" / "model.pt", model, epoch=7, scale=[1, "a", {"b": 2.0}])
+    loaded = load_model(tmp_path / "run" / "model.pt")
+    assert not loaded.training
+    assert loaded.settings == model.settings
+    image = torch.rand(1, 2, 21, 16)
+    assert torch.equal(loaded(image), model.eval()(image))
+    contents = load_checkpoint(tmp_path / "run" / "model.pt")
+    assert (contents["epoch"], contents["scale"]) == (7, [1, "a", {"b": 2.0}])
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"model": None}, "lacks model, which save_checkpoint stores"),
+        ({"weights": None}, "lacks weights"),
+        (
+            {"model": '{"in_channels": 1, "ways": 3}'},
+            "unexpected keyword argument 'ways'",
+        ),
+        ({"model": '{"in_channels": -1}'}, "in_channels must be at least 1, got -1"),
+        ({"model": "{"}, "holds settings that this version of unet-lib does not take"),
+    ],
+)
+def test_fault_24_a_checkpoint_with_gaps_or_of_a_newer_version(tmp_path, changes, told):
+    save_checkpoint(tmp_path / "model.pt", UNet(1, width=2, depth=1))
+    contents = load_checkpoint(tmp_path / "model.pt") | changes
+    torch.save({k: v for k, v in contents.items() if v is not None}, tmp_path / "model.pt")
+    with pytest.raises(CheckpointError, match=r"model\.pt") as raised:
+        load_model(tmp_path / "model.pt")
+    assert told in str(raised.value)
+
+
+def test_fault_24_a_folder_called_like_a_checkpoint(tmp_path):
+    (tmp_path / "best.pt").mkdir()
+    with pytest.raises(CheckpointError, match=r"best\.pt is a folder, not a checkpoint"):
+        load_model(tmp_path / "best.pt")
+
+
+def test_fault_24_a_file_that_may_not_be_read(tmp_path, monkeypatch):
+    save_checkpoint(tmp_path / "model.pt", UNet(1, width=2, depth=1))
+
+    def forbid(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(torch, "load", forbid)
+    with pytest.raises(CheckpointError, match="may not be read by you"):
+        load_checkpoint(tmp_path / "model.pt")
+
+
+def test_fault_25_a_writer_that_fails_leaves_the_old_file(tmp_path):
+    path = tmp_path / "model.pt"
+    path.write_text("old")
+
+    def fail(file):
+        file.write(b"half of the new")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(path, fail)
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["model.pt"]
+
+
+KILLED = """
+import sys, time
+from unet_lib.data.write import write_atomically
+def write(file):
+    file.write(b"half of the new"); file.flush()
+    print("writing", flush=True)
+    time.sleep(60)
+write_atomically(sys.argv[1], write)
+"""
+
+
+def test_fault_25_a_killed_writer_leaves_the_old_file(tmp_path):
+    path = tmp_path / "model.pt"
+    save_checkpoint(path, UNet(1, width=1, depth=1), epoch=1)
+    writer = subprocess.Popen([sys.executable, "-c", KILLED, path], stdout=subprocess.PIPE)
+    assert writer.stdout.readline() == b"writing\n"
+    os.kill(writer.pid, signal.SIGKILL)
+    writer.communicate()
+    assert load_checkpoint(path)["epoch"] == 1
+
+
+def test_fault_24_a_file_cut_short(tmp_path):
+    path = tmp_path / "model.pt"
+    save_checkpoint(path, UNet(1, width=2, depth=1))
+    path.write_bytes(path.read_bytes()[:-500])
+    with pytest.raises(CheckpointError, match=r"model.pt \(\d+ bytes\) cannot be read.*older copy"):
+        load_checkpoint(path)
+    path.write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"\(0 bytes\) cannot be read"):
+        load_checkpoint(path)
+
+
+def test_a_checkpoint_cannot_run_code(tmp_path):
+    class Touch:
+        def __reduce__(self):
+            return (os.mkdir, (str(tmp_path / "owned"),))
+
+    torch.save({"format": 1, "model": Touch()}, tmp_path / "evil.pt")
+    with pytest.raises(CheckpointError, match="not a file of weights alone"):
+        load_checkpoint(tmp_path / "evil.pt")
+    assert not (tmp_path / "owned").exists()
+
+
+def test_a_missing_file_names_its_neighbors(tmp_path):
+    save_checkpoint(tmp_path / "best.pt", UNet(1, width=1, depth=1))
+    with pytest.raises(CheckpointError, match=r"no checkpoint .*last.pt; .* holds \['best.pt'\]"):
+        load_checkpoint(tmp_path / "last.pt")
+    with pytest.raises(CheckpointError, match="holds none"):
+        load_checkpoint(tmp_path / "nowhere" / "last.pt")
+
+
+@pytest.mark.parametrize("contents", [{"conv.weight": torch.zeros(1)}, [1, 2]])
+def test_fault_24_a_file_of_another_program(tmp_path, contents):
+    torch.save(contents, tmp_path / "other.pt")
+    with pytest.raises(
+        CheckpointError, match=r"is not a checkpoint of this library.*load_state_dict"
+    ):
+        load_checkpoint(tmp_path / "other.pt")
+
+
+def test_fault_24_weights_that_do_not_fit():
+    model = UNet(1, 1, width=2, depth=1)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    other = UNet(1, 3, width=2, depth=1).state_dict()
+    with pytest.raises(CheckpointError, match=r"head.weight: \(3, 2, 1, 1\), the model has \(1, 2"):
+        load_weights(model, other)
+    with pytest.raises(CheckpointError, match=r"missing.*unexpected \['module.*save the unwrapped"):
+        load_weights(model, nn.DataParallel(model).state_dict(), "old.pt")
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, before[name])  # all or nothing

@@ -1,0 +1,97 @@
+"""The probe for the fastest number format, with timings of our own making."""
+
+import pytest
+import torch
+
+from unet_lib.model import UNet
+from unet_lib.training import Mode, bce_dice_loss, choose_mode, precision, step_seconds
+from unet_lib.training.precision import MARGIN
+
+PLAIN = Mode()
+LAST = Mode("float32", channels_last=True)
+BF16 = Mode("bf16", channels_last=True)
+
+
+@pytest.fixture
+def step() -> tuple:
+    """A network, images, a target and a loss."""
+    torch.manual_seed(0)
+    model = UNet(1, width=2, depth=1, norm="batch", dropout=0.2)
+    return model, torch.rand(5, 1, 8, 8), torch.ones(5, 1, 8, 8), bce_dice_loss
+
+
+@pytest.mark.parametrize(
+    ("seconds", "chosen"),
+    [
+        ({PLAIN: 1.0, LAST: 0.9, BF16: 0.3}, BF16),
+        ({PLAIN: 1.0, LAST: 0.5, BF16: 3.0}, LAST),
+        ({PLAIN: 1.0, LAST: 1.2, BF16: 4.0}, PLAIN),  # slow bf16: stay with what is fast
+        ({PLAIN: 1.0, LAST: 0.98, BF16: 0.95}, PLAIN),  # no gain beyond the noise
+        ({PLAIN: 1.0, LAST: 1.0, BF16: 1.0 / MARGIN - 0.01}, BF16),
+    ],
+)
+def test_the_fastest_wins_and_plain_float32_when_nothing_is_faster(
+    step, monkeypatch, seconds, chosen
+) -> None:
+    asked = []
+
+    def pretended(model, images, target, loss, mode) -> float:
+        asked.append((mode, len(images), len(target)))
+        return seconds[mode]
+
+    monkeypatch.setattr(precision, "step_seconds", pretended)
+    assert choose_mode(*step) == chosen
+    assert asked == [(PLAIN, 2, 2), (LAST, 2, 2), (BF16, 2, 2)]  # each once, on two images
+
+
+def test_the_probe_leaves_no_trace(step) -> None:
+    model, images, target, loss = step
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    for mode in (PLAIN, LAST, BF16):
+        assert 0 < step_seconds(model, images, target, loss, mode, repeats=1) < 60
+    assert torch.equal(torch.rand(3), expected)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert model.training
+    assert model.head.weight.is_contiguous()
+
+
+def test_the_network_is_run_in_the_mode_that_is_timed(step) -> None:
+    model, images, target, loss = step
+    seen = []
+
+    def spy(_module, _inputs, output: torch.Tensor) -> None:
+        weight = _module.weight
+        seen.append((output.dtype, weight.is_contiguous(memory_format=torch.channels_last)))
+
+    model.encoder[0][3].register_forward_hook(spy)  # the second convolution, with two channels in
+    for mode in (PLAIN, LAST, BF16):
+        step_seconds(model, images, target, loss, mode, repeats=1)
+    assert (
+        seen[::2]
+        == seen[1::2]
+        == [
+            (torch.float32, False),
+            (torch.float32, True),
+            (torch.bfloat16, True),
+        ]
+    )
+
+
+def test_the_loss_is_given_float32(step) -> None:
+    model, images, target, _ = step
+    seen = []
+
+    def loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        seen.append(logits.dtype)
+        return bce_dice_loss(logits, target)
+
+    step_seconds(model, images, target, loss, BF16)
+    assert seen == [torch.float32] * 4  # one to warm up, three that count
+
+
+def test_a_mode_says_what_it_is() -> None:
+    assert [str(mode) for mode in (PLAIN, BF16)] == ["float32", "bf16, channels_last"]

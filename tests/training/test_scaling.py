@@ -1,0 +1,113 @@
+"""Training in several processes, and the commands of the page book/scaling-out.md."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from accelerate.commands.launch import launch_command_parser
+from torch.distributed.run import get_args_parser
+
+from unet_lib.data import SimulatedNuclei, foreground
+from unet_lib.model import UNet
+from unet_lib.training import TrainingError, fit, load_model
+
+ROOT = Path(__file__).parents[2]
+BLOCK = re.compile(r"```\{code-block\} shell\n:name: ([\w-]+)\n(.*?)```", re.DOTALL)
+PAGE = (ROOT / "book" / "scaling-out.md").read_text(encoding="utf-8")
+COMMANDS = {name: text.replace("\\\n", " ") for name, text in BLOCK.findall(PAGE)}
+LAUNCHER = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+SMALL = "--width 2 --depth 2 --crop 32 --size 32 --count 12 --epochs 1".split()  # noqa: SIM905
+
+gloo = pytest.mark.skipif(not torch.distributed.is_gloo_available(), reason="torch without gloo")
+
+
+def run(*command: str, cpu: str = "true") -> subprocess.CompletedProcess:
+    """Run a command as it would run on a machine without graphics cards."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    environment |= {"CUDA_VISIBLE_DEVICES": "", "ACCELERATE_USE_CPU": cpu}
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+
+TWO = """
+import json, sys, torch
+from torch.utils.data import TensorDataset
+from unet_lib.training import fit
+from unet_lib.training.loop import one_class
+from unet_lib.training import bce_loss
+from unet_lib.model import UNet
+from unet_lib.training import TrainingSettings
+torch.manual_seed(0)
+images = torch.rand(8, 1, 16, 16)
+model = UNet(1, 1, width=4, depth=2)
+settings = TrainingSettings(epochs=2, batch_size=int(sys.argv[1]), precision="float32")
+data = TensorDataset(images, (images > 0.5).float())
+history = fit(model, data, data, loss=bce_loss, settings=settings, verbose=False)
+print(json.dumps(history.column("validation_loss")))
+"""
+
+
+@gloo
+def test_two_processes_train_as_one(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(TWO)
+    one = run(sys.executable, str(script), "8")
+    two = run(*LAUNCHER, str(script), "4")
+    losses = [json.loads(process.stdout.splitlines()[-1]) for process in (one, two)]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+
+
+@gloo
+def test_the_rehearsal_on_the_page_runs_and_speaks_once(tmp_path: Path) -> None:
+    variable, starter, *words = shlex.split(COMMANDS["rehearsal"])
+    assert (variable, starter) == ("ACCELERATE_USE_CPU=true", ".venv/bin/torchrun")
+    words[words.index("runs/two")] = str(tmp_path / "two")
+    process = run(*LAUNCHER[:3], *words, *SMALL)
+    assert process.returncode == 0, process.stderr[-2000:]
+    assert process.stdout.count("pictures for training") == 1
+    assert load_model(tmp_path / "two" / "last.pt").settings.width == 2
+
+
+def test_processes_that_do_not_see_each_other_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    nuclei = SimulatedNuclei(4, size=(16, 16), target=foreground)
+    with pytest.raises(
+        TrainingError, match=r"2 processes were started, .* ACCELERATE_USE_CPU=true"
+    ):
+        fit(UNet(1, 1, width=2, depth=1), nuclei, verbose=False)
+
+
+@pytest.mark.parametrize("name", ["one-machine", "several-machines"])
+def test_options_for_accelerate_exist(name: str) -> None:
+    words = shlex.split(COMMANDS[name])
+    assert words[:2] == ["accelerate", "launch"]
+    options = launch_command_parser().parse_args(words[2:])
+    assert options.multi_gpu
+    assert (options.module, options.training_script) == (True, "unet_lib")
+    assert options.num_processes == 4 * options.num_machines
+    assert options.training_script_args[0] == "train"
+
+
+@pytest.mark.parametrize("name", ["one-machine-torchrun", "several-machines-torchrun"])
+def test_options_for_torchrun_exist(name: str) -> None:
+    starter, *words = shlex.split(COMMANDS[name])
+    assert starter == "torchrun"
+    options = get_args_parser().parse_args(words)
+    assert (options.module, options.training_script) == (True, "unet_lib")
+    assert options.nproc_per_node == "4"
+    assert options.training_script_args[0] == "train"
+
+
+def test_every_command_of_the_page_is_tested() -> None:
+    assert set(COMMANDS) == {
+        "rehearsal",
+        "one-machine",
+        "one-machine-torchrun",
+        "several-machines",
+        "several-machines-torchrun",
+    }

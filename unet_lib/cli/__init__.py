@@ -1,0 +1,1 @@
+"""The library from a shell: `python -m unet_lib train | predict | evaluate | export | ...`."""

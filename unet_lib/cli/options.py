@@ -1,0 +1,153 @@
+"""Where the pictures of a command come from: simulator, folders, a public set (chapter 3)."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from tyro.conf import arg
+
+from unet_lib.data import DSB2018, PairedFolder, SegmentationDataset, SimulatedNuclei, cached
+from unet_lib.training.task import Task
+
+Pairs = Annotated[tuple[str, ...], arg(metavar="VALUE:CLASS ...")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskOptions:
+    """How the masks of a folder are to be read, as options of a command.
+
+    >>> MaskOptions(mask_values=("0:0", "255:1")).folder_options()["mask_values"]
+    {0: 0, 255: 1}
+    """
+
+    mask_values: Pairs = ()
+    """Which stored value stands for which class, as in 0:0 255:1"""
+    palette: Pairs = ()
+    """The same for masks stored in color, as in 0,0,0:0 255,0,0:1"""
+    suffix: str = ""
+    """What the name of a mask has at its end beside its picture's, for example _mask"""
+    instance_masks: bool = False
+    """The masks number objects 1 to n and hold no classes."""
+
+    def folder_options(self) -> dict[str, Any]:
+        """The same as keyword arguments of `PairedFolder`."""
+        return {
+            "mask_values": pairs(self.mask_values) or None,
+            "palette": pairs(self.palette) or None,
+            "suffix": self.suffix,
+            "instances": self.instance_masks,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source(MaskOptions):
+    """The pictures of a command, simulated unless folders or a data set are named; checks itself.
+
+    Raises ValueError for options that do not belong together.
+
+    >>> len(Source(count=3, size=32).open(Task()))
+    3
+    """
+
+    images: Path | None = None
+    """Folder of your own pictures."""
+    masks: Path | None = None
+    """Folder of their masks, with the same names."""
+    dataset: Literal["simulated", "dsb2018"] = "simulated"
+    """Simulated nuclei, or the real ones of the 2018 Data Science Bowl."""
+    root: Path | None = None
+    """Folder of the data set; dsb2018 in the folder UNET_DATA_DIR if it is not given."""
+    download: bool = False
+    """Fetch the data set if it is not there (80 MB)."""
+    count: int = 240
+    """How many pictures to simulate."""
+    size: int = 128
+    """Their height and width, in pixels."""
+    simulation_seed: int = 0
+    """Which pictures to simulate; another seed gives others."""
+
+    def __post_init__(self) -> None:
+        of_folders = self.mask_values, self.palette, self.suffix, self.instance_masks
+        if (self.images is None) != (self.masks is None):
+            raise ValueError("images and masks belong together: pass both folders, or none")
+        if self.images is None and any(of_folders):
+            raise ValueError(
+                "mask_values, palette, suffix and instance_masks describe masks of your own: "
+                "pass their folders as images and masks"
+            )
+        if self.images is not None and self.dataset != "simulated":
+            raise ValueError(f"pass either images and masks or dataset {self.dataset}, not both")
+        if self.dataset == "simulated" and (self.root is not None or self.download):
+            raise ValueError("root and download belong to dataset dsb2018")
+
+    def numbers_objects(self, task: Task) -> bool:
+        """Whether the labels number objects, so that instances can be scored."""
+        return self.images is None or self.instance_masks or task.target == "instances"
+
+    def open(self, task: Task, split: Literal["train", "test"] = "train") -> SegmentationDataset:
+        """The data set; its pictures are normalized as the task says, its labels as they are.
+
+        Raises DataError with all that is wrong in the files, and ValueError where the task needs
+        color or classes and the pictures have none.
+        """
+        if self.images is not None:
+            return PairedFolder(
+                self.images,
+                self.masks,
+                mode=task.mode,
+                num_classes=task.num_classes,
+                ignore_index=task.ignore_index,
+                normalize=task.normalization,
+                **self.folder_options() | {"instances": self.numbers_objects(task)},
+            )
+        if task.mode == "RGB" or task.target == "classes":
+            raise ValueError(
+                f"the {self.dataset} pictures are gray and their labels number nuclei: choose "
+                'mode "L" and target "foreground" or "instances", or pass images and masks'
+            )
+        if self.dataset == "dsb2018":
+            return DSB2018(self.root, split, self.download, normalize=task.normalization)
+        size = (self.size, self.size)
+        return cached(
+            SimulatedNuclei(self.count, self.simulation_seed, size, normalize=task.normalization)
+        )
+
+
+def pairs(texts: tuple[str, ...]) -> dict[Any, int]:
+    """What a shell can pass in place of a dict: "value:class", or "red,green,blue:class".
+
+    Raises ValueError for another text.
+
+    >>> pairs(("0:0", "255:1")), pairs(("255,0,0:1",))
+    ({0: 0, 255: 1}, {(255, 0, 0): 1})
+    """
+    result = {}
+    for text in texts:
+        try:
+            key, index = text.split(":")
+            numbers = tuple(int(part) for part in key.split(","))
+            result[numbers if len(numbers) > 1 else numbers[0]] = int(index)
+        except ValueError as error:
+            raise ValueError(
+                f"{text!r}: expected a value and its class, as in 255:1 or 255,0,0:1"
+            ) from error
+    return result
+
+
+def for_shells(cure: str) -> str:
+    """The options that stand for the arguments a cure names, as a shell takes them.
+
+    In the order of the cure, alternatives parted by "or"; nothing where it names none.
+
+    >>> for_shells("pass mask_values={0: 0, 255: 1}")
+    ' (in a shell: --mask-values 0:0 255:1)'
+    """
+    ways = []
+    if classes := re.search(r"num_classes=(\d+)(?: and ignore_index=(\d+))?", cure):
+        void = f" --ignore-index {classes[2]}" if classes[2] else ""
+        ways.append((classes.start(), f"--target classes --num-classes {classes[1]}{void}"))
+    if mapping := re.search(r"mask_values=\{([^}]*)\}", cure):
+        pairs = mapping[1].replace(": ", ":").replace(",", "")
+        ways.append((mapping.start(), f"--mask-values {pairs}"))
+    return f" (in a shell: {', or '.join(way for _, way in sorted(ways))})" if ways else ""

@@ -1,0 +1,97 @@
+"""Set-ups with nothing wrong, about which the doctor has to be silent."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from unet_lib.course.clinic.case import Case, Folders
+from unet_lib.course.clinic.file_cases import white_masks
+from unet_lib.course.clinic.materials import binary, colored, nuclei, small_unet, trained
+from unet_lib.course.clinic.outcome_cases import good_network
+from unet_lib.data.in_memory import InMemory
+from unet_lib.data.sets.voc import VOC, write_voc_scenes
+from unet_lib.data.simulate import SimulatedNuclei
+from unet_lib.doctor import SetUp
+from unet_lib.training.settings import TrainingSettings
+from unet_lib.training.task import Task
+from unet_lib.transforms import RandomRightAngle, compose, random_crop, random_flips, random_scale
+
+
+def _simulated(folder: Path) -> SetUp:
+    return SetUp(
+        train=SimulatedNuclei(24, seed=0, size=(96, 96)),
+        validation=SimulatedNuclei(12, seed=1, size=(96, 96)),
+        model=small_unet(),
+        settings=TrainingSettings(precision="float32"),
+    )
+
+
+def _mapped(folder: Path) -> Folders:
+    return white_masks(folder)._replace(options={"mask_values": {0: 0, 255: 1}})
+
+
+def _augmented(folder: Path) -> SetUp:
+    moves = compose(random_scale(0.8, 1.25), random_crop((48, 48)), random_flips())
+    dataset = InMemory(*nuclei(16), transform=compose(moves, RandomRightAngle()))
+    return SetUp(train=dataset, model=small_unet())
+
+
+def _scenes(folder: Path) -> SetUp:
+    root = write_voc_scenes(folder / "voc", count=24)
+    task = Task("classes", "RGB", num_classes=21, ignore_index=255)
+    settings = TrainingSettings(precision="float32", learning_rate=5e-3)
+    return SetUp(VOC(root, "train"), VOC(root, "val"), task, small_unet(3, 21), settings=settings)
+
+
+def _instances(folder: Path) -> SetUp:
+    task = Task("instances")
+    train, validation = (InMemory(*nuclei(12, seed), target=task.encode) for seed in (0, 1))
+    return SetUp(train, validation, task, small_unet(1, 3))
+
+
+def _predicting(folder: Path) -> SetUp:
+    setup = good_network()
+    model = setup.model
+
+    def predict(images: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            return model.eval()(images)[:, 0] > 0
+
+    validation = InMemory(*nuclei(16, seed=1))
+    return SetUp(setup.train, validation, model=model, history=setup.history, predict=predict)
+
+
+def _frozen_encoder(folder: Path) -> SetUp:
+    model = small_unet(norm="group")
+    model.encoder.requires_grad_(False)
+    learning = [p for p in model.parameters() if p.requires_grad]
+    settings = TrainingSettings(batch_size=1, precision="float32")
+    optimizer = torch.optim.AdamW(learning, 2e-3)
+    return SetUp(InMemory(*nuclei(12)), model=model, settings=settings, optimizer=optimizer)
+
+
+def _in_color(folder: Path) -> SetUp:
+    images, labels = colored(24)
+    model, dataset = small_unet(3), InMemory(images, binary(labels))
+    others, truth = colored(8, seed=1)
+    rows = trained(model, dataset)
+    validation = InMemory(others, binary(truth))
+    return SetUp(dataset, validation, Task(mode="RGB"), model, history=rows)
+
+
+def _case(title: str, build: Callable[[Path], SetUp | Folders]) -> Case:
+    return Case(title, "", "nothing is wrong", build)
+
+
+HEALTHY = (
+    _case("Simulated nuclei and an untrained network", _simulated),
+    _case("Masks of 0 and 255 with their mapping", _mapped),
+    _case("Nuclei, scaled, cropped, flipped and turned", _augmented),
+    _case("VOC scenes with void ignored", _scenes),
+    _case("Instances as interior and border", _instances),
+    _case("A trained network that predicts", _predicting),
+    _case("A frozen encoder with GroupNorm and batches of one", _frozen_encoder),
+    _case("A trained network on colored pictures", _in_color),
+)
+"""Cases without a cause."""

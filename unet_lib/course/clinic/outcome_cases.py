@@ -1,0 +1,167 @@
+"""Cases that show in a trained network: each trains for a few seconds."""
+
+import copy
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from unet_lib.course.clinic.case import Case
+from unet_lib.course.clinic.materials import binary, colored, nuclei, small_unet, trained
+from unet_lib.data.in_memory import InMemory
+from unet_lib.data.simulate import simulate_nuclei
+from unet_lib.doctor import SetUp
+from unet_lib.model.unet import UNet
+from unet_lib.training.losses import bce_loss
+from unet_lib.training.task import Task
+
+
+@cache
+def _good() -> tuple[UNet, list[dict[str, float]]]:
+    """A network that has learned simulated nuclei in a few seconds, and its history."""
+    model = small_unet()
+    return model, trained(model, InMemory(*nuclei(24)))
+
+
+def good_network() -> SetUp:
+    """A healthy set-up: a network trained for a few seconds, with the pictures it learned."""
+    model, rows = _good()
+    return SetUp(train=InMemory(*nuclei(24)), model=copy.deepcopy(model), history=rows)
+
+
+def stale_statistics(folder: Path) -> SetUp:
+    """BatchNorm's momentum is taken for that of an optimizer: 0.999."""
+    model, dataset = small_unet(), InMemory(*nuclei(16))
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = 0.001  # 0.999, as other libraries count it
+    rows = trained(model, dataset, epochs=10)
+    return SetUp(train=dataset, model=model, history=rows)
+
+
+def without_eval(folder: Path) -> SetUp:
+    """Prediction without model.eval()."""
+    model, rows = _good()
+    model = copy.deepcopy(model).train()
+
+    def predict(images: Tensor) -> Tensor:
+        with torch.no_grad():
+            return model(images)[:, 0] > 0
+
+    return SetUp(train=InMemory(*nuclei(24)), model=model, history=rows, predict=predict)
+
+
+def logits_over_half(folder: Path) -> SetUp:
+    """The threshold of a probability, applied to logits."""
+    model, rows = _good()
+    model = copy.deepcopy(model).eval()
+
+    def predict(images: Tensor) -> Tensor:
+        with torch.no_grad():
+            return model(images)[:, 0] > 0.5
+
+    return SetUp(train=InMemory(*nuclei(24)), model=model, history=rows, predict=predict)
+
+
+def bgr(folder: Path) -> SetUp:
+    """Trained on RGB, used on pictures that OpenCV has read."""
+    images, labels = colored(24)
+    model, dataset = small_unet(3), InMemory(images, binary(labels))
+    rows = trained(model, dataset)
+    others, truth = colored(8, seed=1)
+    swapped = InMemory([image[..., ::-1].copy() for image in others], binary(truth))
+    task = Task(mode="RGB")
+    return SetUp(train=dataset, validation=swapped, task=task, model=model, history=rows)
+
+
+def specks(count: int) -> InMemory:
+    """Pictures in which a single small nucleus counts, among many that do not."""
+    images, masks, index = [], [], 0
+    while len(images) < count:
+        image, labels = simulate_nuclei(5, index, (64, 64))
+        index += 1
+        sizes = np.bincount(labels.ravel(), minlength=2)[1:]
+        if len(sizes) > 3 and 12 <= sizes.min() < 40:
+            images.append(image)
+            masks.append((labels == 1 + sizes.argmin()).astype(np.uint8))
+    return InMemory(images, masks)
+
+
+def rare(folder: Path) -> SetUp:
+    """Less than one pixel in a hundred counts, and the loss is plain cross-entropy."""
+    model, dataset = small_unet(), specks(16)
+    rows = trained(model, dataset, epochs=12, loss=bce_loss, batch_size=4, schedule="constant")
+    return SetUp(train=dataset, model=model, loss=bce_loss, history=rows)
+
+
+def forgotten_nuclei(folder: Path) -> SetUp:
+    """In three masks of twenty-four most nuclei were forgotten."""
+    images, labels = nuclei(24)
+    masks = binary(labels)
+    last = [(mask == mask.max()).astype(np.uint8) for mask in labels]
+    for i in [i for i in range(24) if last[i].sum() < 0.2 * masks[i].sum()][:3]:
+        masks[i] = last[i]
+    model, dataset = small_unet(), InMemory(images, masks)
+    rows = trained(model, dataset)
+    return SetUp(train=dataset, model=model, history=rows)
+
+
+def by_heart(folder: Path) -> SetUp:
+    """Every second nucleus counts, which no picture shows: it can only be learned by heart."""
+    images, labels = nuclei(12, seed=2)
+    masks = [mask * (mask % 2) for mask in labels]
+    model, dataset = small_unet(width=16, norm="group"), InMemory(images[:4], masks[:4])
+    validation = InMemory(images[4:], masks[4:])
+    rows = trained(model, dataset, validation, epochs=60, batch_size=2, keep="last")
+    return SetUp(train=dataset, validation=validation, model=model, history=rows)
+
+
+OUTCOME_CASES = (
+    Case(
+        "BatchNorm without statistics",
+        "batchnorm-statistics",
+        "PyTorch's momentum of 0.001 is other libraries' 0.999: after a short training the stored "
+        "mean is still almost 0.",
+        stale_statistics,
+    ),
+    Case(
+        "Prediction without eval()",
+        "predicts-in-training-mode",
+        "`model.eval()` was forgotten: BatchNorm goes on using the statistics of the batch.",
+        without_eval,
+    ),
+    Case(
+        "Logits thresholded as probabilities",
+        "logits-as-probabilities",
+        "`model(images) > 0.5`: a logit of 0.5 is a probability of 0.62.",
+        logits_over_half,
+    ),
+    Case(
+        "Blue for red",
+        "channel-order",
+        "Trained on RGB, used on pictures that OpenCV has read as BGR. Here nuclei are blue, and "
+        "red cells do not count.",
+        bgr,
+    ),
+    Case(
+        "Rare foreground",
+        "rare-foreground",
+        "Less than one pixel in a hundred counts, and the loss is plain cross-entropy.",
+        rare,
+    ),
+    Case(
+        "Forgotten nuclei",
+        "label-noise",
+        "In three masks of twenty-four only one nucleus was drawn.",
+        forgotten_nuclei,
+    ),
+    Case(
+        "Learned by heart",
+        "overfitting",
+        "Four pictures, a network with time, and every second nucleus counts: nothing in the "
+        "pictures says which.",
+        by_heart,
+    ),
+)

@@ -1,0 +1,202 @@
+"""Checks for the exercises of chapter 1: sizes, painting, receptive fields."""
+
+from numbers import Real
+
+import numpy as np
+
+from unet_lib.course.exercises import say
+from unet_lib.model.unet import UNet
+
+SMALL, KERNEL = np.array([[1, 2], [3, 0]]), np.array([[1, 2], [0, 3]])
+REACH = (2, 8, 20, 44, 92)
+"""Pixels that every output pixel sees in every direction, for depth 0, 1, 2, 3, 4."""
+HALO = (2, 9, 23, 51, 107)
+"""Pixels that some output pixel sees in some direction."""
+
+
+def check_output_size(answer: object) -> None:
+    """Checks a function (size, depth) -> size of the output without padding, or None.
+
+    >>> check_output_size(lambda size, depth: size)
+    Not yet: 572 at depth 4 gives 572: that is padding="same". Without padding each 3x3 convolution
+    takes one pixel from each side.
+    """
+    for size, depth in (
+        (572, 4),
+        (188, 4),
+        (100, 2),
+        (26, 1),
+        (570, 4),
+        (184, 4),
+        (50, 2),
+        (172, 4),
+    ):
+        found, problem = _call(answer, size, depth)
+        expected = _output_size(size, depth)
+        if problem or found != expected:
+            said = f"{size} at depth {depth} gives {found}"
+            return say(False, problem or f"{said}{_why_size(size, depth, found, expected)}")
+    say(True, "572 gives 388, 188 is the smallest size at depth 4, and odd stages are refused.")
+
+
+def _output_size(size: int, depth: int) -> int | None:
+    try:
+        return UNet(width=1, depth=depth, padding="valid").output_size(size)
+    except ValueError:
+        return None
+
+
+def _why_size(size: int, depth: int, found: Real | None, expected: int | None) -> str:
+    """What is behind a wrong size, as the rest of a sentence."""
+    if found is None:
+        return ", but this size goes through. Follow it: minus 4, halve, and so on."
+    if found == size:
+        return (
+            ': that is padding="same". Without padding each 3x3 convolution takes one pixel '
+            "from each side."
+        )
+    if found == (expected or 0) + 4 * 2**depth:
+        return ": the bottleneck has two convolutions as well."
+    if expected is None:
+        return ", but a stage on the way is odd or used up. Return None there."
+    return f", but the network gives {expected}. Write down every stage, as in the table of 572."
+
+
+def check_painting(answer: object) -> None:
+    """Checks the transposed convolution of [[1, 2], [3, 0]] with [[1, 2], [0, 3]], stride 1.
+
+    >>> check_painting([[1, 2], [0, 3]])
+    Not yet: the result has shape (2, 2). Two places a side, one pixel apart, and a kernel of 2:
+    how far does the last copy reach?
+    """
+    try:
+        found = np.array(answer, dtype=float)
+    except (TypeError, ValueError):
+        return say(False, "give a list of rows of numbers, all of one length.")
+    if found.size == 0 or answer is None:
+        return say(False, "the grid is empty. Its first number is 1 times the kernel's first.")
+    added = _paint(KERNEL, stride=1)
+    if np.array_equal(found, added):
+        return say(True, "the copies overlap, and where they do, they add up.")
+    say(False, _why_grid(found, added))
+
+
+def _why_grid(found: np.ndarray, added: np.ndarray) -> str:
+    """What is behind a wrong grid."""
+    if np.array_equal(found, _paint(KERNEL, stride=2)):
+        return "that is stride 2, copies side by side. With stride 1 they are one pixel apart."
+    if found.shape != added.shape:
+        return (
+            f"the result has shape {found.shape}. Two places a side, one pixel apart, and a "
+            "kernel of 2: how far does the last copy reach?"
+        )
+    if np.array_equal(found, _paint(KERNEL, stride=1, add=False)):
+        return "where two copies overlap you kept the later one. Add them up."
+    if np.array_equal(found, _paint(KERNEL[::-1, ::-1], stride=1)):
+        return "the kernel is turned over. Paint it as it is written."
+    row, column = np.argwhere(found != added)[0]
+    return f"look again at row {row + 1}, column {column + 1}: which copies of the kernel reach it?"
+
+
+def _paint(kernel: np.ndarray, stride: int, add: bool = True) -> np.ndarray:
+    large = np.zeros((stride + 2, stride + 2))
+    for y, x in np.ndindex(2, 2):
+        window = large[y * stride : y * stride + 2, x * stride : x * stride + 2]
+        window[:] = window * add + SMALL[y, x] * kernel
+    return large
+
+
+def check_receptive_field(answer: object) -> None:
+    """Checks a function from a list of (kernel, stride) to the receptive field of the stack.
+
+    >>> check_receptive_field(lambda layers: 1 + sum(k - 1 for k, _ in layers))
+    Not yet: (3, 1), (2, 2), (3, 1) gives 6: after the layer of stride 2, one step on its grid is
+    two pixels of the picture.
+    """
+    encoder = 4 * [(3, 1), (3, 1), (2, 2)] + [(3, 1), (3, 1)]
+    for layers in (
+        [(3, 1)],
+        [(3, 1), (3, 1)],
+        [(3, 1), (2, 2), (3, 1)],
+        [(7, 2), (3, 2), (3, 1)],
+        encoder,
+    ):
+        found, problem = _call(answer, layers)
+        if problem or found != _field(layers):
+            shown = "the encoder" if layers is encoder else str(layers)[1:-1]
+            return say(False, problem or f"{shown} gives {_why_field(layers, found)}")
+    say(True, "each layer adds (kernel - 1) times the product of the strides before it.")
+
+
+def _field(layers: list[tuple[int, int]], early: bool = False) -> int:
+    """The receptive field; with `early`, as if a layer's own stride counted for itself."""
+    field, jump = 1, 1
+    for kernel, stride in layers:
+        field += (kernel - 1) * jump * (stride if early else 1)
+        jump *= stride
+    return field
+
+
+def _why_field(layers: list[tuple[int, int]], found: Real | None) -> str:
+    """What is behind a wrong receptive field."""
+    if found is None:
+        return "None. Start with 1 pixel and walk through the layers."
+    if found == sum(kernel - 1 for kernel, _ in layers):
+        return f"{found}: one too few. Without any layer, a pixel sees one pixel: itself."
+    if found == 1 + sum(kernel - 1 for kernel, _ in layers):
+        return (
+            f"{found}: after the layer of stride 2, one step on its grid is two pixels of the "
+            "picture."
+        )
+    if found == _field(layers, early=True):
+        return (
+            f"{found}: a layer's own stride counts only for the layers after it. Add first, "
+            "then multiply."
+        )
+    return f"{found}, expected {_field(layers)}. Follow the field and the jump on paper."
+
+
+def check_depth_needed(answer: object) -> None:
+    """Checks a function from the diameter of a nucleus, in pixels, to the depth it needs.
+
+    >>> check_depth_needed(lambda diameter: 4)
+    Not yet: for a diameter of 1 you say 4, and 0 is enough. Try the depths from 0 upward.
+    """
+    for diameter in (1, 5, 8, 9, 20, 22, 44, 48, 92):
+        depth = next(i for i, reach in enumerate(REACH) if reach >= diameter)
+        found, problem = _call(answer, diameter)
+        if problem or found != depth:
+            said = f"for a diameter of {diameter} you say {found}"
+            return say(False, problem or f"{said}{_why_depth(diameter, found, depth)}")
+    say(True, "the reach grows as 2, 8, 20, 44, 92: each pooling doubles it and adds 4.")
+
+
+def _why_depth(diameter: int, found: Real | None, depth: int) -> str:
+    """What is behind a wrong depth, as the rest of a sentence."""
+    if found not in range(len(REACH)):
+        return ". Return the first of the depths 0 to 4 whose reach is at least the diameter."
+    if found > depth:
+        return f", and {depth} is enough. Try the depths from 0 upward."
+    if HALO[int(found)] >= diameter:
+        return (
+            ": some pixels reach that far, others do not. Take the shorter side of the window, "
+            "and the worst of the 2**depth places in the pooling grid."
+        )
+    return (
+        ": the window may be wide enough for the pixel in the middle. A pixel at the left edge "
+        "of the nucleus has to see past its right edge."
+    )
+
+
+def _call(function: object, *arguments: object) -> tuple[Real | None, str]:
+    """What the reader's function returns, and what is wrong if that is no number."""
+    if not callable(function):
+        return None, "pass the function itself, without calling it."
+    shown = ", ".join(map(str, arguments))
+    try:
+        found = function(*arguments)
+    except Exception as error:  # whatever the reader wrote: the page goes on
+        return None, f"your function fails for {shown}: {type(error).__name__}: {error}"
+    if found is None or isinstance(found, Real):
+        return found, ""
+    return None, f"for {shown} you return a {type(found).__name__}. Return a plain number."

@@ -1,0 +1,364 @@
+"""Checks for the exercises of chapter 4: learning rate, Dice loss, training loop, accumulation.
+
+Each takes the reader's answer, prints one line that teaches, and never raises.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import SGD
+from torch.utils.data import DataLoader, TensorDataset
+
+from unet_lib.course.exercises import say
+from unet_lib.training.epoch import train_epoch
+from unet_lib.training.losses import bce_loss, dice_loss
+
+RATE = 0.5  # of the steps in the checks: large, so that a wrong gradient shows
+Run = tuple[object, list[Tensor]]  # what a training function returned, and the weights after it
+
+
+def range_test_curve() -> tuple[list[float], list[float]]:
+    """Rates and losses of the range test in the exercise: flat, falling, lowest at 0.1, rising.
+
+    >>> rates, losses = range_test_curve()
+    >>> f"{rates[losses.index(min(losses))]:.2f}"
+    '0.10'
+    """
+    rates = [10 ** (-6 + step / 8) for step in range(49)]
+    losses = []
+    for step, rate in enumerate(rates):
+        fall = 1 / (1 + (0.006 / rate) ** 1.2)
+        rise = (rate / 0.7) ** 2
+        losses.append(1.4 - 1.05 * fall + rise + 0.006 * math.cos(2.4 * step))
+    return rates, losses
+
+
+def check_learning_rate(rate: object) -> None:
+    """Judges the largest rate that a reader chose from `range_test_curve`.
+
+    >>> check_learning_rate(0.1)
+    Not yet: 0.1 lies at the bottom of the curve, just before it rises: this is the edge. ...
+    """
+    if isinstance(rate, bool) or not isinstance(rate, int | float):
+        return say(False, f"expected one number, the learning rate; got {rate!r}.")
+    if not rate > 0:
+        return say(
+            False, f"a learning rate is larger than 0; with {rate} nothing moves, or uphill."
+        )
+    if rate > 0.2:
+        return say(False, f"at {rate:g} the loss is rising: the steps leap out of every valley.")
+    if rate > 0.05:
+        return say(
+            False,
+            f"{rate:g} lies at the bottom of the curve, just before it rises: this is the edge. "
+            "Small steps brought the network there; a whole run at this rate may fail. Go left, "
+            "to a twentieth of it.",
+        )
+    if rate > 0.007:
+        return say(
+            False,
+            f"at {rate:g} the loss is falling, but the lowest point, at 0.1, is only "
+            f"{0.1 / rate:.1f} times as high. Keep a factor of twenty.",
+        )
+    if rate < 1e-3:
+        return say(
+            False,
+            f"at {rate:g} the curve is still flat: this works, in ten times as many steps as "
+            "needed or more. Go right, to where the loss is falling.",
+        )
+    say(
+        True,
+        f"at {rate:g} the loss is falling, and the edge at 0.1 is well away. Anything from 0.001 "
+        "to 0.005 is a good answer; the longer the run, the more to the left.",
+    )
+
+
+def check_dice_loss(loss: object) -> None:
+    """Judges a Dice loss for K classes: logits (N, K, H, W), class indices (N, H, W) -> a number.
+
+    >>> check_dice_loss(dice_loss)
+    Right: equal to unet_lib.training.dice_loss for 2, 3 and 5 classes, with a slope.
+    """
+    for k, absent in ((3, False), (2, False), (5, False), (4, True)):
+        logits, target = _classes(k)
+        if absent:
+            target = target.clamp(max=k - 2)
+        result, problem = _call(loss, logits, target)
+        if problem and absent:
+            problem += (
+                ". No pixel of this batch has the last class: tell one_hot how many there are."
+            )
+        if problem or not isinstance(result, Tensor):
+            return say(False, problem or f"expected a tensor with one number, got {_short(result)}")
+        if result.shape != ():
+            shape = tuple(result.shape)
+            return say(False, f"expected one number, got the shape {shape}: take the mean.")
+        if message := _dice_mistake(result, logits, target):
+            return say(False, message)
+    say(True, "equal to unet_lib.training.dice_loss for 2, 3 and 5 classes, with a slope.")
+
+
+def _classes(k: int) -> tuple[Tensor, Tensor]:
+    """Logits and targets of K classes, the last of which does not occur in the second picture."""
+    generator = torch.Generator().manual_seed(k)
+    logits = 2 * torch.randn(2, k, 6, 5, generator=generator)
+    target = torch.randint(0, k, (2, 6, 5), generator=generator)
+    target[1][target[1] == k - 1] = 0
+    return logits.requires_grad_(), target
+
+
+def _dice_mistake(result: Tensor, logits: Tensor, target: Tensor) -> str:
+    """What is wrong with this Dice loss, as far as it can be told from its value."""
+    right = dice_loss(logits, target)
+    if _close(result, right):
+        return "" if result.requires_grad else _NO_SLOPE
+    k = logits.shape[1]
+    truth = F.one_hot(target, k).movedim(-1, 1).float()
+    p, hard = logits.softmax(1), F.one_hot(logits.argmax(1), k).movedim(-1, 1).float()
+    wrong = (
+        (1 - right, "this is the Dice, which should grow; the loss is one minus that."),
+        (_dice(logits.sigmoid(), truth), "take the softmax over the classes, not a sigmoid."),
+        (_dice(logits.softmax(-1), truth), "the softmax has to run over the classes: dim=1."),
+        (_dice(hard, truth), _NO_SLOPE),
+        (_dice(p, truth, smooth=0.0), "add smooth = 1 above and below, for absent classes."),
+        (_dice(p, truth, power=2), "this sums p squared, as the paper does; here p is summed."),
+        (_dice(p, truth, factor=1.0), "the overlap counts twice: 2 * overlap / (sum + sum)."),
+        (_dice(p, truth, pixels=(2, 3)), "sum over the whole batch (dim 0), not per picture."),
+        (
+            _dice(p, truth, pixels=(0, 1, 2, 3)),
+            "all classes went into one sum, so large classes drown small ones: one Dice for each "
+            "class first, then their mean.",
+        ),
+    )
+    known = [message for value, message in wrong if _close(result, value)]
+    return next(
+        iter(known),
+        f"for {k} classes expected {right.item():.4f}, got {result.item():.4f}. Print the sums of "
+        "one class, and compare them with a pencil on a picture of 2 x 2 pixels.",
+    )
+
+
+_NO_SLOPE = (
+    "the value has no slope: argmax, .item() or .detach() cuts the way back to the network. "
+    "Compute with the probabilities themselves."
+)
+
+
+def _close(this: Tensor, that: Tensor) -> bool:
+    return math.isclose(this.item(), that.item(), abs_tol=1e-5)
+
+
+def _dice(
+    p: Tensor,
+    truth: Tensor,
+    smooth: float = 1.0,
+    factor: float = 2.0,
+    pixels: tuple[int, ...] = (0, 2, 3),
+    power: int = 1,
+) -> Tensor:
+    overlap, total = (p * truth).sum(pixels), (p**power + truth).sum(pixels)
+    return (1 - (factor * overlap + smooth) / (total + smooth)).mean()
+
+
+def check_train_epoch(train: object) -> None:
+    """Judges train(model, loader, loss, optimizer) -> mean loss, as `train_epoch` has it.
+
+    >>> check_train_epoch(train_epoch)
+    Right: weights and mean loss equal those of unet_lib.training.train_epoch.
+    """
+    images, target = _pictures(10)
+    loader = DataLoader(TensorDataset(images, target), batch_size=4)  # 4, 4 and 2 pictures
+    (result, weights), problem = _trained(train, loader)
+    (mean, right), _ = _trained(train_epoch, loader)
+    if problem or (problem := _loop_mistake(weights, right, loader)):
+        return say(False, problem)
+    if not isinstance(result, float):
+        return say(
+            False,
+            f"the weights are right; expected the mean loss as a Python float, got "
+            f"{_short(result)}: take .item(), or the graph of every batch stays in memory.",
+        )
+    if not math.isclose(result, mean, rel_tol=1e-4):
+        return say(
+            False,
+            f"the weights are right, the mean loss should be {mean:.4f} and is {result:.4f}: the "
+            "last batch has 2 pictures, the others 4. Weigh each batch by its size.",
+        )
+    say(True, "weights and mean loss equal those of unet_lib.training.train_epoch.")
+
+
+def _loop_mistake(weights: list[Tensor], right: list[Tensor], loader: DataLoader) -> str:
+    """Which line of the loop is missing, told from the weights that it leads to."""
+    if _equal(weights, right):
+        return ""
+    mistakes = (
+        ((True, False, True), "gradients of earlier batches are still in the sum: zero_grad."),
+        (
+            (False, True, True),
+            "the model was in evaluation mode, so batch normalization used its stored averages: "
+            "call model.train() first.",
+        ),
+        (
+            (False, False, True),
+            "two bugs: gradients add up (zero_grad), and the model is in evaluation mode (train).",
+        ),
+        ((True, True, False), "the weights did not move: is optimizer.step() called?"),
+    )
+    for how, message in mistakes:
+        if _equal(weights, _trained(_loop(*how), loader)[0][1]):
+            return message
+    return (
+        "the weights differ from those that train_epoch leads to. For each batch, in this order: "
+        "zero_grad, forward, backward, step."
+    )
+
+
+def _loop(mode: bool, clear: bool, step: bool) -> Callable[..., float]:
+    """A training loop that may lack train mode, zero_grad or step."""
+
+    def train(model: nn.Module, loader: DataLoader, loss: Callable, optimizer: SGD) -> float:
+        model.train(mode)
+        for images, target in loader:
+            if clear:
+                optimizer.zero_grad()
+            loss(model(images), target).backward()
+            if step:
+                optimizer.step()
+        return 0.0
+
+    return train
+
+
+def check_accumulate(step: object) -> None:
+    """Judges step(model, images, target, loss, optimizer, parts): one step, the batch in parts.
+
+    >>> check_accumulate(lambda model, images, target, loss, optimizer, parts: None)
+    Not yet: the weights did not move: backward for each part, then one optimizer.step().
+    """
+    for count, parts in ((8, 2), (8, 4), (10, 4)):
+        images, target = _pictures(count)
+        whole, _ = _steps(_accumulate(parts=1), images, target, parts)
+        weights, problem = _steps(step, images, target, parts)
+        if problem or not _equal(weights, whole):
+            return say(False, problem or _accumulation_mistake(weights, images, target, parts))
+        if problem := _nothing_saved(step, images, target, parts):
+            return say(False, problem)
+    say(True, "two steps in 2 or 4 parts lead to the weights of two steps on the whole batch.")
+
+
+def _accumulation_mistake(weights: list[Tensor], images: Tensor, target: Tensor, parts: int) -> str:
+    """What is wrong with a step in parts, told from the weights that it leads to."""
+    count = len(images)
+    mistakes = (
+        ({"scale": False}, f"the gradient is {parts} times too long, a sum of {parts} means."),
+        ({"often": True}, f"{parts} steps were taken: call optimizer.step() after the last part."),
+        (
+            {"even": True},
+            f"right for equal parts, but {count} pictures in {parts} chunks are not equal: weigh "
+            "each part by len(part) / len(images).",
+        ),
+    )
+    if _equal(weights, _weights(_network(norm=False))):
+        return "the weights did not move: backward for each part, then one optimizer.step()."
+    for how, message in mistakes:
+        if _equal(weights, _steps(_accumulate(**how), images, target, parts)[0]):
+            return message
+    return (
+        f"after two steps on {count} pictures in {parts} parts the weights differ from those of "
+        "the whole batch. Is the gradient emptied once before each step, not between the parts?"
+    )
+
+
+def _nothing_saved(step: object, images: Tensor, target: Tensor, parts: int) -> str:
+    """What keeps a right step from saving memory: the whole batch, or all its graphs, at once."""
+    model = _network(norm=False)
+    sizes: list[int] = []
+    backward: list[Tensor] = []
+    model.register_forward_pre_hook(lambda model, inputs: sizes.append(len(inputs[0])))
+    model[0].weight.register_post_accumulate_grad_hook(backward.append)
+    _call(step, model, images, target, bce_loss, SGD(model.parameters(), RATE), parts)
+    if max(sizes, default=0) > math.ceil(len(images) / parts):
+        return (
+            f"the weights are right, but {max(sizes)} of {len(images)} pictures went through at "
+            f"once, so little memory was saved: images.chunk({parts})."
+        )
+    if len(backward) < len(sizes):
+        return (
+            "the weights are right, but the graphs of all parts were kept until one backward, so "
+            "no memory was saved: call backward for each part."
+        )
+    return ""
+
+
+def _accumulate(
+    parts: int = 0, often: bool = False, scale: bool = True, even: bool = False
+) -> Callable[..., None]:
+    """A step in parts (`parts` overrides the number asked for), with one mistake if asked."""
+
+    def step(model: nn.Module, images: Tensor, target: Tensor, loss: Callable, *rest: object):
+        optimizer, count = rest[0], parts or rest[1]
+        optimizer.zero_grad()
+        for image, mask in zip(images.chunk(count), target.chunk(count), strict=True):
+            share = 1 / count if even else len(image) / len(images)
+            (loss(model(image), mask) * (share if scale else 1.0)).backward()
+            if often:
+                optimizer.step()
+                optimizer.zero_grad()
+        optimizer.step()
+
+    return step
+
+
+def _pictures(count: int) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(count)
+    images = torch.randn(count, 1, 6, 6, generator=generator)
+    return images, (images > 0.5).float()
+
+
+def _network(norm: bool) -> nn.Sequential:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        first = nn.Conv2d(1, 3, 3, padding=1)
+        middle = nn.BatchNorm2d(3) if norm else nn.Identity()
+        return nn.Sequential(first, middle, nn.ReLU(), nn.Conv2d(3, 1, 1))
+
+
+def _weights(model: nn.Module) -> list[Tensor]:
+    return [p.detach().clone() for p in model.parameters()]
+
+
+def _trained(train: object, loader: DataLoader) -> tuple[Run, str]:
+    """What `train` returned and made of a network that was last used for evaluation."""
+    model = _network(norm=True).eval()
+    result, problem = _call(train, model, loader, bce_loss, SGD(model.parameters(), RATE))
+    return (result, _weights(model)), problem  # type: ignore[return-value]
+
+
+def _steps(step: object, images: Tensor, target: Tensor, parts: int) -> tuple[list[Tensor], str]:
+    """The weights after two steps; the second shows whether gradients were left behind."""
+    model = _network(norm=False)
+    optimizer = SGD(model.parameters(), RATE)
+    for _ in range(2):
+        _, problem = _call(step, model, images, target, bce_loss, optimizer, parts)
+    return _weights(model), problem
+
+
+def _equal(these: list[Tensor], those: list[Tensor]) -> bool:
+    return all(
+        torch.allclose(a, b, rtol=1e-4, atol=1e-6) for a, b in zip(these, those, strict=True)
+    )
+
+
+def _call(function: object, *arguments: object) -> tuple[object, str]:
+    """The result, and what went wrong if it raised; a wrong answer must not stop a notebook."""
+    try:
+        return function(*arguments), ""
+    except Exception as error:
+        return None, f"your function raised {type(error).__name__}: {error}"
+
+
+def _short(value: object) -> str:
+    return f"a {type(value).__name__}" if value is not None else "None (is there a return?)"

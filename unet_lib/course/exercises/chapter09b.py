@@ -1,0 +1,214 @@
+"""Checks for the exercises of chapter 9b, slow convergence: curves, a bias, a schedule, a rescue.
+
+Each takes the reader's answer, prints one line that teaches, and never raises.
+"""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from unet_lib.course.exercises import say
+from unet_lib.data import SimulatedNuclei, foreground
+from unet_lib.evaluation.metrics import count_pixels, dice
+from unet_lib.model.unet import count_parameters
+from unet_lib.training.losses import bce_dice_loss
+
+GUESS = 0.42  # the best constant guess in the exercise with curves: 15 % foreground
+ANSWERS = {
+    "P": "rate too small",
+    "Q": "plateau",
+    "R": "healthy",
+    "S": "dead start",
+    "T": "rate too large",
+}
+STEPS, GOAL, PARAMETERS = 60, 0.7, 60_000
+
+
+def loss_curves() -> dict[str, list[float]]:
+    """Five losses of 100 steps each, by their letters.
+
+    >>> {letter: round(curve[-1], 1) for letter, curve in loss_curves().items()}
+    {'P': 0.5, 'Q': 0.2, 'R': 0.1, 'S': 0.7, 'T': ...}
+    """
+    steps = range(100)
+    noise = [0.012 * math.sin(2.1 * s) * math.cos(0.7 * s) for s in steps]
+    falls = [GUESS + 0.28 * math.exp(-s / 6) for s in steps]
+    curves = {
+        "P": [0.7 - 0.0018 * s for s in steps],
+        "Q": [falls[s] - 0.24 / (1 + math.exp((66 - s) / 4)) for s in steps],
+        "R": [0.09 + 0.6 * math.exp(-s / 14) for s in steps],
+        "S": [0.695 for _ in steps],
+        "T": [0.62 + 0.2 * math.sin(1.3 * s) + 0.1 * math.exp(-s / 5) for s in steps],
+    }
+    return {
+        letter: [value + n for value, n in zip(curve, noise, strict=True)]
+        for letter, curve in curves.items()
+    }
+
+
+def check_diagnoses(diagnoses: object) -> None:
+    """Judges which of five troubles each curve of `loss_curves` shows.
+
+    >>> check_diagnoses({"P": "healthy"})
+    Not yet: a diagnosis is missing for Q, R, S, T.
+    """
+    if not isinstance(diagnoses, Mapping):
+        return say(False, f"expected a dictionary, got {type(diagnoses).__name__}.")
+    if missing := [letter for letter in ANSWERS if not diagnoses.get(letter)]:
+        return say(False, f"a diagnosis is missing for {', '.join(missing)}.")
+    if unknown := sorted({str(d) for d in diagnoses.values()} - set(ANSWERS.values())):
+        return say(False, f"{unknown[0]!r} is none of {', '.join(sorted(ANSWERS.values()))}.")
+    hints = {
+        "P": "falls all the time, in a nearly straight line: nothing is wrong but the pace.",
+        "Q": "stays at the dotted line for a while: what has been learned there? And it leaves it.",
+        "R": "falls fast, slows down, and ends far below the dotted line.",
+        "S": "does not even reach the dotted line: not even the frequency is learned.",
+        "T": "falls at first and then is thrown about, above the dotted line.",
+    }
+    for letter, right in ANSWERS.items():
+        if diagnoses[letter] != right:
+            return say(False, f"{letter} is not {diagnoses[letter]!r}: it {hints[letter]}")
+    say(True, "all five. Only for two of them is the learning rate to blame.")
+
+
+def check_prior_bias(prior_bias: object) -> None:
+    """Judges prior_bias(masks): the logit of the share of the foreground.
+
+    >>> check_prior_bias(lambda masks: torch.logit(masks.mean()).item())
+    Not yet: masks without foreground give -inf; clamp the share to 0.0001 ... 0.9999.
+    """
+    masks = torch.zeros(4, 1, 10, 10)
+    masks[0, :, :6, :8] = 1  # 12 % in all, 48 % of the first
+    wrong = {
+        0.12: "this is the share itself, a probability; the bias is a logit.",
+        math.log(0.12): "log p is not yet the logit: log(p / (1 - p)).",
+        -_logit(0.12): "the sign: a rare foreground wants a negative logit.",
+        _logit(0.48): "this is the share of the first mask; take all of them.",
+    }
+    cases = [(masks, 0.12), (1 - masks, 0.88), (0 * masks, 1e-4), (0 * masks + 1, 0.9999)]
+    for number, (example, share) in enumerate(cases):
+        try:
+            value = float(prior_bias(example))  # type: ignore[operator]
+        except Exception as error:
+            return say(False, _failure(error))
+        if abs(value - _logit(share)) < 0.01:
+            continue
+        if number >= 2:
+            what = "foreground" if number == 2 else "background"
+            text = f"masks without {what} give {value:g}; clamp the share to 0.0001 ... 0.9999."
+            return say(False, text)
+        known = [text for other, text in wrong.items() if abs(value - other) < 0.01]
+        default = f"for a share of {share} expected {_logit(share):.2f}, got {value:.2f}."
+        return say(False, known[0] if known else default)
+    say(True, "rare, frequent, and neither foreground nor background at all.")
+
+
+def _logit(p: float) -> float:
+    return math.log(p / (1 - p))
+
+
+def check_rate(rate: object) -> None:
+    """Judges rate(step, steps, warmup, largest): a linear warm-up, then half a cosine to 0.
+
+    >>> check_rate(lambda step, steps, warmup, largest: largest)
+    Not yet: at step 0 of 100, with a warm-up of 10 to 0.4, expected 0.04, got 0.4: ...
+    """
+    for steps, warmup, largest in ((100, 10, 0.4), (21, 1, 0.01), (50, 25, 2.0)):
+        for step in (0, warmup // 2, warmup - 1, warmup, (steps + warmup - 1) // 2, steps - 1):
+            right = _rate(step, steps, warmup, largest)
+            try:
+                value = float(rate(step, steps, warmup, largest))  # type: ignore[operator]
+            except Exception as error:
+                return say(False, _failure(error))
+            if abs(value - right) < 1e-3 * largest:
+                continue
+            where = f"at step {step} of {steps}, with a warm-up of {warmup} to {largest:g}, "
+            found = f"expected {right:.4g}, got {value:.4g}"
+            return say(False, f"{where}{found}: {_rate_hint(step, steps, warmup, value)}")
+    say(True, "up in a straight line, down in half a cosine, and 0 at the last step.")
+
+
+def _rate(step: int, steps: int, warmup: int, largest: float) -> float:
+    if step < warmup:
+        return largest * (step + 1) / warmup
+    return largest * (1 + math.cos(math.pi * (step - warmup + 1) / (steps - warmup))) / 2
+
+
+def _rate_hint(step: int, steps: int, warmup: int, value: float) -> str:
+    if step == 0 and value == 0:
+        return "with a rate of 0 the first step is wasted; begin with one part of the warm-up."
+    if step < warmup:
+        return "the warm-up rises in equal amounts."
+    if step == steps - 1:
+        return "the last step has the rate 0; is t equal to 1 there?"
+    return "half a cosine, from 1 at the end of the warm-up to 0 at the last step."
+
+
+def check_setup(setup: object) -> None:
+    """Judges setup() -> (network, optimizer): 60 steps with them must reach a Dice of 0.7.
+
+    >>> check_setup(lambda: None)
+    Not yet: expected a network and an optimizer, got None.
+    """
+    try:
+        answer = setup()  # type: ignore[operator]
+        if not isinstance(answer, tuple) or len(answer) != 2:
+            return say(False, f"expected a network and an optimizer, got {answer!r}.")
+        model, optimizer = answer
+        if (count := count_parameters(model)) > PARAMETERS:
+            return say(False, f"{count:,} parameters; {PARAMETERS:,} are allowed.")
+        losses, gradient, score = _train(model, optimizer)
+    except Exception as error:
+        return say(False, f"your set-up raised {type(error).__name__}: {error}")
+    course = f"the loss went from {losses[0]:.2f} to {losses[-1]:.2f}, the Dice is {score:.2f}"
+    if score >= GOAL:
+        return say(True, f"{course} after {STEPS} steps.")
+    say(False, f"{course}: {_setup_hint(losses, gradient)}")
+
+
+def _setup_hint(losses: list[float], gradient: float) -> str:
+    if not math.isfinite(losses[-1]):
+        return "the steps are much too large."
+    if gradient < 1e-6:
+        return (
+            f"the gradient of the first layer was {gradient:.0e} at the start; nothing arrives "
+            "there. What do the initial weights do to the signal, and what would keep it alive?"
+        )
+    if sum(losses[-8:]) > 0.95 * sum(losses[:8]):
+        return "a gradient arrives, and the loss hardly moves. How far does a step go?"
+    return "it learns, too slowly or too wildly: look for the rate, above or below."
+
+
+def _train(model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[list[float], float, float]:
+    """Losses of the steps, the first layer's gradient at the start, Dice on other pictures."""
+    images, masks = _pictures(64, seed=40)
+    losses, first = [], 0.0
+    model.train()
+    for step in range(STEPS):
+        some = slice(8 * (step % 8), 8 * (step % 8) + 8)
+        loss = bce_dice_loss(model(images[some]), masks[some])
+        optimizer.zero_grad()
+        loss.backward()
+        if step == 0:
+            first = next(model.parameters()).grad.norm().item()  # type: ignore[union-attr]
+        optimizer.step()
+        losses.append(loss.item())
+    images, masks = _pictures(24, seed=41)
+    with torch.no_grad():
+        found = model.eval()(images) > 0
+    return losses, first, float(dice(count_pixels(found, masks > 0), "set"))
+
+
+def _failure(error: Exception) -> str:
+    """What went wrong with an answer that should have been a number."""
+    if "not 'NoneType'" in str(error):
+        return "expected a number, got None (is there a return?)."
+    return f"your function raised {type(error).__name__}: {error}"
+
+
+def _pictures(count: int, seed: int) -> tuple[Tensor, Tensor]:
+    data = SimulatedNuclei(count, seed=seed, size=(48, 48), target=foreground)
+    images, masks = zip(*(data[i] for i in range(count)), strict=True)
+    return torch.stack(images), torch.stack(masks)

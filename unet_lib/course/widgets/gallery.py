@@ -1,0 +1,184 @@
+"""Every picture of a test set with its errors, sorted by any score (chapter 5)."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+import traitlets
+from matplotlib.figure import Figure
+
+from unet_lib.course.widgets.base import Widget, script, style
+from unet_lib.course.widgets.pictures import check_picture, painted, photograph
+from unet_lib.evaluation import metrics
+from unet_lib.plots.show import PALETTE, error_map, show_image
+
+SCORES = {
+    "Dice": metrics.dice,
+    "IoU": metrics.iou,
+    "precision": metrics.precision,
+    "recall": metrics.recall,
+}
+"""Computed for each picture; nan where nothing is to be found and nothing is found."""
+ORDERS = ["lowest first", "highest first"]
+VIEWS = ["errors", "probability", "image"]
+GRAYS = [f"#{k:x}{k:x}{k:x}" for k in range(16)]
+ERRORS = ["none", PALETTE["FN"], PALETTE["FP"], PALETTE["TP"]]  # of truth + 2 * found
+
+
+class GalleryWidget(Widget):
+    """Small pictures in the order of a score; the chosen one stands large beside its numbers.
+
+    Lists of N pictures: `probability` float (H, W) in [0, 1], `target` bool (or 0 and 1), `image`
+    of any number type; a pixel is found where the probability exceeds `threshold`. Dice, IoU,
+    precision and recall of each picture come from `unet_lib.evaluation`; `scores` adds more, N
+    numbers under each name, such as AP or an error of the count. A picture that is rightly left
+    empty has no Dice: nan, which stands last in either order. Equal scores keep their order.
+    The traits `metric`, `order`, `view` and `chosen` (the number of a picture) are the state. The
+    notebook stores about a third of a byte a pixel.
+
+    Raises ValueError, naming the picture or the score, for what does not fit.
+
+    >>> truth = [np.array([[True, False]]), np.array([[True, True]])]
+    >>> probability = [np.array([[0.9, 0.1]])] * 2
+    >>> widget = GalleryWidget(probability, truth, probability, {"count error": [0, -1]})
+    >>> widget.ranking(), widget.table["Dice"]
+    ([1, 0], [1.0, 0.6666666865348816])
+    >>> widget.order = "highest first"
+    >>> widget.ranking()
+    [0, 1]
+    """
+
+    _esm = script("gallery")
+    _css = style("gallery")
+    images = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    errors = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    probabilities = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    names = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    counts = traitlets.List().tag(sync=True)
+    titles = traitlets.List(traitlets.Unicode()).tag(sync=True)  # a stored dict loses its order
+    table = traitlets.Dict().tag(sync=True)
+    metric = traitlets.Unicode("Dice").tag(sync=True)
+    order = traitlets.Enum(ORDERS, ORDERS[0]).tag(sync=True)
+    view = traitlets.Enum(VIEWS, VIEWS[0]).tag(sync=True)
+    chosen = traitlets.Int(0, min=0).tag(sync=True)
+
+    def __init__(
+        self,
+        probability: Sequence[np.ndarray],
+        target: Sequence[np.ndarray],
+        image: Sequence[np.ndarray],
+        scores: Mapping[str, Sequence[float]] | None = None,
+        names: Sequence[str] | None = None,
+        threshold: float = 0.5,
+        **state: str | int,
+    ) -> None:
+        if not 0 <= threshold <= 1:
+            raise ValueError(f"expected a threshold from 0 to 1, got {threshold}")
+        names = names or [f"no. {i}" for i in range(len(probability))]
+        _check_lengths(probability, target, image, names, scores or {})
+        for name, *arrays in zip(names, probability, target, image, strict=True):
+            check_picture(name, *arrays)
+        found = [p > threshold for p in probability]
+        truth = [t.astype(bool) for t in target]
+        self._pictures = list(zip(image, found, truth, strict=True))
+        counts = [_count(f, t) for f, t in zip(found, truth, strict=True)]
+        table = {
+            name: [_stored(float(score(c, empty=math.nan))) for c in counts]
+            for name, score in SCORES.items()
+        }
+        more = {
+            name: [_stored(float(v)) for v in values] for name, values in (scores or {}).items()
+        }
+        super().__init__(
+            images=[photograph(x) for x in image],
+            errors=[painted(t + 2 * f, ERRORS) for f, t in zip(found, truth, strict=True)],
+            probabilities=[painted(np.round(15 * p).astype(int), GRAYS) for p in probability],
+            names=list(names),
+            counts=[[int(x) for x in c[:3]] for c in counts],
+            titles=[*table, *more],
+            table=table | more,
+            **state,
+        )
+        if "chosen" not in state:
+            self.chosen = self.ranking()[0]
+
+    @traitlets.validate("metric", "chosen")
+    def _check_state(self, proposal: dict) -> str | int:
+        value = proposal["value"]
+        if proposal["trait"].name == "metric" and value not in self.table:
+            raise traitlets.TraitError(f"metric: expected one of {list(self.table)}, got {value!r}")
+        if proposal["trait"].name == "chosen" and value >= len(self.names):
+            raise traitlets.TraitError(
+                f"chosen counts from 0 and there are {len(self.names)} pictures, got {value}"
+            )
+        return value
+
+    def __repr__(self) -> str:
+        return f"GalleryWidget({len(self.names)} pictures; {self.metric}, {self.order})"
+
+    def ranking(self) -> list[int]:
+        """The numbers of the pictures in the present order."""
+        values = self.table[self.metric]
+        sign = 1 if self.order == ORDERS[0] else -1
+        known = [i for i, value in enumerate(values) if value is not None]
+        unknown = [i for i, value in enumerate(values) if value is None]
+        return sorted(known, key=lambda i: sign * values[i]) + unknown
+
+    def still(self, count: int = 6) -> Figure:
+        """The first `count` pictures of the present order, below each its errors, for paper.
+
+        >>> truth = np.array([[True, False]])
+        >>> widget = GalleryWidget([truth + 0.0], [truth], [truth + 0.0])
+        >>> widget.still().axes[0].get_title()
+        'no. 0, Dice 1'
+        """
+        numbers = self.ranking()[:count]
+        columns = min(3, len(numbers))
+        rows = -(-len(numbers) // columns)
+        figure = Figure(figsize=(1.9 * columns, 4.4 * rows), layout="constrained")
+        axes = figure.subplots(2 * rows, columns, squeeze=False)
+        for ax in axes.flat:
+            ax.set_axis_off()
+        for place, i in enumerate(numbers):
+            row, column = divmod(place, columns)
+            image, found, truth = self._pictures[i]
+            value = self.table[self.metric][i]
+            score = "none" if value is None else f"{value:.2f}".removesuffix(".00")
+            show_image(image, axes[2 * row, column], f"{self.names[i]}, {self.metric} {score}")
+            error_map(image, found, truth, axes[2 * row + 1, column])
+        return figure
+
+
+def _count(found: np.ndarray, truth: np.ndarray) -> metrics.Counts:
+    return metrics.count_pixels(torch.from_numpy(found)[None], torch.from_numpy(truth)[None])
+
+
+def _stored(value: float) -> float | None:
+    """None for nan, which JSON cannot hold."""
+    return None if math.isnan(value) else value
+
+
+def _check_lengths(
+    probability: Sequence[np.ndarray],
+    target: Sequence[np.ndarray],
+    image: Sequence[np.ndarray],
+    names: Sequence[str],
+    scores: Mapping[str, Sequence[float]],
+) -> None:
+    """As many of everything as there are pictures, at least one, and finite scores or nan."""
+    counts = [len(x) for x in (probability, target, image, names)]
+    if len(set(counts)) > 1 or not counts[0]:
+        raise ValueError(
+            "expected as many probabilities as targets, images and names, and at least one of "
+            f"each, got {', '.join(map(str, counts))}"
+        )
+    for name, values in scores.items():
+        if name in SCORES:
+            raise ValueError(f"the score {name!r} is computed already; give yours another name")
+        if len(values) != counts[0]:
+            raise ValueError(
+                f"score {name!r}: expected {counts[0]} values, one a picture, got {len(values)}"
+            )
+        if any(math.isinf(value) for value in values):
+            raise ValueError(f"score {name!r} holds infinite values; give nan where there is none")

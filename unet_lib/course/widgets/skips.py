@@ -1,0 +1,235 @@
+"""What each skip connection of a trained network is good for, switched on and off (chapter 4)."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import traitlets
+from jaxtyping import Float, Shaped, UInt8
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from unet_lib.course.widgets.base import Widget, check_index, script, style
+from unet_lib.course.widgets.pictures import (
+    HALF,
+    check_picture,
+    dice_of,
+    gray_pictures,
+    packed,
+    show_view,
+    stored_picture,
+    stored_pictures,
+    unpacked,
+)
+from unet_lib.evaluation.tiles import foreground_probability
+from unet_lib.model.unet import UNet, decode
+from unet_lib.plots.show import show_image
+
+GRAYS = 31
+"""The white of the grays in which feature maps are stored; 0 is black."""
+
+BRIGHTEST = 0.995
+"""The share of a map's values, over all settings, that are darker than white."""
+
+
+class Passage(NamedTuple):
+    """What `run_with_skips` met on its way, the features of the largest stage first.
+
+    >>> passage = run_with_skips(UNet(1, width=2, depth=1), torch.rand(1, 1, 8, 8), [True])
+    >>> passage.logits.shape, len(passage.encoder), len(passage.decoder)
+    (torch.Size([1, 1, 8, 8]), 1, 1)
+    """
+
+    logits: Float[Tensor, "N K H W"]
+    encoder: list[Tensor]
+    """What the skip connection of each stage carries, or would carry, (N, C, h, w) each."""
+    decoder: list[Tensor]
+    """What each stage of the decoder makes of it, (N, C, h, w) each."""
+
+
+def run_with_skips(model: UNet, images: Float[Tensor, "N C H W"], skips: Sequence[bool]) -> Passage:
+    """The forward pass of a `UNet` in which some skip connections carry zeros.
+
+    `skips` holds one switch a stage, the largest stage first; with all of them on, the logits are
+    those of `model(images)`. The model is not changed, and runs in the mode in which it is.
+
+    Raises ValueError where there are not as many switches as stages.
+
+    >>> model, images = UNet(1, width=2, depth=2).eval(), torch.rand(1, 1, 16, 16)
+    >>> torch.equal(run_with_skips(model, images, [True, True]).logits, model(images))
+    True
+    >>> [tuple(x.shape) for x in run_with_skips(model, images, [True, False]).decoder]
+    [(1, 2, 16, 16), (1, 4, 8, 8)]
+    """
+    if len(skips) != model.settings.depth:
+        raise ValueError(
+            f"expected {model.settings.depth} switches, one a stage of the network, got "
+            f"{len(skips)}"
+        )
+    encoder, decoder, x = [], [], images
+    for block in model.encoder:
+        encoder.append(block(x))
+        x = model.pool(encoder[-1])
+    x = model.dropout(model.bottleneck(x))
+    for i, on in enumerate(reversed(skips)):  # from the bottleneck up
+        skip = encoder[-1 - i] * on
+        x = decode(x, [skip], model.up[i : i + 1], model.decoder[i : i + 1])
+        decoder.insert(0, x)
+    return Passage(model.head(x), encoder, decoder)
+
+
+class SkipsWidget(Widget):
+    """A switch for each skip connection of a network: its mask and its feature maps at once.
+
+    `model` with `padding="same"`, `images` float (N, C, H, W) as it takes them, `targets` of 0 and
+    1, (N, H, W) or (N, 1, H, W): a few small pictures, named `names`. The network runs once for
+    each of the 2^depth settings of the switches. Of every stage the `maps` features are stored
+    that vary most (by their variance over the pictures, with every skip on), in 32 grays from 0 to
+    a value that half a percent of the pixels exceed (over all settings).
+
+    The traits `skips` (one switch a stage, the largest first), `picture` and `view` ("errors",
+    "probability", "mask" or "image") are the state. At depth 3 the notebook stores about ten
+    bytes a pixel. Raises ValueError, naming the picture, for what does not fit.
+
+    >>> images = torch.rand(1, 1, 16, 16)
+    >>> widget = SkipsWidget(UNet(1, width=2, depth=2), images, images > 0.5, skips=[True, False])
+    >>> len(widget.scores()), 0 <= widget.dice() <= 1
+    (4, True)
+    """
+
+    _esm = script("skips")
+    _css = style("skips")
+    levels = traitlets.List(traitlets.Bytes()).tag(sync=True)
+    targets = traitlets.List(traitlets.Bytes()).tag(sync=True)
+    images = traitlets.List(traitlets.Bytes()).tag(sync=True)
+    encoder = traitlets.List(traitlets.Bytes()).tag(sync=True)
+    decoder = traitlets.List(traitlets.Bytes()).tag(sync=True)
+    sizes = traitlets.List().tag(sync=True)
+    maps = traitlets.Int().tag(sync=True)
+    names = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    skips = traitlets.List(traitlets.Bool()).tag(sync=True)
+    picture = traitlets.Int(0, min=0).tag(sync=True)
+    view = traitlets.Enum(["errors", "probability", "mask", "image"], "errors").tag(sync=True)
+
+    def __init__(
+        self,
+        model: UNet,
+        images: Float[Tensor, "N C H W"],
+        targets: Shaped[Tensor, "_ ..."],
+        names: Sequence[str] | None = None,
+        maps: int = 2,
+        **state: Sequence[bool] | int | str,
+    ) -> None:
+        if not 1 <= maps <= model.settings.width:
+            raise ValueError(
+                f"expected 1 to {model.settings.width} maps a stage, as many as the largest stage "
+                f"has channels, got {maps}"
+            )
+        gray, true, names = gray_pictures(images, targets, names)
+        passages = _passages(model, images)
+        found = [[foreground_probability(z).numpy() for z in p.logits] for p in passages]
+        for name, *arrays in zip(names, found[-1], true, gray, strict=True):
+            check_picture(name, *arrays)
+        stages = range(model.settings.depth)
+        encoder = [_grays([passages[-1].encoder[k]], maps) for k in stages]
+        # the decoder's stage k depends on its own skip and on those below: every 2^k-th setting
+        decoder = [_grays([p.decoder[k] for p in passages[:: 2**k]], maps) for k in stages]
+        pictures = range(len(names))
+        super().__init__(
+            **stored_pictures([np.stack(x) for x in zip(*found, strict=True)], true, gray),
+            encoder=[packed(x[:, i]) for i in pictures for x in encoder],
+            decoder=[packed(x[:, i]) for i in pictures for x in decoder],
+            sizes=[list(x.shape[-2:]) for x in decoder],
+            maps=maps,
+            names=names,
+            **({"skips": [True for _ in stages]} | state),
+        )
+
+    @traitlets.validate("picture")
+    def _check_picture(self, proposal: dict) -> int:
+        return check_index(proposal, len(self.names))
+
+    @traitlets.validate("skips")
+    def _check_skips(self, proposal: dict) -> list[bool]:
+        if len(proposal["value"]) == len(self.sizes):
+            return proposal["value"]
+        raise traitlets.TraitError(
+            f"skips needs {len(self.sizes)} switches, one a stage, got {len(proposal['value'])}"
+        )
+
+    def __repr__(self) -> str:
+        return f"SkipsWidget({', '.join(self.names)}; skips={self.skips})"
+
+    def scores(self) -> Float[np.ndarray, " settings"]:
+        """Dice of the present picture in all settings: skip k adds 2^(k - 1) to the index.
+
+        So the first is without any skip and the last with all. As in `unet_lib.evaluation`, it is 1
+        where there is nothing to find and nothing found.
+        """
+        levels, target, _ = self._present()
+        return dice_of(levels >= HALF, target)
+
+    def dice(self) -> float:
+        """Dice of the present picture with the present skips."""
+        return float(self.scores()[self._setting])
+
+    def still(self) -> Figure:
+        """The present state, the feature maps beside the prediction, for paper.
+
+        >>> images = torch.rand(1, 1, 16, 16)
+        >>> widget = SkipsWidget(UNet(1, width=2, depth=2), images, images > 0.5)
+        >>> [axes.get_title() for axes in widget.still().axes][1:]
+        ['skip 1 on', '', 'decoder 1', '', 'skip 2 on', '', 'decoder 2', '']
+        """
+        depth, maps = len(self.sizes), self.maps
+        figure = Figure(figsize=(2 + 1.6 * depth + 0.2 * maps, 1.35 * depth), layout="constrained")
+        grid = figure.add_gridspec(depth, depth + 2 * maps)
+        levels, target, gray = self._present()
+        shown = levels[self._setting], target, gray
+        title = f"{self.names[self.picture]}, Dice {self.dice():.3f}"
+        show_view(self.view, *shown, figure.add_subplot(grid[:, :depth]), title)
+        for k, on in enumerate(self.skips):
+            encoder, decoder = self._features(k)
+            titles = [f"skip {k + 1} {'on' if on else 'off'}", f"decoder {k + 1}"]
+            for j, features in enumerate([*encoder, *decoder]):
+                ax = figure.add_subplot(grid[k, depth + j])
+                title = titles[j // maps] if j % maps == 0 else ""
+                show_image(features, ax, title, (0, GRAYS))
+        return figure
+
+    @property
+    def _setting(self) -> int:
+        return sum(on << k for k, on in enumerate(self.skips))
+
+    def _present(self) -> list[np.ndarray]:
+        """Levels of all settings (V, H, W), target and gray levels (H, W) of the picture."""
+        size = self.sizes[0]
+        return stored_picture(self.levels, self.targets, self.images, self.picture, size)
+
+    def _features(self, stage: int) -> list[UInt8[np.ndarray, "maps h w"]]:
+        """The maps of a stage of the encoder and of the decoder, with the present skips."""
+        at = self.picture * len(self.sizes) + stage
+        stored = (self.encoder[at], 0), (self.decoder[at], self._setting >> stage)
+        shape = (-1, self.maps, *self.sizes[stage])
+        return [unpacked(features, *shape)[variant] for features, variant in stored]
+
+
+@torch.inference_mode()
+def _passages(model: UNet, images: Tensor) -> list[Passage]:
+    """One for each setting of the switches; leaves the model in the mode in which it was."""
+    depth, was_training = model.settings.depth, model.training
+    images = images.to(next(model.parameters()).device)
+    model.eval()
+    settings = [[bool(number >> k & 1) for k in range(depth)] for number in range(2**depth)]
+    passages = [run_with_skips(model, images, skips) for skips in settings]
+    model.train(was_training)
+    return [Passage(p.logits.cpu(), p.encoder, p.decoder) for p in passages]
+
+
+def _grays(features: list[Tensor], maps: int) -> UInt8[np.ndarray, "V N maps h w"]:
+    """The channels that vary most in the last of the settings, in grays."""
+    chosen = features[-1].var((0, 2, 3)).topk(maps).indices
+    values = torch.stack([x[:, chosen] for x in features])
+    top = values.movedim(2, 0).flatten(1).quantile(BRIGHTEST, dim=1).clamp(min=1e-12)
+    return (GRAYS * values / top.view(-1, 1, 1)).clamp(0, GRAYS).round().byte().cpu().numpy()

@@ -1,0 +1,107 @@
+"""Write pictures and labels as PNG, and never over another file (chapters 5 and 13)."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from jaxtyping import Integer, UInt8
+from PIL import Image
+
+from unet_lib.data.base import DataError
+from unet_lib.data.sets.voc import voc_palette
+
+
+def write_atomically(path: Path | str, write: Callable[[BinaryIO], Any]) -> None:
+    """Calls `write` with a file beside `path`, flushes it to disk and renames it to `path`.
+
+    Folders are made. If `write` fails, `path` is as it was and nothing is left beside it; an
+    OSError then names `path`, the reason and what to check.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> write_atomically(folder / "run" / "a.txt", lambda file: file.write(b"whole"))
+    >>> (folder / "run" / "a.txt").read_text()
+    'whole'
+    """
+    path = Path(path)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(beside, "wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise OSError(
+            f"{path} cannot be written ({error}); check that its folder is one, that you may write "
+            "there, and that the disk is not full"
+        ) from error
+
+
+def new_files(
+    folder: Path, pictures: Iterable[Path | str], existing_too: bool = False
+) -> list[Path]:
+    """For each picture a PNG of its name in `folder`, which is made if need be.
+
+    Raises DataError, before anything is written, where two pictures have one name, such a file
+    exists, unless `existing_too`, or the folder cannot be made.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> [file.name for file in new_files(folder, ["cells/1.tif", "2.jpg"])]
+    ['1.png', '2.png']
+    """
+    files = [folder / f"{Path(picture).stem}.png" for picture in pictures]
+    if double := [file.name for file, times in Counter(files).items() if times > 1]:
+        raise DataError(
+            f"{folder}: several pictures would become {', '.join(double[:5])}; rename them, or "
+            "write them into different folders"
+        )
+    there = [file.name for file in files if file.exists()]
+    if there and not existing_too:
+        raise DataError(
+            f"{folder}: {len(there)} files exist already ({', '.join(there[:5])}) and are not "
+            "overwritten; choose another output folder, or remove them"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{folder} cannot be made ({error}); choose another folder") from error
+    return files
+
+
+def save_labels(path: Path, labels: Integer[np.ndarray, "H W"], as_classes: bool = False) -> None:
+    """Writes labels as PNG: as instances, 16 bits, or as classes, 8 bits with VOC's palette.
+
+    A palette image keeps its indices: they are the classes, the colors only show them.
+    Raises DataError for labels that the file cannot hold.
+
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "labels.png"
+    >>> save_labels(file, np.array([[0, 700]]))
+    >>> np.array(Image.open(file)).tolist()
+    [[0, 700]]
+    """
+    largest = 255 if as_classes else 65535
+    if labels.min() < 0 or labels.max() > largest:
+        raise DataError(f"{path}: labels up to {labels.max()}; the file holds 0 to {largest}")
+    picture = Image.fromarray(labels.astype(np.uint8 if as_classes else np.uint16))
+    if as_classes:
+        picture.putpalette(voc_palette().tobytes())
+    write_atomically(path, lambda file: picture.save(file, "png"))
+
+
+def save_gray(path: Path, image: UInt8[np.ndarray, "H W"]) -> None:
+    """Writes gray values from 0 to 255 as PNG.
+
+    >>> import tempfile
+    >>> save_gray(Path(tempfile.mkdtemp()) / "mask.png", np.array([[0, 255]], np.uint8))
+    """
+    write_atomically(path, lambda file: Image.fromarray(image).save(file, "png"))

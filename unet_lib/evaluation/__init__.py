@@ -1,0 +1,43 @@
+"""How good a mask is, and how an image of any size becomes one (chapter 5)."""
+
+from unet_lib.evaluation.instances import label_instances
+from unet_lib.evaluation.metrics import (
+    Counts,
+    SegmentationScores,
+    average_precision,
+    confusion_matrix,
+    count_pixels,
+    dice,
+    iou,
+    match_instances,
+    pixel_accuracy,
+    precision,
+    recall,
+)
+from unet_lib.evaluation.tiles import (
+    foreground_probability,
+    predict,
+    predict_mask,
+    probabilities,
+    tile_slices,
+)
+
+__all__ = [
+    "Counts",
+    "SegmentationScores",
+    "average_precision",
+    "confusion_matrix",
+    "count_pixels",
+    "dice",
+    "foreground_probability",
+    "iou",
+    "label_instances",
+    "match_instances",
+    "pixel_accuracy",
+    "precision",
+    "predict",
+    "predict_mask",
+    "probabilities",
+    "recall",
+    "tile_slices",
+]

@@ -1,0 +1,313 @@
+"""The U-Net of Ronneberger, Fischer and Brox (2015) as one loop over stages (chapters 1 and 2)."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from unet_lib.model.sizes import Padding, Upsampling, _contexts
+
+Norm = Literal["none", "batch", "group"]
+
+
+@dataclass(frozen=True)
+class UNetSettings:
+    """What defines a U-Net; checks itself and is stored in every checkpoint.
+
+    Raises ValueError, naming the field, for a value out of range.
+
+    >>> UNetSettings(width=16).channels
+    (16, 32, 64, 128, 256)
+    """
+
+    in_channels: int = 3
+    """Channels of the images: 1 for gray, 3 for color."""
+    out_channels: int = 1
+    """Channels of the logits: 1 for a binary mask, else one a class."""
+    width: int = 64
+    """Channels of the first stage, doubled at each pooling."""
+    depth: int = 4
+    """Poolings, and upsamplings."""
+    padding: Padding = "same"
+    """"same" keeps the size of the image; "valid" is the paper's way without padding."""
+    norm: Norm = "none"
+    """Normalization after each convolution of the blocks."""
+    upsampling: Upsampling = "transposed"
+    """A learned transposed convolution, or bilinear interpolation after a 1x1 convolution."""
+    dropout: float = 0.0
+    """Probability with which a channel of the bottleneck is dropped in training."""
+    kernel: int = 3
+    """Side of the window of the convolutions in the blocks: 1, 3, 5, ..."""
+
+    def __post_init__(self) -> None:
+        for field in ("in_channels", "out_channels", "width", "depth"):
+            if getattr(self, field) < 1:
+                raise ValueError(f"{field} must be at least 1, got {getattr(self, field)}")
+        for field, choices in (
+            ("padding", ("same", "valid")),
+            ("norm", ("none", "batch", "group")),
+            ("upsampling", ("transposed", "bilinear")),
+        ):
+            if getattr(self, field) not in choices:
+                raise ValueError(f"{field} must be one of {choices}, got {getattr(self, field)!r}")
+        if self.kernel < 1 or self.kernel % 2 == 0:
+            raise ValueError(f"kernel must be odd, so that it has a middle, got {self.kernel}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must lie in [0, 1), got {self.dropout}")
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Channels of each encoder stage, the bottleneck last."""
+        return tuple(self.width * 2**stage for stage in range(self.depth + 1))
+
+
+def _norm_layer(norm: Norm, channels: int) -> list[nn.Module]:
+    if norm == "batch":
+        return [nn.BatchNorm2d(channels)]
+    groups = max(g for g in range(1, 9) if channels % g == 0)
+    return [nn.GroupNorm(groups, channels)] if norm == "group" else []
+
+
+def double_convolution(
+    in_channels: int, out_channels: int, settings: UNetSettings
+) -> nn.Sequential:
+    """Two convolutions (3x3 unless set), each followed by its normalization (if any) and ReLU.
+
+    (N, in_channels, H, W) -> (N, out_channels, H, W), or H-4, W-4 with `padding="valid"`.
+
+    >>> double_convolution(3, 8, UNetSettings())(torch.zeros(1, 3, 6, 6)).shape
+    torch.Size([1, 8, 6, 6])
+    """
+    layers: list[nn.Module] = []
+    for channels in (in_channels, out_channels):
+        size = settings.kernel
+        padding = size // 2 if settings.padding == "same" else 0
+        bias = settings.norm != "batch"  # BatchNorm subtracts the mean, and a bias with it
+        layers += [nn.Conv2d(channels, out_channels, size, padding=padding, bias=bias)]
+        layers += [*_norm_layer(settings.norm, out_channels), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers)
+
+
+def upsample(
+    in_channels: int, out_channels: int, settings: UNetSettings, factor: int = 2
+) -> nn.Module:
+    """Doubles height and width (or `factor` times), as the U-Net paper's "up-conv 2x2".
+
+    >>> upsample(8, 4, UNetSettings(upsampling="bilinear"))(torch.zeros(1, 8, 3, 5)).shape
+    torch.Size([1, 4, 6, 10])
+    """
+    if settings.upsampling == "transposed":
+        return nn.ConvTranspose2d(in_channels, out_channels, kernel_size=factor, stride=factor)
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, kernel_size=1),  # first: it costs a quarter here
+        nn.Upsample(scale_factor=factor, mode="bilinear", align_corners=False),
+    )
+
+
+def center_crop(features: Float[Tensor, "N C H W"], like: Tensor) -> Float[Tensor, "N C h w"]:
+    """Cuts the border off so that `features` is as high and wide as `like` (paper, figure 1).
+
+    >>> center_crop(torch.arange(16.0).view(1, 1, 4, 4), like=torch.zeros(1, 1, 2, 2)).tolist()
+    [[[[5.0, 6.0], [9.0, 10.0]]]]
+    """
+    top = (features.shape[-2] - like.shape[-2]) // 2
+    left = (features.shape[-1] - like.shape[-1]) // 2
+    return features[..., top : top + like.shape[-2], left : left + like.shape[-1]]
+
+
+def decode(
+    x: Float[Tensor, "N C h w"], skips: Sequence[Tensor], ups: nn.ModuleList, blocks: nn.ModuleList
+) -> Float[Tensor, "N K H W"]:
+    """The decoder of every U-Net here: enlarge, lay the skip beside it, convolve, stage by stage.
+
+    `skips` are in the order in which an encoder makes them, the largest first. What was enlarged
+    may be a row or column larger than its skip (the encoder had an odd size): it loses them. A
+    skip that is larger (no padding) is cropped around its center, as in the paper.
+
+    >>> twice = nn.ModuleList([nn.Upsample(scale_factor=2)])
+    >>> x, skip = torch.zeros(1, 4, 3, 3), torch.zeros(1, 2, 5, 6)
+    >>> decode(x, [skip], twice, nn.ModuleList([nn.Identity()])).shape
+    torch.Size([1, 6, 5, 6])
+    """
+    for up, block, skip in zip(ups, blocks, reversed(skips), strict=True):
+        x = up(x)
+        for side in (-2, -1):
+            if x.shape[side] >= skip.shape[side]:  # a slice would do the same, but not export
+                x = x.narrow(side, 0, skip.shape[side])
+        x = block(torch.cat([x, center_crop(skip, like=x)], dim=1))
+    return x
+
+
+class SegmentationModel(nn.Module):
+    """What training, prediction and checkpoints ask of a network: `UNet` is one of its kinds.
+
+    A subclass takes images (N, in_channels, H, W), about 0 to 1, and returns logits; it has
+    `settings` (a frozen dataclass with `in_channels` and `out_channels`) and the sizes below.
+
+    >>> isinstance(UNet(width=2), SegmentationModel)
+    True
+    """
+
+    settings: Any
+
+    @property
+    @abstractmethod
+    def minimum_size(self) -> int:
+        """The smallest admissible height or width of an image, in pixels."""
+
+    @property
+    @abstractmethod
+    def grid(self) -> int:
+        """Pixels between neighboring values of the deepest features: tiles begin at multiples."""
+
+    @property
+    @abstractmethod
+    def halo(self) -> int:
+        """Pixels of context on each side that can change one output pixel."""
+
+    @abstractmethod
+    def output_size(self, size: int) -> int:
+        """Height (or width) of the output; raises ValueError for a size that is not admissible."""
+
+    def _check(self, images: Tensor) -> None:
+        if not images.is_floating_point():
+            raise TypeError(
+                f"the model got {images.dtype} values; convert the images by their type first, "
+                "for example with unet_lib.data.scale_by_dtype"
+            )
+        if images.ndim != 4 or images.shape[1] != self.settings.in_channels:
+            raise ValueError(
+                f"expected images of shape (N, {self.settings.in_channels}, H, W), got "
+                f'{tuple(images.shape)}; choose mode="L" (1 channel) or "RGB" (3) in the data '
+                "set, or in_channels in the model"
+            )
+        if not torch.compiler.is_exporting():  # then sizes are symbols, for any number
+            for size in images.shape[-2:]:
+                self.output_size(size)
+
+
+class UNet(SegmentationModel):
+    """A U-Net: an encoder that sees what, a decoder that says where, and skips between them.
+
+    Takes the fields of `UNetSettings` as keyword arguments. With `padding="same"` any image of
+    at least `minimum_size` gives logits of exactly its own size; with `"valid"` (the paper's
+    way, no padding) ask `output_size` first.
+
+    >>> UNet(in_channels=1, width=4, depth=2)(torch.zeros(2, 1, 50, 37)).shape
+    torch.Size([2, 1, 50, 37])
+    """
+
+    settings: UNetSettings
+
+    def __init__(self, in_channels: int = 3, out_channels: int = 1, **settings: Any) -> None:
+        super().__init__()
+        self.settings = s = UNetSettings(in_channels, out_channels, **settings)
+        into = (in_channels, *s.channels)
+        self.encoder = nn.ModuleList(double_convolution(i, o, s) for i, o in pairwise(into[:-1]))
+        self.pool = nn.MaxPool2d(kernel_size=2, ceil_mode=True)  # an odd size keeps its last row
+        self.bottleneck = double_convolution(into[-2], into[-1], s)
+        self.dropout = nn.Dropout2d(s.dropout)
+        down = s.channels[::-1]
+        self.up = nn.ModuleList(upsample(i, o, s) for i, o in pairwise(down))
+        self.decoder = nn.ModuleList(double_convolution(2 * o, o, s) for o in down[1:])
+        self.head = nn.Conv2d(s.width, out_channels, kernel_size=1)
+
+    def forward(self, images: Float[Tensor, "N C H W"]) -> Float[Tensor, "N K h w"]:
+        """Logits, one channel per class: (N, in_channels, H, W) -> (N, out_channels, H, W).
+
+        Raises ValueError for a wrong channel count or an image too small, TypeError for integers.
+        """
+        self._check(images)
+        skips, x = [], images
+        for block in self.encoder:
+            skips.append(block(x))  # (N, width * 2^stage, H / 2^stage, W / 2^stage)
+            x = self.pool(skips[-1])
+        x = self.dropout(self.bottleneck(x))  # (N, width * 2^depth, H / 2^depth, W / 2^depth)
+        x = decode(x, skips, self.up, self.decoder)  # (N, width, H, W)
+        return self.head(x)  # (N, out_channels, H, W)
+
+    @property
+    def minimum_size(self) -> int:
+        """The smallest admissible height or width of an image, in pixels.
+
+        >>> UNet(width=1).minimum_size, UNet(width=1, padding="valid").minimum_size
+        (16, 188)
+        """
+        return min(n for n in range(2, 200 * 2**self.settings.depth) if self._output_size(n))
+
+    def output_size(self, size: int) -> int:
+        """Height (or width) of the output for an input that many pixels high (or wide).
+
+        Raises ValueError, with the nearest admissible sizes, where there is none.
+
+        >>> UNet(width=1, padding="valid").output_size(572)
+        388
+        """
+        if output := self._output_size(size):
+            return output
+        if size < self.minimum_size:
+            raise ValueError(
+                f"an image {size} pixels high or wide is too small for depth "
+                f"{self.settings.depth}: the smallest is {self.minimum_size}; enlarge or pad "
+                "the image, or choose a smaller depth"
+            )
+        near = [n for n in range(size - 2**self.settings.depth, size) if self._output_size(n)]
+        raise ValueError(
+            f'with padding="valid" and depth {self.settings.depth} no stage may have an odd '
+            f"size: {size} is not admissible, the nearest sizes are {near[-1]} and "
+            f"{near[-1] + 2**self.settings.depth}"
+        )
+
+    def _output_size(self, size: int) -> int:
+        """The size of the output, 0 where the size is not admissible."""
+        depth, lost = self.settings.depth, 2 * (self.settings.kernel - 1)
+        if self.settings.padding == "same":
+            return size if size >= 2**depth else 0
+        for _ in range(depth):
+            size -= lost  # two convolutions without padding, two pixels each if they are 3x3
+            if size <= 0 or size % 2:
+                return 0
+            size //= 2
+        size -= lost
+        for _ in range(depth):
+            size = 2 * size - lost
+        return max(size, 0)
+
+    @property
+    def grid(self) -> int:
+        """Pixels between neighboring values of the bottleneck, 2^depth.
+
+        >>> UNet(width=1, depth=3).grid
+        8
+        """
+        return 2**self.settings.depth
+
+    @property
+    def halo(self) -> int:
+        """Pixels of context on each side that can change one output pixel."""
+        s = self.settings
+        low, high = zip(*_contexts(s.depth, 2, s.kernel, s.upsampling), strict=True)
+        return max(*low, *high)
+
+
+def article_unet(in_channels: int = 3, out_channels: int = 1) -> UNet:
+    """The network of the source article, section 2.2: 64 to 1024 channels, no normalization.
+
+    >>> count_parameters(article_unet())
+    31031745
+    """
+    return UNet(in_channels, out_channels, width=64, depth=4)
+
+
+def count_parameters(model: nn.Module) -> int:
+    """How many numbers training adjusts.
+
+    >>> count_parameters(nn.Conv2d(3, 64, kernel_size=3))
+    1792
+    """
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)

@@ -1,0 +1,51 @@
+"""Losses, the loop, its settings and what a run leaves behind (chapter 4)."""
+
+from unet_lib.training.checkpoint import (
+    CheckpointError,
+    load_checkpoint,
+    load_model,
+    load_weights,
+    save_checkpoint,
+)
+from unet_lib.training.epoch import OneClassWarning, TrainingError, evaluate, train_epoch
+from unet_lib.training.loop import fit
+from unet_lib.training.losses import (
+    bce_dice_loss,
+    bce_loss,
+    cross_entropy_dice_loss,
+    cross_entropy_loss,
+    dice_loss,
+)
+from unet_lib.training.precision import Mode, bf16_cost, choose_mode, step_seconds
+from unet_lib.training.probes import learning_rate_range_test, overfit_one_batch
+from unet_lib.training.settings import History, TrainingSettings
+from unet_lib.training.task import Task, load_task, score_pictures
+
+__all__ = [
+    "CheckpointError",
+    "History",
+    "Mode",
+    "OneClassWarning",
+    "Task",
+    "TrainingError",
+    "TrainingSettings",
+    "bce_dice_loss",
+    "bce_loss",
+    "bf16_cost",
+    "choose_mode",
+    "cross_entropy_dice_loss",
+    "cross_entropy_loss",
+    "dice_loss",
+    "evaluate",
+    "fit",
+    "learning_rate_range_test",
+    "load_checkpoint",
+    "load_model",
+    "load_task",
+    "load_weights",
+    "overfit_one_batch",
+    "save_checkpoint",
+    "score_pictures",
+    "step_seconds",
+    "train_epoch",
+]

@@ -1,0 +1,164 @@
+"""Checkpoints: a model, the settings that made it, and what a run needs to go on (chapter 4).
+
+Written beside the old file, flushed to disk, then renamed: whoever is killed while saving still
+has the old one. Read with `weights_only=True`, so a checkpoint cannot run code.
+"""
+
+import json
+import pickle
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import torch
+
+from unet_lib.data.write import write_atomically
+from unet_lib.model.unet import SegmentationModel, UNet
+from unet_lib.transfer.backbones import EncoderError
+from unet_lib.transfer.encoders import EncoderUNet
+
+_JUNK = (KeyError, IndexError, ValueError, TypeError, AttributeError)  # from a text, unpickled
+FORMAT = 1
+KINDS: dict[str, type[SegmentationModel]] = {"UNet": UNet, "EncoderUNet": EncoderUNet}
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used: the message says the file, what is wrong and the cure."""
+
+
+def save_checkpoint(path: Path | str, model: SegmentationModel, **state: Any) -> None:
+    """Saves the weights with the model's settings, and anything else a run wants to keep.
+
+    `state` may hold numbers, strings, lists, dicts and tensors (an optimizer's state dict, say).
+
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "model.pt"
+    >>> save_checkpoint(file, UNet(1, width=2, depth=1), epoch=3)
+    >>> load_checkpoint(file)["epoch"]
+    3
+    """
+    kind = next(name for name, kind in KINDS.items() if isinstance(model, kind))
+    contents = {
+        "format": FORMAT,
+        "model": json.dumps(asdict(model.settings) | {"kind": kind}),
+        "weights": model.state_dict(),
+        **state,
+    }
+    write_atomically(path, lambda file: torch.save(contents, file))
+
+
+def load_checkpoint(path: Path | str) -> dict[str, Any]:
+    """Everything `save_checkpoint` stored, on the CPU, without running any code from the file.
+
+    Raises CheckpointError for a file that is missing, cut short or not one of ours.
+
+    >>> load_checkpoint("runs/none/best.pt")
+    Traceback (most recent call last):
+    ...
+    unet_lib.training.checkpoint.CheckpointError: no checkpoint runs/none/best.pt; ...
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise CheckpointError(f"{path} is a folder, not a checkpoint; name a file in it")
+    if not path.is_file():
+        near = sorted(p.name for p in path.parent.glob("*.pt")) if path.parent.is_dir() else []
+        raise CheckpointError(f"no checkpoint {path}; {path.parent} holds {near or 'none'}")
+    try:
+        contents = torch.load(path, map_location="cpu", weights_only=True)
+    except PermissionError as error:
+        raise CheckpointError(f"{path} may not be read by you; ask for the permission") from error
+    except (RuntimeError, OSError, EOFError, BadZipFile, pickle.UnpicklingError, *_JUNK) as error:
+        raise CheckpointError(
+            f"{path} ({path.stat().st_size} bytes) cannot be read: it is cut short, or not a file "
+            f"of weights alone; train again or take an older copy ({type(error).__name__})"
+        ) from error
+    if not isinstance(contents, dict) or contents.get("format") != FORMAT:
+        keys = list(contents)[:4] if isinstance(contents, Mapping) else type(contents).__name__
+        raise CheckpointError(
+            f"{path} is not a checkpoint of this library (format {FORMAT}), it holds {keys}; load "
+            "such weights with model.load_state_dict(torch.load(path, weights_only=True))"
+        )
+    if missing := {"model", "weights"} - set(contents):
+        raise CheckpointError(
+            f"{path} lacks {' and '.join(sorted(missing))}, which save_checkpoint stores; take "
+            "another copy or train again"
+        )
+    return contents
+
+
+def stored_object(kind: Callable[..., Any], text: str, source: Path | str) -> Any:
+    """An object made of the JSON of its fields, as checkpoints hold settings and tasks.
+
+    Raises CheckpointError for fields that this version does not know, or does not allow.
+
+    >>> stored_object(complex, '{"real": 1, "imag": 2}', "a.pt")
+    (1+2j)
+    """
+    try:
+        return kind(**json.loads(text))
+    except (CheckpointError, EncoderError):  # say themselves what is missing
+        raise
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{source} holds settings that this version of unet-lib does not take ({error}); "
+            "update it, or train again"
+        ) from error
+
+
+def load_model(path: Path | str) -> SegmentationModel:
+    """The model of a checkpoint, rebuilt from its stored settings, on the CPU, in eval mode.
+
+    Raises CheckpointError, naming the tensors, where the weights do not fit the settings, and
+    for a kind of model that this version does not know.
+
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "model.pt"
+    >>> save_checkpoint(file, UNet(1, width=2, depth=1))
+    >>> load_model(file).settings.width
+    2
+    """
+    contents = load_checkpoint(path)
+
+    def build(kind: str = "UNet", **settings: Any) -> SegmentationModel:
+        if kind not in KINDS:
+            raise CheckpointError(
+                f"{path} holds a {kind}; known are {', '.join(KINDS)}: update unet-lib"
+            )
+        return KINDS[kind](**settings)
+
+    model = stored_object(build, contents["model"], path)  # the first ones did not say their kind
+    load_weights(model, contents["weights"], path)
+    return model.eval()
+
+
+def load_weights(
+    model: torch.nn.Module, weights: Mapping[str, Any], source: Path | str = "the weights"
+) -> None:
+    """Copies a state dict into the model, all of it or nothing.
+
+    Raises CheckpointError that lists what is missing, unexpected or of another shape.
+
+    >>> load_weights(torch.nn.Linear(2, 1), {"bias": torch.zeros(1)})
+    Traceback (most recent call last):
+    ...
+    unet_lib.training.checkpoint.CheckpointError: the weights does not fit the model: missing ...
+    """
+    own = model.state_dict()
+    wrong = {
+        "missing": [name for name in own if name not in weights],
+        "unexpected": [name for name in weights if name not in own],
+        "of another shape": [
+            f"{name}: {tuple(weights[name].shape)}, the model has {tuple(own[name].shape)}"
+            for name in own
+            if name in weights and weights[name].shape != own[name].shape
+        ],
+    }
+    found = "; ".join(f"{what} {names[:5]}" for what, names in wrong.items() if names)
+    if found:
+        hint = ""
+        if any(name.startswith(("module.", "_orig_mod.")) for name in weights):
+            hint = '; save the unwrapped model: its names begin with "module." or "_orig_mod."'
+        raise CheckpointError(f"{source} does not fit the model: {found}{hint}")
+    model.load_state_dict(dict(weights))

@@ -1,0 +1,81 @@
+"""How to train, and what happened: settings and history (chapter 4)."""
+
+import json
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Literal, get_args, get_type_hints
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How to train; checks itself and is stored in every checkpoint.
+
+    Raises ValueError, naming the field, for a value out of range.
+
+    >>> TrainingSettings(epochs=3).learning_rate
+    0.002
+    """
+
+    epochs: int = 20
+    """Passes through the training set."""
+    batch_size: int = 8
+    """Images per step and process."""
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    """"adam" adds the weight decay to the gradient; "sgd" has a momentum of 0.9."""
+    learning_rate: float = 2e-3
+    """The largest rate of the schedule."""
+    weight_decay: float = 1e-4
+    """Pull of the weights towards zero."""
+    schedule: Literal["one-cycle", "cosine", "constant"] = "one-cycle"
+    """How the learning rate moves over the run."""
+    precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
+    """"auto" times float32 and bf16 on a few images and takes the faster."""
+    accumulation_steps: int = 1
+    """Batches whose gradients are added up before each step of the optimizer."""
+    clip_norm: float = 1.0
+    """Gradients longer than this are shortened to it; 0 leaves them."""
+    patience: int = 0
+    """Stop after that many epochs without a better validation score; 0 never stops."""
+    keep: Literal["best", "last"] = "best"
+    """Which epoch's weights the model has at the end (the best needs a validation set)."""
+    seed: int = 0
+    """Order of the images and random numbers of the transforms."""
+    num_workers: int = 0
+    """Processes that prepare images; 0 prepares them in the main process."""
+
+    def __post_init__(self) -> None:
+        lowest = {"epochs": 1, "batch_size": 1, "accumulation_steps": 1, "learning_rate": 1e-12}
+        for name, value in asdict(self).items():
+            if isinstance(value, int | float) and not value >= lowest.get(name, 0):
+                raise ValueError(f"{name} must be at least {lowest.get(name, 0)}, got {value}")
+            if value == math.inf:
+                raise ValueError(f"{name} must be finite, got {value}")
+        for name, kind in get_type_hints(type(self)).items():
+            value, words = getattr(self, name), get_args(kind)
+            if words and value not in words:
+                raise ValueError(f"{name} must be one of {words}, got {value!r}")
+            if kind is int and not isinstance(value, int):
+                raise ValueError(f"{name} must be a whole number, got {value!r}")
+
+
+@dataclass
+class History:
+    """What happened, epoch by epoch: rows of names and numbers.
+
+    >>> History([{"epoch": 1, "loss": 0.5}]).column("loss")
+    [0.5]
+    """
+
+    rows: list[dict[str, float]] = field(default_factory=list)
+    mode: str = ""
+    """Precision and memory layout that the run used."""
+
+    def column(self, name: str) -> list[float]:
+        """One value of every epoch; raises KeyError, listing the names, for an unknown one."""
+        if self.rows and name not in self.rows[0]:
+            raise KeyError(f"no column {name!r}; there are {list(self.rows[0])}")
+        return [row[name] for row in self.rows]
+
+    def to_json(self) -> str:
+        """The rows as JSON, as it is stored in the checkpoint."""
+        return json.dumps(self.rows)

@@ -1,0 +1,27 @@
+"""U-Nets whose encoder has seen ImageNet (chapter 7)."""
+
+from unet_lib.transfer.backbones import LITE0, EncoderError, backbone, imagenet_classifier, scaling
+from unet_lib.transfer.encoders import (
+    EncoderUNet,
+    EncoderUNetSettings,
+    depth_rates,
+    encoder_stages,
+    freeze_encoder,
+    pretrained_unet,
+    thaw,
+)
+
+__all__ = [
+    "LITE0",
+    "EncoderError",
+    "EncoderUNet",
+    "EncoderUNetSettings",
+    "backbone",
+    "depth_rates",
+    "encoder_stages",
+    "freeze_encoder",
+    "imagenet_classifier",
+    "pretrained_unet",
+    "scaling",
+    "thaw",
+]
