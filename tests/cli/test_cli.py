@@ -322,7 +322,7 @@ def test_an_interruption_is_no_traceback(tmp_path, capsys, monkeypatch) -> None:
     def interrupted(*_args, **_kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("unet_lib.cli.main.fit", interrupted)
+    monkeypatch.setattr("unet_lib.cli.train.fit", interrupted)
     assert train(tmp_path, *SIMULATED) == 130
     assert error(capsys) == "interrupted\n"
 

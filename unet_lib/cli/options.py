@@ -10,6 +10,7 @@ from tyro.conf import arg
 from unet_lib.data import DSB2018, PairedFolder, SegmentationDataset, SimulatedNuclei, cached
 from unet_lib.training.task import Task
 
+FLAT = arg(name="")  # options without a prefix, and errors that reach `main`
 Pairs = Annotated[tuple[str, ...], arg(metavar="VALUE:CLASS ...")]
 
 

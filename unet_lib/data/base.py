@@ -2,7 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from copy import copy
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -93,6 +94,23 @@ class SegmentationDataset(Dataset, ABC):
         self.normalize = normalize
         self.transform = transform
         self.target = target
+
+    def with_(self, **changes: Any) -> "SegmentationDataset":
+        """A copy over the same files, with other `normalize`, `transform` or `target`.
+
+        Raises:
+            TypeError: another name, or a transform that changes the image alone.
+
+        Example:
+            >>> from unet_lib.data import SimulatedNuclei, foreground
+            >>> nuclei = SimulatedNuclei(2)
+            >>> nuclei.with_(target=foreground)[0][1].shape, nuclei.target
+            (torch.Size([1, 128, 128]), None)
+        """
+        settings = {"normalize": self.normalize, "transform": self.transform, "target": self.target}
+        other = copy(self)
+        SegmentationDataset.__init__(other, **settings | changes)
+        return other
 
     @abstractmethod
     def __len__(self) -> int:

@@ -1,13 +1,12 @@
 """The network: a U-Net as one loop over stages, and its sizes (chapters 1 and 2)."""
 
+from unet_lib.model.base import SegmentationModel, count_parameters, evaluated
 from unet_lib.model.sizes import Trace, receptive_field, trace_sizes
 from unet_lib.model.unet import (
-    SegmentationModel,
     UNet,
     UNetSettings,
     article_unet,
     center_crop,
-    count_parameters,
     decode,
     double_convolution,
     upsample,
@@ -23,6 +22,7 @@ __all__ = [
     "count_parameters",
     "decode",
     "double_convolution",
+    "evaluated",
     "receptive_field",
     "trace_sizes",
     "upsample",

@@ -1,6 +1,5 @@
 """The U-Net of Ronneberger, Fischer and Brox (2015) as one loop over stages (chapters 1 and 2)."""
 
-from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -10,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from unet_lib.model.base import SegmentationModel
 from unet_lib.model.sizes import Padding, Upsampling, _contexts
 
 Norm = Literal["none", "batch", "group"]
@@ -143,54 +143,6 @@ def decode(
     return x
 
 
-class SegmentationModel(nn.Module):
-    """What training, prediction and checkpoints ask of a network: `UNet` is one of its kinds.
-
-    A subclass takes images (N, in_channels, H, W), about 0 to 1, and returns logits; it has
-    `settings` (a frozen dataclass with `in_channels` and `out_channels`) and the sizes below.
-
-    >>> isinstance(UNet(width=2), SegmentationModel)
-    True
-    """
-
-    settings: Any
-
-    @property
-    @abstractmethod
-    def minimum_size(self) -> int:
-        """The smallest admissible height or width of an image, in pixels."""
-
-    @property
-    @abstractmethod
-    def grid(self) -> int:
-        """Pixels between neighboring values of the deepest features: tiles begin at multiples."""
-
-    @property
-    @abstractmethod
-    def halo(self) -> int:
-        """Pixels of context on each side that can change one output pixel."""
-
-    @abstractmethod
-    def output_size(self, size: int) -> int:
-        """Height (or width) of the output; raises ValueError for a size that is not admissible."""
-
-    def _check(self, images: Tensor) -> None:
-        if not images.is_floating_point():
-            raise TypeError(
-                f"the model got {images.dtype} values; convert the images by their type first, "
-                "for example with unet_lib.data.scale_by_dtype"
-            )
-        if images.ndim != 4 or images.shape[1] != self.settings.in_channels:
-            raise ValueError(
-                f"expected images of shape (N, {self.settings.in_channels}, H, W), got "
-                f'{tuple(images.shape)}; choose mode="L" (1 channel) or "RGB" (3) in the data '
-                "set, or in_channels in the model"
-            )
-        if not torch.compiler.is_exporting():  # then sizes are symbols, for any number
-            for size in images.shape[-2:]:
-                self.output_size(size)
-
-
 class UNet(SegmentationModel):
     """A U-Net: an encoder that sees what, a decoder that says where, and skips between them.
 
@@ -302,12 +254,3 @@ def article_unet(in_channels: int = 3, out_channels: int = 1) -> UNet:
     31031745
     """
     return UNet(in_channels, out_channels, width=64, depth=4)
-
-
-def count_parameters(model: nn.Module) -> int:
-    """How many numbers training adjusts.
-
-    >>> count_parameters(nn.Conv2d(3, 64, kernel_size=3))
-    1792
-    """
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)

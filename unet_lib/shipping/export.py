@@ -21,7 +21,6 @@ from unet_lib import __version__
 from unet_lib.data.write import write_atomically
 from unet_lib.model.unet import SegmentationModel
 from unet_lib.shipping.graph import write_graph
-from unet_lib.training.checkpoint import KINDS
 from unet_lib.training.task import Task
 
 KEY = "unet_lib"
@@ -211,9 +210,9 @@ def read_metadata(path: Path | str) -> dict[str, Any]:
 
 def _require_ours(model: nn.Module) -> None:
     numbers = sorted({str(p.dtype).removeprefix("torch.") for p in model.parameters()})
-    if not isinstance(model, tuple(KINDS.values())) or numbers != ["float32"]:
+    if not isinstance(model, SegmentationModel) or numbers != ["float32"]:
         raise ExportError(
-            f"a {type(model).__name__} of {' and '.join(numbers)}; {' or '.join(KINDS)} of float32 "
+            f"a {type(model).__name__} of {' and '.join(numbers)}; a SegmentationModel of float32 "
             "was expected: export the network itself, before torch.compile or a wrapper around "
             "it, after model.float()"
         )
@@ -241,10 +240,9 @@ def _metadata(
             f"the task takes {task.in_channels} and gives {task.out_channels} channels, the "
             f"network {model.settings.in_channels} and {channels}; pass the task of its training"
         )
-    kind = next(name for name, kind in KINDS.items() if isinstance(model, kind))
     stored = {
         "version": __version__,
-        "model": asdict(model.settings) | {"kind": kind},
+        "model": asdict(model.settings) | {"kind": type(model).__name__},
         "task": asdict(task) if task else None,
         "classes": list(classes),
         "minimum_size": model.minimum_size,

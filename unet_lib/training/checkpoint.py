@@ -4,6 +4,7 @@ Written beside the old file, flushed to disk, then renamed: whoever is killed wh
 has the old one. Read with `weights_only=True`, so a checkpoint cannot run code.
 """
 
+import importlib
 import json
 import pickle
 from collections.abc import Callable, Mapping
@@ -15,13 +16,12 @@ from zipfile import BadZipFile
 import torch
 
 from unet_lib.data.write import write_atomically
-from unet_lib.model.unet import SegmentationModel, UNet
-from unet_lib.transfer.backbones import EncoderError
-from unet_lib.transfer.encoders import EncoderUNet
+from unet_lib.model.base import SegmentationModel
 
 _JUNK = (KeyError, IndexError, ValueError, TypeError, AttributeError)  # from a text, unpickled
 FORMAT = 1
-KINDS: dict[str, type[SegmentationModel]] = {"UNet": UNet, "EncoderUNet": EncoderUNet}
+ROOMS = {"EncoderUNet": "unet_lib.transfer"}
+"""Where the kinds of networks live that nothing here imports: a checkpoint that holds one does."""
 
 
 class CheckpointError(ValueError):
@@ -39,10 +39,9 @@ def save_checkpoint(path: Path | str, model: SegmentationModel, **state: Any) ->
     >>> load_checkpoint(file)["epoch"]
     3
     """
-    kind = next(name for name, kind in KINDS.items() if isinstance(model, kind))
     contents = {
         "format": FORMAT,
-        "model": json.dumps(asdict(model.settings) | {"kind": kind}),
+        "model": json.dumps(asdict(model.settings) | {"kind": type(model).__name__}),
         "weights": model.state_dict(),
         **state,
     }
@@ -98,9 +97,9 @@ def stored_object(kind: Callable[..., Any], text: str, source: Path | str) -> An
     """
     try:
         return kind(**json.loads(text))
-    except (CheckpointError, EncoderError):  # say themselves what is missing
-        raise
     except (TypeError, ValueError) as error:
+        if type(error) not in (TypeError, ValueError, json.JSONDecodeError):
+            raise  # one of ours, which says itself what is missing
         raise CheckpointError(
             f"{source} holds settings that this version of unet-lib does not take ({error}); "
             "update it, or train again"
@@ -122,11 +121,15 @@ def load_model(path: Path | str) -> SegmentationModel:
     contents = load_checkpoint(path)
 
     def build(kind: str = "UNet", **settings: Any) -> SegmentationModel:
-        if kind not in KINDS:
+        if kind in ROOMS:
+            importlib.import_module(ROOMS[kind])
+        if kind not in SegmentationModel.kinds:
+            known = sorted({*SegmentationModel.kinds, *ROOMS})
             raise CheckpointError(
-                f"{path} holds a {kind}; known are {', '.join(KINDS)}: update unet-lib"
+                f"{path} holds a {kind}; known are {', '.join(known)}: import the module that "
+                "defines it, or update unet-lib"
             )
-        return KINDS[kind](**settings)
+        return SegmentationModel.kinds[kind](**settings)
 
     model = stored_object(build, contents["model"], path)  # the first ones did not say their kind
     load_weights(model, contents["weights"], path)

@@ -1,0 +1,49 @@
+"""`python -m unet_lib evaluate`: the scores of a checkpoint."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional
+
+from unet_lib.cli.options import FLAT, Source
+from unet_lib.cli.predict import load_trained
+from unet_lib.training.task import score_pictures
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Score a checkpoint on simulated nuclei, on folders of your own, or on dsb2018's test part.
+
+    >>> Evaluate(Path("runs/unet/best.pt")).source.simulation_seed
+    1
+    """
+
+    checkpoint: Positional[Path]
+    """What train wrote, for example runs/unet/best.pt."""
+    source: Annotated[Source, FLAT] = field(
+        default_factory=lambda: Source(count=48, simulation_seed=1)
+    )
+    """Where the pictures come from: simulated (not those of training), unless named."""
+    threshold: float | None = None
+    """Probability from which on a pixel is foreground; the checkpoint's if it is not given."""
+    json: bool = False
+    """Print JSON instead of a table."""
+
+    def __call__(self) -> None:
+        """Score, and print the result."""
+        model, task = load_trained(self.checkpoint, self.threshold)
+        dataset = self.source.open(task, split="test")
+        scores = score_pictures(model, task, dataset, self.source.numbers_objects(task))
+        if self.json:
+            about = {"pictures": len(dataset), "task": asdict(task), "scores": scores}
+            print(json.dumps(about, indent=1))
+            return
+        print(f"{len(dataset)} pictures, {task.target}, threshold {task.threshold}")
+        for name, value in scores.items():
+            print(f"  {name:20} {value:.4f}")
+        if task.target == "classes":
+            print("means over the classes, background included")
+        print("per_image: mean of the pictures' scores (1 where there is nothing, and nothing was")
+        print("found); pooled: pixels, or for ap objects, of all pictures added up first")
