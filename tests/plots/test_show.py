@@ -9,10 +9,10 @@ import torch
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from unet_lib import plots
 from unet_lib.plots import (
     LABEL_COLORS,
     PALETTE,
+    colors,
     error_map,
     overlay,
     plot_history,
@@ -221,7 +221,7 @@ def test_style_changes_only_what_it_names() -> None:
         before = dict(plt.rcParams)
         style()
         changed = {name for name in plt.rcParams if plt.rcParams[name] != before[name]}
-        assert changed <= plots._STYLE.keys()
+        assert changed <= colors.STYLE.keys()
         assert {"figure.constrained_layout.use", "font.size"} <= changed
         assert plt.figure().get_facecolor() == (1, 1, 1, 1)
 

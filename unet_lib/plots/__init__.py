@@ -1,16 +1,14 @@
 """The pictures of the book (from chapter 1 on)."""
 
+from unet_lib.plots.colors import LABEL_COLORS, PALETTE, style
 from unet_lib.plots.pixels import as_gray, as_picture
 from unet_lib.plots.show import (
-    LABEL_COLORS,
-    PALETTE,
     error_map,
     overlay,
     plot_history,
     show_image,
     show_mask,
     show_pairs,
-    style,
 )
 
 __all__ = [

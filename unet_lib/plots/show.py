@@ -1,11 +1,10 @@
-"""Pictures of the book: image, mask, overlay, error map, history; one palette (from chapter 1 on).
+"""Figures of the book: image, mask, overlay, error map, history (from chapter 1 on).
 
-Colors are Okabe and Ito's (2008), told apart by color-blind readers; where two of them meet in a
-picture they differ in lightness as well, for a print in gray. Images and masks may be tensors or
-arrays. Nothing here changes matplotlib's settings but `style`, which is meant to.
+Images and masks may be tensors or arrays. Nothing here changes matplotlib's settings.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,6 +15,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from unet_lib.plots.colors import LABEL_COLORS, LINE_COLORS, PALETTE
 from unet_lib.plots.pixels import (
     Picture,
     as_binary,
@@ -25,68 +25,9 @@ from unet_lib.plots.pixels import (
     label_edges,
     require_same_size,
 )
-from unet_lib.training.settings import History
 
-PALETTE = {
-    "blue": "#0072B2",
-    "orange": "#E69F00",
-    "vermillion": "#D55E00",
-    "sky": "#56B4E9",
-    "green": "#009E73",
-    "purple": "#CC79A7",
-    "yellow": "#F0E442",
-    "gray": "#777777",
-    "black": "#000000",
-    # roles
-    "truth": "#56B4E9",
-    "prediction": "#E69F00",
-    "TP": "#EEEEEE",
-    "FP": "#D55E00",
-    "FN": "#56B4E9",
-    "ignore": "#777777",
-}
-"""Colors by name, and by what they stand for."""
-
-LABEL_COLORS = ("orange", "green", "yellow", "purple", "blue", "sky", "vermillion")
-"""Colors of labels 1, 2, ...; neighbors differ in lightness. Label 8 has that of label 1."""
-
-_LINES = ("blue", "orange", "black", "green", "vermillion", "purple")
 _DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 _DIM = 0.3  # brightness of the image behind an error map
-
-_STYLE = {
-    "figure.dpi": 100,
-    "figure.figsize": (4.5, 2.8),
-    "figure.facecolor": "white",
-    "figure.constrained_layout.use": True,
-    "font.size": 9,
-    "axes.titlesize": 9,
-    "axes.labelsize": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.prop_cycle": plt.cycler(color=[PALETTE[name] for name in _LINES]),
-    "legend.fontsize": 8,
-    "legend.frameon": False,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "lines.linewidth": 1.5,
-    "image.cmap": "gray",
-    "image.interpolation": "nearest",
-    "savefig.facecolor": "white",
-}
-
-
-def style() -> None:
-    """Sets matplotlib for the book, for this session: call it once, in the first cell.
-
-    Small readable letters, a white figure, no wasted margins, pixels shown as squares.
-
-    >>> with plt.rc_context():
-    ...     style()
-    ...     plt.rcParams["figure.dpi"], plt.rcParams["figure.facecolor"]
-    (100.0, 'white')
-    """
-    plt.rcParams.update(_STYLE)
 
 
 def show_image(
@@ -244,8 +185,19 @@ def error_map(
     return ax
 
 
+@runtime_checkable
+class HasRows(Protocol):
+    """A history as `unet_lib.training.fit` returns it; plots load nothing of training.
+
+    >>> isinstance([], HasRows)
+    False
+    """
+
+    rows: Sequence[Mapping[str, float]]
+
+
 def plot_history(
-    history: History | Sequence[Mapping[str, float]],
+    history: HasRows | Sequence[Mapping[str, float]],
     names: Sequence[str] | None = None,
     ax: Axes | None = None,
     title: str | None = None,
@@ -260,7 +212,7 @@ def plot_history(
     >>> [line.get_label() for line in ax.lines], ax.get_xlabel()
     (['loss'], 'epoch')
     """
-    rows = history.rows if isinstance(history, History) else history
+    rows = history.rows if isinstance(history, HasRows) else history
     if not rows:
         raise ValueError("the history is empty: no epoch was finished; train first")
     if names is None:
@@ -270,7 +222,10 @@ def plot_history(
     ax = plt.subplots(layout="constrained")[1] if ax is None else ax
     epochs = [row.get("epoch", i) for i, row in enumerate(rows, start=1)]
     for i, name in enumerate(names):
-        look = {"color": PALETTE[_LINES[i % len(_LINES)]], "linestyle": _DASHES[i % len(_DASHES)]}
+        look = {
+            "color": PALETTE[LINE_COLORS[i % len(LINE_COLORS)]],
+            "linestyle": _DASHES[i % len(_DASHES)],
+        }
         ax.plot(epochs, [row[name] for row in rows], label=name, marker=".", **look)
     ax.set(xlabel="epoch", title=title or "")
     ax.set_ylim(bottom=min(0, ax.get_ylim()[0]))

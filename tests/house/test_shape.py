@@ -1,0 +1,160 @@
+"""The house keeps its shape: imports run downhill, files and functions stay small."""
+
+import ast
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "unet_lib"
+
+MAY_IMPORT = {  # each room, and those below that it may know
+    "model": set(),
+    "transforms": set(),
+    "plots": set(),
+    "data": {"transforms"},
+    "evaluation": {"model", "data"},
+    "transfer": {"model"},
+    "training": {"model", "data", "evaluation"},
+    "memory": {"model", "training"},
+    "shipping": {"model", "data", "evaluation", "training"},
+    "doctor": {"model", "data", "evaluation", "training"},
+    "cli": {
+        *("model", "data", "transforms", "evaluation", "transfer"),
+        *("training", "memory", "shipping", "doctor"),
+    },
+    "course": {
+        *("model", "data", "transforms", "plots", "evaluation", "transfer"),
+        *("training", "memory", "shipping", "doctor", "cli"),
+    },
+    "__main__": {"cli"},
+}
+MOST_ENTRIES = 15
+MOST_LEVELS = 7
+
+LONGEST_FUNCTION = 25  # lines of code: without signature, docstring, comments and blank lines
+LONGEST_FILE = 300
+EXCEPTIONS: dict[str, str] = {}
+"""Files, or file:function, that may be longer, each with its reason."""
+
+FILES = sorted(p for p in PACKAGE.rglob("*") if p.suffix in {".py", ".js", ".css"})
+SOURCES = [path for path in FILES if path.suffix == ".py"]
+
+
+def module(path: Path) -> str:
+    """Return the dotted name of a file, that of the package for an __init__."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module(path): path for path in SOURCES}
+
+
+def imported(path: Path) -> set[str]:
+    """Return the modules of unet_lib that a file imports when it is run, wherever in it."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):  # what only type checkers read is no import
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            node.body = []
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            inner = [f"{node.module}.{alias.name}" for alias in node.names]
+            found |= {name if name in MODULES else node.module for name in inner}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return {name for name in found if name in MODULES} - {module(path), "unet_lib"}
+
+
+IMPORTS = {name: imported(path) for name, path in MODULES.items() if name != "unet_lib"}
+
+
+def room(name: str) -> str:
+    """Return the room of a module."""
+    return name.split(".")[1]
+
+
+def test_the_top_is_small() -> None:
+    entries = [p for p in PACKAGE.iterdir() if p.name != "__pycache__"]
+    assert len(entries) <= MOST_ENTRIES, sorted(p.name for p in entries)
+    assert set(map(room, IMPORTS)) == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("name", MAY_IMPORT)
+def test_imports_run_downhill(name: str) -> None:
+    known = {
+        (one, other)
+        for one, others in IMPORTS.items()
+        for other in others
+        if room(one) == name and room(other) not in {name, *MAY_IMPORT[name]}
+    }
+    assert known == set()
+
+
+def test_no_circle_and_few_levels() -> None:
+    rooms = {
+        r: {room(o) for n in IMPORTS if room(n) == r for o in IMPORTS[n]} - {r} for r in MAY_IMPORT
+    }
+    levels: dict[str, int] = {}
+    for name in TopologicalSorter(rooms).static_order():  # raises CycleError
+        levels[name] = 1 + max((levels[other] for other in rooms[name]), default=0)
+    assert max(levels.values()) <= MOST_LEVELS, levels
+    inside = {
+        n: {o for o in others if MODULES[o].name != "__init__.py"} for n, others in IMPORTS.items()
+    }
+    list(TopologicalSorter(inside).static_order())
+
+
+def lines_of_code(function: ast.FunctionDef, source: list[str]) -> int:
+    """Count the lines of a function's body that hold code."""
+    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
+    if not body:
+        return 0
+    lines = source[body[0].lineno - 1 : function.end_lineno]
+    return sum(bool(line.strip()) and not line.strip().startswith("#") for line in lines)
+
+
+def long_functions(path: Path) -> list[str]:
+    """Name the functions of a file that are too long, with their lines of code."""
+    text = path.read_text(encoding="utf-8")
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            place, length = f"{path.relative_to(PACKAGE)}:{node.name}", 0
+            length = lines_of_code(node, text.splitlines())
+            if length > LONGEST_FUNCTION and place not in EXCEPTIONS:
+                found.append(f"{place}: {length} lines")
+    return found
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_functions_are_short(path: Path) -> None:
+    assert long_functions(path) == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_files_are_short(path: Path) -> None:
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert lines <= LONGEST_FILE or str(path.relative_to(PACKAGE)) in EXCEPTIONS
+
+
+def test_each_exception_is_still_needed() -> None:
+    for place in EXCEPTIONS:
+        path, _, function = place.partition(":")
+        text = (PACKAGE / path).read_text(encoding="utf-8")
+        if not function:
+            assert len(text.splitlines()) > LONGEST_FILE
+            continue
+        lengths = [
+            lines_of_code(node, text.splitlines())
+            for node in ast.walk(ast.parse(text))
+            if isinstance(node, ast.FunctionDef) and node.name == function
+        ]
+        assert max(lengths) > LONGEST_FUNCTION, place
+
+
+def test_the_checks_find_what_they_look_for(tmp_path: Path) -> None:
+    body = "\n".join(["    x = 1"] * 26)
+    tree = ast.parse(f"def f():\n    'Doc.'\n    # no code\n\n{body}\n")
+    assert lines_of_code(tree.body[0], ast.unparse(tree).splitlines()) == 26
