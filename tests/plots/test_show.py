@@ -227,7 +227,7 @@ def test_style_changes_only_what_it_names() -> None:
 
 
 def test_the_colors_of_an_error_map_differ_in_gray() -> None:
-    background = 100 * plots._DIM  # the brightest pixel behind; its L* is not above this
+    background = 100 * show._DIM  # the brightest pixel behind; its L* is not above this
     levels = [lightness("TP"), lightness("FP"), lightness("FN"), background + 5]
     assert all(abs(one - other) > 12 for one, other in combinations(levels, 2))
 
