@@ -16,6 +16,7 @@ from unet_lib.plots import (
     error_map,
     overlay,
     plot_history,
+    show,
     show_image,
     show_mask,
     show_pairs,
