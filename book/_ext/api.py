@@ -128,7 +128,7 @@ class Overview(SphinxDirective):
         found = dependent(self.env)
         lines = ["| Module | What it holds | Chapter |", "|---|---|---|"]
         for name, module in found.modules.items():
-            if found.shown(name) and name.count(".") == 1:
+            if found.shown(name) and not found.shown(name.rpartition(".")[0]):
                 keys = {key for part in found.within(name) for key in found.derived(part.name)}
                 links = chapter_links(found, found.ordered(keys)).partition(" ")[2]
                 summary = " ".join(unnumbered(module.doc).split("\n\n")[0].split())
@@ -140,7 +140,7 @@ class Overview(SphinxDirective):
 
 def code_of_chapter(found: Library, key: str) -> str:
     """Write the block at the end of a chapter: what it derives, and what it calls."""
-    checks = f"{PACKAGE}.exercises"
+    checks = f"{PACKAGE}.course.exercises"
     derived = [m for m in found.modules if found.shown(m) and key in found.derived(m)]
     called = [name for name in found.uses[key] if not name.startswith(checks)]
     rows = {

@@ -14,7 +14,7 @@ from pathlib import Path
 
 PACKAGE = "unet_lib"
 # The command line documents itself (`--help`), and the clinic's broken set-ups are no tools.
-LEFT_OUT = re.compile(rf"{PACKAGE}(\.__main__|\.cli(\..*)?|\.course\.clinic(\..*)?)?")
+LEFT_OUT = re.compile(rf"{PACKAGE}(\.__main__|\.cli(\..*)?|\.course(\.clinic(\..*)?)?)?")
 CHAPTERS = re.compile(r"\bchapters? (\d+[a-d]?(?:(?:, | and | to )\d+[a-d]?)*)")
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

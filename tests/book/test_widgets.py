@@ -10,7 +10,7 @@ from tests.book.conftest import HTML, ROOT, Log, documents, parse, watch
 VIEW = 'script[type="application/vnd.jupyter.widget-view+json"]'
 CHAPTERS = [name for name in documents() if name.startswith("notebooks/")]
 PAGES = [name for name in CHAPTERS if "widget-view" in (ROOT / f"{name}.ipynb").read_text("utf-8")]
-KINDS = {path.stem for path in (ROOT / "unet_lib" / "widgets").glob("*.js")} - {"common"}
+KINDS = {path.stem for path in (ROOT / "unet_lib" / "course" / "widgets").glob("*.js")} - {"common"}
 # What is moved, and by which keys; a slider at its end goes the other way.
 SLIDER = ("input[type=range]", ("ArrowRight", "ArrowLeft"))
 MOVED = {
