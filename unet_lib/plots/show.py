@@ -14,6 +14,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from unet_lib.plots.colors import LABEL_COLORS, LINE_COLORS, PALETTE
 from unet_lib.plots.pixels import (
@@ -76,7 +77,7 @@ def show_mask(
     ax = _panel(ax, title)
     ax.imshow(shown, interpolation="nearest")
     if len(colors) > 1:  # touching instances may have one color
-        ax.add_collection(LineCollection(label_edges(labels), colors="black", linewidths=0.8))
+        ax.add_collection(LineCollection(list(label_edges(labels)), colors="black", linewidths=0.8))
     return ax
 
 
@@ -146,7 +147,7 @@ def overlay(
         _tint(ax, labels, classes)
         lines = ((0.6, "white"),)
     for width, line in lines:
-        ax.add_collection(LineCollection(label_edges(labels), colors=line, linewidths=width))
+        ax.add_collection(LineCollection(list(label_edges(labels)), colors=line, linewidths=width))
     return ax
 
 
@@ -229,7 +230,7 @@ def plot_history(
         ax.plot(epochs, [row[name] for row in rows], label=name, marker=".", **look)
     ax.set(xlabel="epoch", title=title or "")
     ax.set_ylim(bottom=min(0, ax.get_ylim()[0]))
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     ax.legend()
     return ax
 
@@ -261,5 +262,6 @@ def _tint(ax: Axes, labels: Integer[np.ndarray, "H W"], classes: Sequence[str]) 
 def _legend(ax: Axes, entries: Sequence[tuple[str, str]]) -> None:
     """Names of colors, below the picture."""
     patches = [Patch(facecolor=color, edgecolor="0.4", label=text) for text, color in entries]
-    place = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "ncols": 1}
-    ax.legend(handles=patches, frameon=False, fontsize=8, handlelength=1, **place)
+    legend = ax.legend(handles=patches, frameon=False, fontsize=8, handlelength=1, ncols=1)
+    legend.set_loc("upper center")
+    legend.set_bbox_to_anchor((0.5, 0.0), ax.transAxes)
