@@ -10,7 +10,7 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "agg")
 
-from jaxtyping import install_import_hook
+from jaxtyping import config, install_import_hook
 
 # From here on every call of a function of unet_lib is checked against its annotations, shapes
 # included, so this line has to come before the first import of unet_lib. As everywhere in Python,
@@ -28,3 +28,11 @@ def data_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data: {folder} is not a folder (set UNET_DATA_DIR)")
     return folder
+
+
+@pytest.fixture
+def unchecked():
+    """No run-time type checks in this test: a wrong type meets the answer that users get."""
+    config.update("jaxtyping_disable", True)
+    yield
+    config.update("jaxtyping_disable", False)
