@@ -130,6 +130,6 @@ def test_widgets_run_the_present_code(notebook: Notebook) -> None:
     stored = notebook["metadata"].get("widgets", {}).get(WIDGETS, {"state": {}})["state"]
     for state in (model["state"] for model in stored.values() if "_esm" in model["state"]):
         name = state["_anywidget_id"].split(".")[-2]  # unet_lib.course.widgets.name.Class
-        cure = "`python tools/notebooks.py --widgets` renews it"
+        cure = "`python -m tools.notebooks --widgets` renews it"
         assert state["_esm"] == script(name), f"the stored code of {name} is old: {cure}"
         assert state["_css"] == style(name), f"the stored look of {name} is old: {cure}"
