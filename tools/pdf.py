@@ -84,7 +84,7 @@ def read(document: str, known: set[str]) -> Tag:
     article = BeautifulSoup(text[text.index("<article") :], "html.parser").article
     unfold(article)
     for view in article.select('script[type*="widget-view"]'):
-        view.replace_with(note("Interactive on the page; the next picture is a still of it."))
+        view.replace_with(note("Interactive on the page; this is a still of it."))
     for tag in article.select(ON_SCREEN):
         tag.decompose()
     for tag in article.find_all(id=True):

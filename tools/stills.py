@@ -51,10 +51,10 @@ def scratch_page(notebook: NotebookNode) -> str:
 
 
 def embedded(kind: str, content: dict) -> str:
-    """Write a part of the state as the built pages hold it.
+    r"""Write a part of the state as the built pages hold it.
 
     >>> embedded("text/plain", {"a": "</p>"})
-    '<div><script type="text/plain">{"a": "<\\\\/p>"}</script></div>'
+    '<div><script type="text/plain">{"a": "<\\/p>"}</script></div>'
     """
     text = json.dumps(content).replace("</", "<\\/")
     return f'<div><script type="{kind}">{text}</script></div>'

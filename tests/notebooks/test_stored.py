@@ -106,6 +106,13 @@ def test_every_figure_is_described(notebook: Notebook) -> None:
         assert len(alternative) >= 20, f"no alternative text (mystnb.image.alt): {source(cell)}"
 
 
+def test_every_widget_has_a_still(notebook: Notebook) -> None:
+    outputs = [x.get("data", {}) for cell in cells(notebook, "code") for x in cell["outputs"]]
+    kinds = [set(data) for data in outputs if "application/vnd.jupyter.widget-view+json" in data]
+    cure = "`python -m tools.notebooks --widgets` takes it"
+    assert all("image/png" in each for each in kinds), f"a widget has no still: {cure}"
+
+
 def test_cells_are_short(notebook: Notebook) -> None:
     for cell in cells(notebook, "code"):
         lines = source(cell).splitlines()
