@@ -30,6 +30,7 @@ def recorded_weights(model: nn.Module, steps: Collection[int]) -> Iterator[dict[
     as in `fit` with a validation set. Nothing else changes: no random number is drawn, and copies
     of the model (on which `fit` measures the precision) do not count.
 
+    >>> import torch
     >>> model = nn.Linear(1, 1)
     >>> with recorded_weights(model, [0, 2]) as weights:
     ...     for _ in range(3):
@@ -67,6 +68,7 @@ class ReplayWidget(Widget):
     ("probability", "errors", "mask" or "image") are the state. The notebook stores about a third
     of a byte for each pixel and moment. Raises ValueError for what does not fit.
 
+    >>> import torch
     >>> from unet_lib.model import UNet
     >>> model, images = UNet(1, width=2, depth=1), torch.rand(2, 1, 16, 16)
     >>> with recorded_weights(model, [0, 1]) as weights:
