@@ -94,6 +94,7 @@ def read(document: str, known: set[str]) -> Tag:
         link.attrs = {**link.attrs, "href": address} if address else {}
     folder = posixpath.dirname(document)
     for picture in article.find_all("img"):
+        picture.attrs.pop("loading", None)  # a still, of which a page takes its time
         picture["src"] = posixpath.normpath(posixpath.join(folder, picture["src"]))
     article["id"] = slug(document)
     return article

@@ -24,6 +24,7 @@ class KeepStills(SphinxPostTransform):
             if VIEW in kinds and "image/png" in kinds:
                 still = kinds["image/png"].children[0]
                 still["classes"] += ["still", "no-scaled-link"]
+                still["loading"] = "lazy"  # not at all, unless somebody prints
                 still.attributes.pop("height", None)  # it follows the width, on a phone as well
                 kinds[VIEW].append(still)
 
