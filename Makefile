@@ -62,7 +62,7 @@ lab: $(VENV)/.everything  ## open the chapters in JupyterLab (LAB=--no-browser: 
 	$(BIN)/python -m jupyterlab --notebook-dir=notebooks $(LAB)
 
 notebooks: $(VENV)/.everything  ## execute and store the chapters again (FILES=… for some of them)
-	$(BIN)/python tools/notebooks.py $(FILES)
+	$(BIN)/python -m tools.notebooks $(FILES)
 
 results: $(VENV)/.everything  ## repeat the long runs whose tables the chapters show (resumable)
 	@set -e; for run in $(filter-out results/table.py,$(wildcard results/*.py)) \

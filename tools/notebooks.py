@@ -1,9 +1,9 @@
 """Execute the chapters in place, with a clean kernel each, and store what the pages show.
 
-    python tools/notebooks.py                       all chapters
-    python tools/notebooks.py notebooks/01_*.ipynb  some of them
-    python tools/notebooks.py --widgets             all, without a run: the widgets' code alone is
-                                                    renewed, their data and state stay as they ran
+    python -m tools.notebooks                       all chapters
+    python -m tools.notebooks notebooks/01_*.ipynb  some of them
+    python -m tools.notebooks --widgets             all, without a run: the widgets' code and stills
+                                                    are renewed, their data stays as it ran
 
 What differs from run to run without meaning anything (times of day, versions, random ids) is left
 out, so that a change in a stored notebook is a change of its content.
@@ -21,10 +21,11 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 from PIL import Image
 
+from tools.browser import MISSING
+from tools.stills import SCALE, STATE, VIEW, photograph, views
+
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
-STATE = "application/vnd.jupyter.widget-state+json"
-VIEW = "application/vnd.jupyter.widget-view+json"
 FEW_COLORS = 2000
 VOLATILE = ("execution", "ExecuteTime", "collapsed", "scrolled", "vscode", "colab", "papermill")
 
@@ -43,17 +44,6 @@ def execute(notebook: NotebookNode, folder: Path) -> float:
     return time.perf_counter() - started
 
 
-def displayed_models(notebook: NotebookNode) -> list[str]:
-    """List the ids of the widgets that stand in an output."""
-    return [
-        output.data[VIEW]["model_id"]
-        for cell in notebook.cells
-        if cell.cell_type == "code"
-        for output in cell.outputs
-        if VIEW in output.get("data", {})
-    ]
-
-
 def reachable_models(state: dict, wanted: list[str]) -> list[str]:
     """List the widgets that are shown, and all those that they refer to, in order."""
     found: list[str] = []
@@ -70,7 +60,7 @@ def reachable_models(state: dict, wanted: list[str]) -> list[str]:
 def tidy_widgets(notebook: NotebookNode, name: str) -> NotebookNode:
     """Keep the widgets that are shown, complete, under ids that do not change from run to run."""
     stored = notebook.metadata.pop("widgets", {}).get(STATE, {"state": {}})
-    shown = displayed_models(notebook)
+    shown = [output.data[VIEW]["model_id"] for _, output in views(notebook)]
     if not shown:
         return notebook
     missing = sorted(set(shown) - set(stored["state"]))
@@ -136,37 +126,58 @@ def tidy(notebook: NotebookNode, name: str, seconds: float) -> NotebookNode:
     return tidy_widgets(notebook, name)
 
 
-def renew_widgets(path: Path) -> None:
+def stills(notebook: NotebookNode) -> dict[str, str]:
+    """Return the stills that a notebook holds, by the id of their widget."""
+    shown = [output.data for _, output in views(notebook)]
+    return {data[VIEW]["model_id"]: data["image/png"] for data in shown if "image/png" in data}
+
+
+def renew_stills(notebook: NotebookNode, earlier: dict[str, str], name: str) -> None:
+    """Photograph the widgets; without a browser the earlier stills stay, and a line says so."""
+    shown = [output for _, output in views(notebook)]
+    if not shown:
+        return
+    photographs = photograph(notebook)
+    if photographs is None:
+        print(f"{name}: the earlier stills of its widgets stay, {MISSING}", file=sys.stderr)
+        pictures = [earlier.get(output.data[VIEW]["model_id"]) for output in shown]
+    else:
+        pictures = [shrink(base64.b64encode(png).decode()) for png in photographs]
+    for output, png in zip(shown, pictures, strict=True):
+        if png:
+            width, height = Image.open(io.BytesIO(base64.b64decode(png))).size
+            output.data["image/png"] = png
+            size = {"width": width // SCALE, "height": height // SCALE}
+            output.metadata["image/png"] = size
+
+
+def renew_code(notebook: NotebookNode) -> None:
     """Give the widgets of a notebook the present JavaScript and CSS of unet_lib."""
     from unet_lib.course.widgets.base import script, style
 
-    notebook = nbformat.read(path, as_version=4)
     stored = notebook.metadata.get("widgets", {}).get(STATE, {"state": {}})
-    for model in stored["state"].values():
-        if "_esm" in model["state"]:
-            name = model["state"]["_anywidget_id"].split(".")[
-                -2
-            ]  # unet_lib.course.widgets.name.Class
-            model["state"] |= {"_esm": script(name), "_css": style(name)}
-    path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+    for state in (model["state"] for model in stored["state"].values()):
+        if "_esm" in state:
+            name = state["_anywidget_id"].split(".")[-2]  # unet_lib.course.widgets.NAME.Class
+            state |= {"_esm": script(name), "_css": style(name)}
 
 
 def main(arguments: list[str]) -> None:
     """Execute the notebooks named, or all, and write each only when it ran to its end."""
     named = [Path(argument) for argument in arguments if argument != "--widgets"]
-    paths = named or sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
-    if "--widgets" in arguments:
-        for path in paths:
-            renew_widgets(path)
-        return
-    for path in paths:
+    for path in named or sorted(NOTEBOOKS.glob("[0-9]*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
-        print(f"{path.name}: running", flush=True)
-        seconds = execute(notebook, path.parent)
-        notebook = tidy(notebook, path.stem, seconds)
+        earlier = stills(notebook)
+        if "--widgets" in arguments:
+            renew_code(notebook)
+        else:
+            print(f"{path.name}: running", flush=True)
+            seconds = execute(notebook, path.parent)
+            notebook = tidy(notebook, path.stem, seconds)
+        renew_stills(notebook, earlier, path.name)
         nbformat.validate(notebook)
         path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
-        print(f"{path.name}: {seconds:.0f} s, {path.stat().st_size / 1e6:.2f} MB", flush=True)
+        print(f"{path.name}: {path.stat().st_size / 1e6:.2f} MB", flush=True)
 
 
 if __name__ == "__main__":

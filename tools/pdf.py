@@ -84,7 +84,7 @@ def read(document: str, known: set[str]) -> Tag:
     article = BeautifulSoup(text[text.index("<article") :], "html.parser").article
     unfold(article)
     for view in article.select('script[type*="widget-view"]'):
-        view.replace_with(note("Interactive on the page; the next picture is a still of it."))
+        view.replace_with(note("Interactive on the page; this is a still of it."))
     for tag in article.select(ON_SCREEN):
         tag.decompose()
     for tag in article.find_all(id=True):
@@ -94,6 +94,7 @@ def read(document: str, known: set[str]) -> Tag:
         link.attrs = {**link.attrs, "href": address} if address else {}
     folder = posixpath.dirname(document)
     for picture in article.find_all("img"):
+        picture.attrs.pop("loading", None)  # a still, of which a page takes its time
         picture["src"] = posixpath.normpath(posixpath.join(folder, picture["src"]))
     article["id"] = slug(document)
     return article

@@ -55,9 +55,9 @@
     if (!model?.get("_esm")) throw new Error("this picture needs a kernel: it is no anywidget");
     addStyle(model.get("_css"));
     const el = Object.assign(document.createElement("div"), { className: "widget-subarea" });
-    view.before(el);
     const widget = await load(model.get("_esm"));
     await widget.initialize?.({ model });
+    view.before(el); // takes the place of its still
     await widget.render({ model, el });
   }
 

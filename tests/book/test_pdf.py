@@ -85,7 +85,12 @@ def test_every_link_leads_into_the_file_or_to_the_web(printed: PdfReader) -> Non
 
 def test_text_and_fonts_are_in_the_file(printed: PdfReader) -> None:
     text = "\n".join(page.extract_text() for page in printed.pages)
-    for words in ("Theory: seeing what and where", "widget.still()", "# Solution:", "Right."):
+    for words in (
+        "Theory: seeing what and where",
+        "ArithmeticWidget(size=572",
+        "# Solution:",
+        "Right.",
+    ):
         assert words in text
     for font in fonts(printed):
         font = font.get_object()

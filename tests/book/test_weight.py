@@ -94,7 +94,8 @@ def test_figures_have_their_size_before_they_arrive(
 ) -> None:
     chapter = next(name for name in documents() if "05_" in name)
     sizes = (
-        "[...document.querySelectorAll('article img')].map(i => [i.clientWidth, i.clientHeight])"
+        "[...document.querySelectorAll('article img:not(.still, .unet-widget img)')]"
+        ".map(i => [i.clientWidth, i.clientHeight])"
     )
     held: list[Route] = []
     with browser.new_context(
@@ -110,7 +111,9 @@ def test_figures_have_their_size_before_they_arrive(
         for route in held:
             route.continue_()
         page.wait_for_load_state("load")
-        assert page.evaluate("[...document.images].every(i => i.naturalWidth)")
+        assert page.evaluate(
+            "[...document.images].every(i => i.naturalWidth || i.matches('.still'))"
+        )
         after = page.evaluate(sizes)
     assert len(held) >= 8
     assert before == after

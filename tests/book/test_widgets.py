@@ -10,13 +10,16 @@ from tests.book.conftest import HTML, ROOT, Log, documents, parse, watch
 VIEW = 'script[type="application/vnd.jupyter.widget-view+json"]'
 CHAPTERS = [name for name in documents() if name.startswith("notebooks/")]
 PAGES = [name for name in CHAPTERS if "widget-view" in (ROOT / f"{name}.ipynb").read_text("utf-8")]
-KINDS = {path.stem for path in (ROOT / "unet_lib" / "course" / "widgets").glob("*.js")} - {"common"}
+FILES = (ROOT / "unet_lib" / "course" / "widgets").glob("*.js")
+KINDS = {path.stem for path in FILES if not path.stem.endswith("_steps")} - {"common"}
 # What is moved, and by which keys; a slider at its end goes the other way.
 SLIDER = ("input[type=range]", ("ArrowRight", "ArrowLeft"))
 MOVED = {
     "skips": ("input[type=checkbox]", ("Space",)),
     "gallery": (".uw-thumbs button", ("ArrowRight", "Enter")),
 }
+PHONE = {"width": 390, "height": 800}
+NATURAL = "still => still.decode().then(() => still.naturalHeight / still.naturalWidth)"
 DRAWN = """widget => JSON.stringify([
   [...widget.querySelectorAll("canvas")].map(canvas => canvas.toDataURL()),
   [...widget.querySelectorAll("svg, img, .uw-grids, .uw-large")].map(part => part.outerHTML),
@@ -63,6 +66,27 @@ def test_each_widget_answers(browser: Browser, server: str, document: str, schem
         move(widget)
     page.close()
     assert log == Log()
+
+
+@pytest.mark.parametrize("document", PAGES)
+def test_stills_are_for_paper_and_where_no_script_runs(browser: Browser, document: str) -> None:
+    count = len(parse(HTML / f"{document}.html").select(VIEW))
+    for script in (True, False):
+        with browser.new_context(java_script_enabled=script, viewport=PHONE) as context:
+            page = context.new_page()
+            page.goto((HTML / f"{document}.html").as_uri())
+            widgets, stills = page.locator(".unet-widget"), page.locator("img.still")
+            if script:
+                widgets.nth(count - 1).wait_for()
+                assert not any(still.is_visible() for still in stills.all())
+                page.emulate_media(media="print")
+            assert not any(widget.is_visible() for widget in widgets.all())
+            for still in stills.all():
+                still.scroll_into_view_if_needed()
+                box, natural = still.bounding_box(), still.evaluate(NATURAL)
+                assert box["width"] <= PHONE["width"]
+                assert box["height"] / box["width"] == pytest.approx(natural, rel=0.01)
+            assert stills.count() == count
 
 
 def test_every_widget_is_in_the_book() -> None:

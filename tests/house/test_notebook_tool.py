@@ -2,8 +2,6 @@
 
 import base64
 import io
-import sys
-from pathlib import Path
 
 import nbformat
 import numpy as np
@@ -11,9 +9,9 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
-import notebooks as tool  # noqa: E402
+from tools import notebooks as tool
+from tools import stills
+from unet_lib.course.widgets import ArithmeticWidget
 
 LAYOUT, WIDGET, ORPHAN = "a" * 32, "b" * 32, "c" * 32
 
@@ -94,3 +92,51 @@ def test_photographs_and_transparent_figures_stay_as_they_are() -> None:
     colors = np.random.default_rng(0).integers(0, 256, (90, 90, 3), np.uint8)
     clear = np.zeros((9, 9, 4), np.uint8)
     assert [tool.shrink(png(x)) for x in (colors, clear)] == [png(colors), png(clear)]
+
+
+@pytest.fixture
+def arithmetic() -> nbformat.NotebookNode:
+    """Return a notebook with a widget, and what of it is different on the still."""
+    widget = ArithmeticWidget(size=572)
+    names = ["_esm", "_css", "size", "depth", "padding", "kernel", "convolutions", "upsampling"]
+    state = {name: str(getattr(widget, name)) for name in names[:2]} | {"width": 64}
+    state |= {name: getattr(widget, name) for name in names[2:]}
+    notebook = with_widgets(WIDGET)
+    notebook.metadata.widgets[tool.STATE].state[WIDGET]["state"] |= state
+    return notebook
+
+
+def test_widgets_are_photographed_as_their_cell_asks(arithmetic: nbformat.NotebookNode) -> None:
+    pictures = []
+    for still in ({}, {}, {"size": 588}):
+        arithmetic.cells[0].metadata["still"] = still
+        tool.renew_stills(arithmetic, {}, "name")
+        pictures.append(tool.stills(arithmetic)[WIDGET])
+    assert pictures[0] == pictures[1] != pictures[2]
+    output = arithmetic.cells[0].outputs[0]
+    assert output.metadata["image/png"]["width"] == stills.WIDTH
+    size = Image.open(io.BytesIO(base64.b64decode(output.data["image/png"]))).size
+    assert size == tuple(stills.SCALE * x for x in output.metadata["image/png"].values())
+    assert arithmetic.metadata.widgets[tool.STATE].state[WIDGET]["state"]["size"] == 572
+
+
+def test_a_widget_that_is_not_drawn_is_an_error(
+    arithmetic: nbformat.NotebookNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stills, "SECONDS", 0.5)
+    arithmetic.metadata.widgets[tool.STATE].state[WIDGET]["state"]["_esm"] = "no module"
+    with pytest.raises(SystemExit, match=r"0 of 1 widgets were drawn after 0\.5 seconds"):
+        tool.renew_stills(arithmetic, {}, "name")
+
+
+def test_without_a_browser_the_earlier_stills_stay(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(stills, "launch", lambda playwright: None)
+    notebook, earlier = with_widgets(WIDGET, ORPHAN), png(np.zeros((4, 6, 3), np.uint8))
+    tool.renew_stills(notebook, {WIDGET: earlier}, "01_theory.ipynb")
+    first, second = (cell.outputs[0] for cell in notebook.cells)
+    assert first.data["image/png"] == earlier
+    assert first.metadata["image/png"] == {"width": 3, "height": 2}
+    assert "image/png" not in second.data
+    assert "01_theory.ipynb: the earlier stills of its widgets stay, no" in capsys.readouterr().err

@@ -106,6 +106,13 @@ def test_every_figure_is_described(notebook: Notebook) -> None:
         assert len(alternative) >= 20, f"no alternative text (mystnb.image.alt): {source(cell)}"
 
 
+def test_every_widget_has_a_still(notebook: Notebook) -> None:
+    outputs = [x.get("data", {}) for cell in cells(notebook, "code") for x in cell["outputs"]]
+    kinds = [set(data) for data in outputs if "application/vnd.jupyter.widget-view+json" in data]
+    cure = "`python -m tools.notebooks --widgets` takes it"
+    assert all("image/png" in each for each in kinds), f"a widget has no still: {cure}"
+
+
 def test_cells_are_short(notebook: Notebook) -> None:
     for cell in cells(notebook, "code"):
         lines = source(cell).splitlines()
@@ -130,6 +137,6 @@ def test_widgets_run_the_present_code(notebook: Notebook) -> None:
     stored = notebook["metadata"].get("widgets", {}).get(WIDGETS, {"state": {}})["state"]
     for state in (model["state"] for model in stored.values() if "_esm" in model["state"]):
         name = state["_anywidget_id"].split(".")[-2]  # unet_lib.course.widgets.name.Class
-        cure = "`python tools/notebooks.py --widgets` renews it"
+        cure = "`python -m tools.notebooks --widgets` renews it"
         assert state["_esm"] == script(name), f"the stored code of {name} is old: {cure}"
         assert state["_css"] == style(name), f"the stored look of {name} is old: {cure}"

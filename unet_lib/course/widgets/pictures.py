@@ -6,18 +6,14 @@ import zlib
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float, Integer, Real, Shaped, UInt8
-from matplotlib.axes import Axes
+from jaxtyping import Float, Integer, Real, Shaped, UInt8
 from matplotlib.colors import to_rgba
 from PIL import Image
 from torch import Tensor
 
 from unet_lib.plots.pixels import as_gray, as_picture
-from unet_lib.plots.show import error_map, show_image
 
 THRESHOLDS = np.arange(1, 100) / 100
-HALF = 50
-"""The smallest of the levels (see `threshold_levels`) whose probability is above one half."""
 
 
 def check_picture(
@@ -118,15 +114,6 @@ def packed(values: Shaped[np.ndarray, "..."]) -> bytes:
     return zlib.compress(values.tobytes(), 9)
 
 
-def unpacked(data: bytes, *shape: int) -> UInt8[np.ndarray, "..."]:
-    """The bytes that `packed` made smaller.
-
-    >>> unpacked(packed(np.arange(4, dtype=np.uint8)), 2, 2).tolist()
-    [[0, 1], [2, 3]]
-    """
-    return np.frombuffer(zlib.decompress(data), np.uint8).reshape(shape)
-
-
 def gray_pictures(
     images: Shaped[Tensor, "_ ..."], targets: Shaped[Tensor, "_ ..."], names: Sequence[str] | None
 ) -> tuple[list[Float[np.ndarray, "_ _"]], list[Shaped[np.ndarray, "_ _"]], list[str]]:
@@ -156,7 +143,7 @@ def stored_pictures(
     targets: Sequence[Shaped[np.ndarray, "_ _"]],
     images: Sequence[Shaped[np.ndarray, "_ _"]],
 ) -> dict[str, list[bytes]]:
-    """The traits `levels`, `targets` and `images` of a widget, as `stored_picture` reads them.
+    """The traits `levels`, `targets` and `images` of a widget, as common.js unpacks them.
 
     found: the probabilities of each picture, (H, W) or several (V, H, W).
 
@@ -168,58 +155,3 @@ def stored_pictures(
         "targets": [packed(x.astype(bool)) for x in targets],
         "images": [packed(gray_levels(x)) for x in images],
     }
-
-
-def stored_picture(
-    levels: Sequence[bytes],
-    targets: Sequence[bytes],
-    images: Sequence[bytes],
-    index: int,
-    size: Sequence[int],
-) -> list[Shaped[np.ndarray, "..."]]:
-    """Of the packed picture `index`: levels (V, H, W), the bool target (H, W) and gray levels.
-
-    >>> byte = packed(np.ones((1, 1), np.uint8))
-    >>> levels, target, gray = stored_picture([byte], [packed(np.eye(1) > 0)], [byte], 0, [1, 1])
-    >>> levels.shape, target.tolist(), gray.tolist()
-    ((1, 1, 1), [[True]], [[1]])
-    """
-    bits, gray = unpacked(targets[index], -1), unpacked(images[index], *size)
-    target = np.unpackbits(bits, count=gray.size).astype(bool)
-    return [unpacked(levels[index], -1, *size), target.reshape(gray.shape), gray]
-
-
-def dice_of(
-    found: Bool[np.ndarray, "V H W"], target: Bool[np.ndarray, "H W"]
-) -> Float[np.ndarray, " V"]:
-    """Dice of several masks; 1 where there is nothing to find and nothing found.
-
-    >>> dice_of(np.array([[[True, True]], [[False, True]]]), np.array([[False, True]])).round(2)
-    array([0.67, 1.  ])
-    """
-    overlap, sizes = (found & target).sum((1, 2)), found.sum((1, 2)) + target.sum()
-    return np.where(sizes > 0, 2 * overlap / np.maximum(sizes, 1), 1.0)
-
-
-def show_view(
-    view: str,
-    levels: UInt8[np.ndarray, "H W"],
-    target: Bool[np.ndarray, "H W"],
-    gray: UInt8[np.ndarray, "H W"],
-    ax: Axes,
-    title: str,
-) -> None:
-    """Draws "errors", "probability", "mask" or "image"; found is what is likelier than one half.
-
-    >>> from matplotlib.figure import Figure
-    >>> zeros, ax = np.zeros((2, 2), np.uint8), Figure().add_subplot()
-    >>> show_view("mask", zeros, zeros > 0, zeros, ax, "nothing")
-    >>> ax.get_title()
-    'nothing'
-    """
-    found = levels >= HALF
-    if view == "errors":
-        error_map(gray, found, target, ax, title)
-    else:
-        shown, top = {"probability": (levels, 99), "mask": (found, 1), "image": (gray, 255)}[view]
-        show_image(shown, ax, title, (0, top))

@@ -5,32 +5,20 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
-import torch
 import traitlets
 from jaxtyping import Float, Shaped
-from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from unet_lib.course.widgets.base import Widget, check_index, script, style
-from unet_lib.course.widgets.pictures import (
-    HALF,
-    check_picture,
-    dice_of,
-    gray_pictures,
-    show_view,
-    stored_picture,
-    stored_pictures,
-)
+from unet_lib.course.widgets.pictures import check_picture, gray_pictures, stored_pictures
 from unet_lib.evaluation.tiles import foreground_probability
+from unet_lib.model.base import evaluated
 from unet_lib.model.unet import SegmentationModel
-from unet_lib.plots.show import PALETTE
 from unet_lib.training.checkpoint import load_weights
 from unet_lib.training.epoch import LossFunction
 from unet_lib.training.losses import bce_dice_loss
 
 Weights = dict[str, Tensor]
-STRIP = 6
-"""How many moments a still shows."""
 
 
 @contextmanager
@@ -42,6 +30,7 @@ def recorded_weights(model: nn.Module, steps: Collection[int]) -> Iterator[dict[
     as in `fit` with a validation set. Nothing else changes: no random number is drawn, and copies
     of the model (on which `fit` measures the precision) do not count.
 
+    >>> import torch
     >>> model = nn.Linear(1, 1)
     >>> with recorded_weights(model, [0, 2]) as weights:
     ...     for _ in range(3):
@@ -79,6 +68,7 @@ class ReplayWidget(Widget):
     ("probability", "errors", "mask" or "image") are the state. The notebook stores about a third
     of a byte for each pixel and moment. Raises ValueError for what does not fit.
 
+    >>> import torch
     >>> from unet_lib.model import UNet
     >>> model, images = UNet(1, width=2, depth=1), torch.rand(2, 1, 16, 16)
     >>> with recorded_weights(model, [0, 1]) as weights:
@@ -120,25 +110,17 @@ class ReplayWidget(Widget):
                 "they recorded while the model was trained?"
             )
         gray, true, names = gray_pictures(images, targets, names)
-        steps = sorted(weights)
-        found, losses = [], {name: [] for name in curves}
-        model = copy.deepcopy(model).cpu().eval()
-        with torch.inference_mode():
-            for step in steps:
-                load_weights(model, weights[step])
-                found.append([foreground_probability(z).numpy() for z in model(images)])
-                for name, (inputs, truth) in curves.items():
-                    losses[name].append(_finite(loss(model(inputs), truth), name, step))
+        found, losses = _moments(copy.deepcopy(model).cpu(), weights, images, curves, loss)
         for row in found:
             for name, *arrays in zip(names, row, true, gray, strict=True):
                 check_picture(name, *arrays)
         super().__init__(
             **stored_pictures([np.stack(x) for x in zip(*found, strict=True)], true, gray),
             size=list(gray[0].shape),
-            steps=steps,
+            steps=sorted(weights),
             losses=losses,
             names=names,
-            **({"moment": len(steps) - 1} | state),
+            **({"moment": len(weights) - 1} | state),
         )
 
     @traitlets.validate("moment", "picture")
@@ -150,51 +132,23 @@ class ReplayWidget(Widget):
         present = f"step {self.steps[self.moment]} of {self.steps[-1]}"
         return f"ReplayWidget({', '.join(self.names)}; {present})"
 
-    def scores(self) -> Float[np.ndarray, " moments"]:
-        """Dice of the present picture at all moments.
 
-        As in `unet_lib.evaluation`, it is 1 where there is nothing to find and nothing found.
-        """
-        levels, target, _ = self._present()
-        return dice_of(levels >= HALF, target)
-
-    def still(self) -> Figure:
-        """Moments on the way to the present one, above the curves, for paper.
-
-        >>> from unet_lib.model import UNet
-        >>> model, images = UNet(1, width=2, depth=1), torch.rand(1, 1, 8, 8)
-        >>> weights = {step: model.state_dict() for step in (0, 5, 20)}
-        >>> batch = images, (images > 0.5).float()
-        >>> widget = ReplayWidget(model, weights, *batch, curves={"training": batch})
-        >>> [axes.get_title() for axes in widget.still().axes][:3]
-        ['step 0', 'step 5', 'step 20']
-        """
-        levels, target, gray = self._present()
-        shown = np.unique(np.linspace(0, self.moment, STRIP).round().astype(int))
-        figure = Figure(figsize=(8, 4), layout="constrained")
-        grid = figure.add_gridspec(2, len(shown), height_ratios=(2, 3))
-        for column, i in enumerate(shown):
-            panel = figure.add_subplot(grid[0, column])
-            show_view(self.view, levels[i], target, gray, panel, f"step {self.steps[i]}")
-            if panel.get_legend():  # too wide for so small a picture
-                panel.get_legend().remove()
-        ax = figure.add_subplot(grid[1, :])
-        curves = self.losses | {f"Dice of {self.names[self.picture]}": self.scores()}
-        colors = [PALETTE[name] for name in ("blue", "orange", "green")]
-        for k, (name, curve) in enumerate(curves.items()):
-            color = colors[k % 3] if name in self.losses else PALETTE["black"]
-            line, label = ("--", "-", "-.")[k % 3], f"loss, {name}" if name in self.losses else name
-            ax.plot(self.steps, curve, line, color=color, label=label)
-        ax.axvline(self.steps[self.moment], color="black", lw=1)
-        ax.set_xscale("asinh", linear_width=self.steps[1])  # even at first, then logarithmic
-        ax.set_xticks([self.steps[i] for i in shown], [str(self.steps[i]) for i in shown])
-        ax.set(xlabel="step", xlim=(0, self.steps[-1]), ylim=(0, None))
-        ax.legend(frameon=False, fontsize=8)
-        return figure
-
-    def _present(self) -> list[np.ndarray]:
-        """Levels of all moments (M, H, W), target and gray levels (H, W) of the picture."""
-        return stored_picture(self.levels, self.targets, self.images, self.picture, self.size)
+def _moments(
+    model: SegmentationModel,
+    weights: Mapping[int, Weights],
+    images: Tensor,
+    curves: Mapping[str, Sequence[Tensor]],
+    loss: LossFunction,
+) -> tuple[list[list[np.ndarray]], dict[str, list[float]]]:
+    """After each step the probabilities of all images, and the losses of each curve."""
+    found, losses = [], {name: [] for name in curves}
+    with evaluated(model):
+        for step in sorted(weights):
+            load_weights(model, weights[step])
+            found.append([foreground_probability(z).numpy() for z in model(images)])
+            for name, (inputs, truth) in curves.items():
+                losses[name].append(_finite(loss(model(inputs), truth), name, step))
+    return found, losses
 
 
 def _finite(loss: Tensor, name: str, step: int) -> float:

@@ -7,24 +7,18 @@ import numpy as np
 import torch
 import traitlets
 from jaxtyping import Float, Shaped, UInt8
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from unet_lib.course.widgets.base import Widget, check_index, script, style
 from unet_lib.course.widgets.pictures import (
-    HALF,
     check_picture,
-    dice_of,
     gray_pictures,
     packed,
-    show_view,
-    stored_picture,
     stored_pictures,
-    unpacked,
 )
 from unet_lib.evaluation.tiles import foreground_probability
+from unet_lib.model.base import evaluated
 from unet_lib.model.unet import UNet, decode
-from unet_lib.plots.show import show_image
 
 GRAYS = 31
 """The white of the grays in which feature maps are stored; 0 is black."""
@@ -93,9 +87,8 @@ class SkipsWidget(Widget):
     bytes a pixel. Raises ValueError, naming the picture, for what does not fit.
 
     >>> images = torch.rand(1, 1, 16, 16)
-    >>> widget = SkipsWidget(UNet(1, width=2, depth=2), images, images > 0.5, skips=[True, False])
-    >>> len(widget.scores()), 0 <= widget.dice() <= 1
-    (4, True)
+    >>> SkipsWidget(UNet(1, width=2, depth=2), images, images > 0.5, skips=[True, False])
+    SkipsWidget(picture 1; skips=[True, False])
     """
 
     _esm = script("skips")
@@ -161,69 +154,14 @@ class SkipsWidget(Widget):
     def __repr__(self) -> str:
         return f"SkipsWidget({', '.join(self.names)}; skips={self.skips})"
 
-    def scores(self) -> Float[np.ndarray, " settings"]:
-        """Dice of the present picture in all settings: skip k adds 2^(k - 1) to the index.
 
-        So the first is without any skip and the last with all. As in `unet_lib.evaluation`, it is 1
-        where there is nothing to find and nothing found.
-        """
-        levels, target, _ = self._present()
-        return dice_of(levels >= HALF, target)
-
-    def dice(self) -> float:
-        """Dice of the present picture with the present skips."""
-        return float(self.scores()[self._setting])
-
-    def still(self) -> Figure:
-        """The present state, the feature maps beside the prediction, for paper.
-
-        >>> images = torch.rand(1, 1, 16, 16)
-        >>> widget = SkipsWidget(UNet(1, width=2, depth=2), images, images > 0.5)
-        >>> [axes.get_title() for axes in widget.still().axes][1:]
-        ['skip 1 on', '', 'decoder 1', '', 'skip 2 on', '', 'decoder 2', '']
-        """
-        depth, maps = len(self.sizes), self.maps
-        figure = Figure(figsize=(2 + 1.6 * depth + 0.2 * maps, 1.35 * depth), layout="constrained")
-        grid = figure.add_gridspec(depth, depth + 2 * maps)
-        levels, target, gray = self._present()
-        shown = levels[self._setting], target, gray
-        title = f"{self.names[self.picture]}, Dice {self.dice():.3f}"
-        show_view(self.view, *shown, figure.add_subplot(grid[:, :depth]), title)
-        for k, on in enumerate(self.skips):
-            encoder, decoder = self._features(k)
-            titles = [f"skip {k + 1} {'on' if on else 'off'}", f"decoder {k + 1}"]
-            for j, features in enumerate([*encoder, *decoder]):
-                ax = figure.add_subplot(grid[k, depth + j])
-                title = titles[j // maps] if j % maps == 0 else ""
-                show_image(features, ax, title, (0, GRAYS))
-        return figure
-
-    @property
-    def _setting(self) -> int:
-        return sum(on << k for k, on in enumerate(self.skips))
-
-    def _present(self) -> list[np.ndarray]:
-        """Levels of all settings (V, H, W), target and gray levels (H, W) of the picture."""
-        size = self.sizes[0]
-        return stored_picture(self.levels, self.targets, self.images, self.picture, size)
-
-    def _features(self, stage: int) -> list[UInt8[np.ndarray, "maps h w"]]:
-        """The maps of a stage of the encoder and of the decoder, with the present skips."""
-        at = self.picture * len(self.sizes) + stage
-        stored = (self.encoder[at], 0), (self.decoder[at], self._setting >> stage)
-        shape = (-1, self.maps, *self.sizes[stage])
-        return [unpacked(features, *shape)[variant] for features, variant in stored]
-
-
-@torch.inference_mode()
 def _passages(model: UNet, images: Tensor) -> list[Passage]:
-    """One for each setting of the switches; leaves the model in the mode in which it was."""
-    depth, was_training = model.settings.depth, model.training
+    """One for each setting of the switches."""
+    depth = model.settings.depth
     images = images.to(next(model.parameters()).device)
-    model.eval()
     settings = [[bool(number >> k & 1) for k in range(depth)] for number in range(2**depth)]
-    passages = [run_with_skips(model, images, skips) for skips in settings]
-    model.train(was_training)
+    with evaluated(model):
+        passages = [run_with_skips(model, images, skips) for skips in settings]
     return [Passage(p.logits.cpu(), p.encoder, p.decoder) for p in passages]
 
 
