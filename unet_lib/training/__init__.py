@@ -19,7 +19,8 @@ from unet_lib.training.losses import (
 from unet_lib.training.precision import Mode, bf16_cost, choose_mode, step_seconds
 from unet_lib.training.probes import learning_rate_range_test, overfit_one_batch
 from unet_lib.training.settings import History, TrainingSettings
-from unet_lib.training.task import Task, load_task, score_pictures
+from unet_lib.training.task import Task, load_task
+from unet_lib.training.trained import Trained
 
 __all__ = [
     "CheckpointError",
@@ -27,6 +28,7 @@ __all__ = [
     "Mode",
     "OneClassWarning",
     "Task",
+    "Trained",
     "TrainingError",
     "TrainingSettings",
     "bce_dice_loss",
@@ -45,7 +47,6 @@ __all__ = [
     "load_weights",
     "overfit_one_batch",
     "save_checkpoint",
-    "score_pictures",
     "step_seconds",
     "train_epoch",
 ]
