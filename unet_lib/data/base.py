@@ -144,20 +144,6 @@ class SegmentationDataset(Dataset, ABC):
         return image, labels if self.target is None else self.target(labels)
 
 
-def with_(dataset: Dataset, **changes: Any) -> Dataset:
-    """A changed copy of a data set, also behind Subsets; one that is not of ours is returned.
-
-    Example:
-        >>> from unet_lib.data import SimulatedNuclei, foreground
-        >>> part = with_(Subset(SimulatedNuclei(9), [7, 8]), target=foreground)
-        >>> len(part), part[0][1].shape
-        (2, torch.Size([1, 128, 128]))
-    """
-    if isinstance(dataset, Subset):
-        return Subset(with_(dataset.dataset, **changes), dataset.indices)
-    return dataset.with_(**changes) if isinstance(dataset, SegmentationDataset) else dataset
-
-
 class _Cached(SegmentationDataset):
     """All pictures of another data set, loaded once; what `cached` returns."""
 
