@@ -73,7 +73,7 @@ def test_lossless_changes_of_color(save):
 
 def test_fault_10_color_where_gray_was_asked_for(save):
     assert message(read_image, save("a.png", COLORS)) == (
-        "a color image (3 channels); one gray channel was expected (mode='L'): "
+        "a color image (3 channels); expected one gray channel (mode='L'): "
         "pass mode='RGB', and in_channels=3 to the network"
     )
 
@@ -81,7 +81,7 @@ def test_fault_10_color_where_gray_was_asked_for(save):
 def test_fault_10_transparency(save):
     picture = Image.fromarray(np.dstack([COLORS, RAMP * 11]))
     text = message(read_image, save("a.png", picture), mode="RGB")
-    assert text.startswith("100% of the pixels are transparent (RGBA); an opaque picture")
+    assert text.startswith("100% of the pixels are transparent (RGBA); expected an opaque image")
     assert "paste it on a background of your choice" in text
     picture = Image.fromarray(RAMP)
     text = message(read_image, save("b.png", picture, transparency=3))
@@ -90,7 +90,9 @@ def test_fault_10_transparency(save):
 
 def test_fault_10_cmyk(save):
     text = message(read_image, save("a.jpg", Image.new("CMYK", (6, 4))), mode="RGB")
-    assert text.startswith("the image is stored as CMYK; gray (8 or 16 bits, or float32) or RGB")
+    assert text.startswith(
+        "the image is stored as CMYK; expected gray (8 or 16 bits, or float32) or RGB"
+    )
 
 
 def test_fault_11_16_bits_a_color_are_not_cut(tmp_path):
@@ -110,24 +112,18 @@ def test_fault_10_channels_that_would_be_dropped(tmp_path):
     )
 
 
-def test_wrong_mode(save):
-    unchecked = read_image.__wrapped__  # the run-time type checks would speak first
-    with pytest.raises(ValueError, match=r"mode='rgb'; 'L' \(gray\) or 'RGB' \(color\) was expec"):
-        unchecked(save("a.png", RAMP), mode="rgb")
-
-
 def test_picture_too_large(save, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
     text = message(read_image, save("a.png", RAMP))
     assert text.startswith("Image size (24 pixels) exceeds limit of 20 pixels")
-    assert text.endswith("Cut it into smaller pictures")
+    assert text.endswith("Cut it into smaller images")
 
 
 def test_several_pages(save):
     pages = [Image.fromarray(RAMP), Image.fromarray(RAMP + 1)]
     for name in ("a.tif", "a.gif"):
         text = message(read_image, save(name, pages[0], save_all=True, append_images=pages[1:]))
-        assert text.startswith("2 pages in one file; one picture a file was expected: save each")
+        assert text.startswith("2 pages in one file; expected one image a file: save each")
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -175,7 +171,7 @@ def test_32_bit_labels(save):
     labels = RAMP.astype(np.int32) * 100_000
     assert np.array_equal(read_mask(save("a.tif", labels)), labels)
     text = message(read_image, save("b.tif", labels))
-    assert text.startswith("the image is stored as I; gray (8 or 16 bits")
+    assert text.startswith("the image is stored as I; expected gray (8 or 16 bits")
 
 
 def test_mask_values_translate(save):
@@ -239,7 +235,7 @@ def test_fault_05_many_colors(save):
 
 def test_float_mask(save):
     text = message(read_mask, save("a.tif", RAMP.astype(np.float32)))
-    assert text.startswith("the mask holds float32 values; whole numbers were expected")
+    assert text.startswith("the mask holds float32 values; expected whole numbers: save it")
 
 
 def test_two_mappings_contradict_each_other(save):

@@ -6,7 +6,6 @@ import torch
 from PIL import Image
 
 from unet_lib.data import DSB2018, DataError, PairedFolder, foreground, normalize_percentiles
-from unet_lib.data.pairing import Findings
 
 
 class Folder:
@@ -183,12 +182,15 @@ def test_fault_05_only_the_compressed_mask_is_named(folder):
     assert text.count("d.jpg") == 1
 
 
-def test_the_error_tells_each_fault_by_its_short_name(folder):
+def test_findings_are_data(folder):
     folder.add("a.png", values=(0, 255))
     folder.add_image("b.png")
     with pytest.raises(DataError) as error:
         folder.open()
-    assert [detail.cause for detail in error.value.details] == ["pairing", "mask-values"]
+    alone, values = error.value.findings
+    assert (alone.cause, alone.files) == ("pairing", (str(folder.images / "b.png"),))
+    assert (values.cause, values.found) == ("mask-values", "mask values 0, 255")
+    assert (values.expected, values.arguments) == ("0 to 1", ({"mask_values": {0: 0, 255: 1}},))
     assert error.value.cause == "pairing"
 
 
@@ -351,10 +353,6 @@ def test_each_file_is_read_once_while_scanning(folder, monkeypatch):
     )
     folder.open()
     assert len(opened) == len(set(opened)) == 6
-
-
-def test_nothing_found_nothing_raised():
-    Findings().report("anywhere")
 
 
 def test_dsb2018_reads_stardists_layout(tmp_path, monkeypatch):

@@ -68,5 +68,5 @@ def test_fault_11_float_outside_the_unit_range(values):
 
 @pytest.mark.parametrize("dtype", [np.int64, np.int16, bool])
 def test_fault_11_type_without_a_range(dtype):
-    with pytest.raises(DataError, match=f"type {np.dtype(dtype)}; uint8, uint16 or float in"):
+    with pytest.raises(DataError, match=f"type {np.dtype(dtype)}; expected uint8, uint16 or float"):
         scale_by_dtype(np.zeros((2, 2), dtype))

@@ -13,13 +13,14 @@ from typing import Annotated, Any, Union
 import tyro
 from tyro.conf import subcommand
 
-from unet_lib.cli.check import Doctor
-from unet_lib.cli.data import Check, Scenes, Simulate
+from unet_lib.cli.check import Check
+from unet_lib.cli.data import Scenes, Simulate
 from unet_lib.cli.evaluate import Evaluate
 from unet_lib.cli.export import Export
-from unet_lib.cli.options import for_shells
+from unet_lib.cli.options import shell_words
 from unet_lib.cli.predict import Predict
 from unet_lib.cli.train import Train
+from unet_lib.data.findings import DataError
 from unet_lib.training.epoch import TrainingError
 
 
@@ -31,13 +32,14 @@ def _named(command: type, name: str) -> Any:
 
 @dataclass(frozen=True)
 class Data:
-    """Write or examine pictures and masks.
+    """Write images and masks to try things on.
 
+    >>> from pathlib import Path
     >>> Data(Simulate(Path("cells"))).action.count
     20
     """
 
-    action: _named(Simulate, "simulate") | _named(Check, "check") | _named(Scenes, "voc")
+    action: _named(Simulate, "simulate") | _named(Scenes, "voc")
 
     def __call__(self) -> None:
         """Do it."""
@@ -49,7 +51,7 @@ COMMANDS = {
     "predict": Predict,
     "evaluate": Evaluate,
     "export": Export,
-    "check": Doctor,
+    "check": Check,
     "data": Data,
 }
 
@@ -57,9 +59,9 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; 0, or 2 after an error that the user can mend, told on one line or list.
 
-    `check` ends with 1 where it finds something, `predict` where a picture could not be read.
+    `check` ends with 1 where it finds something, `predict` where an image could not be read.
 
-    >>> main(["data", "check", "--images", "no/images", "--masks", "no/masks"])  # on stderr: ...
+    >>> main(["check", "no/such/folder"])  # on stderr: error: no/such/folder: no such folder; ...
     2
     """
     options = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff)
@@ -67,8 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status = tyro.cli(command, args=arguments, prog="python -m unet_lib", config=options)()
     except (ValueError, OSError, TrainingError) as error:  # ours: data, checkpoints, settings
-        lines = (line + for_shells(line) for line in str(error).splitlines())
-        print("error:", "\n".join(lines), file=sys.stderr)
+        text = error.text(shell_words) if isinstance(error, DataError) else error
+        print("error:", text, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

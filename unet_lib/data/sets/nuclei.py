@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Literal
 
-from unet_lib.data.base import DataError, Normalize, Target, Transform
+from unet_lib.data.base import Normalize, Target, Transform
+from unet_lib.data.findings import DataError
 from unet_lib.data.folder import PairedFolder
 from unet_lib.data.normalize import normalize_percentiles
 from unet_lib.data.sets.download import by_hand, data_folder, fetch_archive
@@ -36,8 +37,10 @@ class DSB2018(PairedFolder):
         >>> DSB2018("no/such/folder")
         Traceback (most recent call last):
             ...
-        unet_lib.data.base.DataError: no/such/folder: no train/images and train/masks in it; ...
+        unet_lib.data.findings.DataError: no/such/folder: no train/images and train/masks in it; ...
     """
+
+    default_normalize = staticmethod(normalize_percentiles)
 
     def __init__(
         self,
@@ -45,7 +48,7 @@ class DSB2018(PairedFolder):
         split: Literal["train", "test"] = "train",
         download: bool = False,
         *,
-        normalize: Normalize = normalize_percentiles,
+        normalize: Normalize | None = None,
         transform: Transform | None = None,
         target: Target | None = None,
     ) -> None:
