@@ -116,7 +116,7 @@ def test_the_same_picture_in_training_and_validation_is_refused(cells, capsys) -
         (cells / "masks" / name).write_bytes(mask.read_bytes())
     folders = ["--images", str(cells / "images"), "--masks", str(cells / "masks")]
     assert train(cells / "run", *folders, "--mask-values", "0:0", "255:1") == 2
-    assert "picture in both parts" in error(capsys)
+    assert "image in both parts" in error(capsys)
 
 
 @pytest.mark.parametrize("augment", ["all", "flip", "none"])

@@ -8,7 +8,9 @@ import inspect
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Union
+from functools import reduce
+from operator import or_
+from typing import Annotated, Any
 
 import tyro
 from tyro.conf import subcommand
@@ -25,9 +27,9 @@ from unet_lib.training.epoch import TrainingError
 
 
 def _named(command: type, name: str) -> Any:
-    """The command under its name; its help is its docstring without the example."""
-    text = inspect.getdoc(command).partition(">>>")[0].strip()
-    return Annotated[command, subcommand(name, description=text)]
+    """What tyro is to call a command; its help is its docstring without the example."""
+    text = (inspect.getdoc(command) or "").partition(">>>")[0].strip()
+    return subcommand(name, description=text)
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,9 @@ class Data:
     20
     """
 
-    action: _named(Simulate, "simulate") | _named(Scenes, "voc")
+    action: (
+        Annotated[Simulate, _named(Simulate, "simulate")] | Annotated[Scenes, _named(Scenes, "voc")]
+    )
 
     def __call__(self) -> None:
         """Do it."""
@@ -65,7 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     2
     """
     options = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff)
-    command = Union[tuple(_named(kind, name) for name, kind in COMMANDS.items())]  # noqa: UP007
+    commands = [Annotated[kind, _named(kind, name)] for name, kind in COMMANDS.items()]
+    command: Any = reduce(or_, commands)
     try:
         status = tyro.cli(command, args=arguments, prog="python -m unet_lib", config=options)()
     except (ValueError, OSError, TrainingError) as error:  # ours: data, checkpoints, settings

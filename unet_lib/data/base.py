@@ -71,7 +71,7 @@ class SegmentationDataset(Dataset, ABC):
                 "pass transform=Joint(...) from unet_lib.transforms around it"
             )
         self.normalize_given = normalize is not None
-        self.normalize: Normalize = normalize or self.default_normalize
+        self.normalize: Normalize = normalize or type(self).default_normalize
         self.transform = transform
         self.target = target
 

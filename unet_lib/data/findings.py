@@ -53,9 +53,9 @@ Remark = Callable[[Finding], str]
 class DataError(ValueError):
     """Something is wrong in the data: the text says where, what was expected, and what to do.
 
-    `findings` are the same as records, of which `cause` is the short name of the first. A text
-    alone becomes a finding of the cause "unusable-file". Where several files were examined,
-    `where` says which, and the text is a list.
+    `findings` are the same as records, and `cause` is that of the first; a text alone becomes a
+    finding of the given `cause`. Where several files were examined, `where` says which, and the
+    text is a list.
 
     >>> empty = Finding("unreadable-file", "the file is empty", cure="remove it", files=("7.png",))
     >>> raise DataError(empty)
@@ -63,9 +63,11 @@ class DataError(ValueError):
     unet_lib.data.findings.DataError: 7.png: the file is empty; remove it
     """
 
-    def __init__(self, *findings: Finding | str, where: str = "") -> None:
+    def __init__(
+        self, *findings: Finding | str, where: str = "", cause: str = "unusable-file"
+    ) -> None:
         self.findings = tuple(
-            Finding("unusable-file", one) if isinstance(one, str) else one for one in findings
+            Finding(cause, one) if isinstance(one, str) else one for one in findings
         )
         self.where = where
         super().__init__(self.text())

@@ -34,9 +34,7 @@ class PairedFolder(SegmentationDataset):
         ignore_index: one further value, for pixels that do not count, often 255.
         suffix: what the name of a mask has at its end beside its image's, `"_mask"`.
         instances: the values number objects, 1 to n, and are no classes.
-        normalize: see `SegmentationDataset`, also for `transform` and `target`.
-        transform: changes image and labels together.
-        target: makes of the labels what the loss wants.
+        normalize, transform, target: as in `SegmentationDataset`.
 
     Raises:
         DataError: with every finding of both folders.

@@ -16,13 +16,7 @@ def normalize_percentiles(
     are kept (below 0, above 1): nothing is clipped.
     A channel whose two percentiles are equal holds no contrast to stretch and becomes zeros.
 
-    Args:
-        image: (H, W) or (H, W, C), any number type, finite.
-        low: the percentile that becomes 0, from 0 to 100.
-        high: the percentile that becomes 1, above `low`, at most 100.
-
-    Raises:
-        ValueError: the percentiles are out of order.
+    Raises ValueError unless 0 <= low < high <= 100.
 
     Example:
         >>> dim = np.array([[10, 20], [20, 30]], np.uint8)

@@ -25,14 +25,8 @@ def split(
     the groups allow. The parts share the transform of the data set; to transform the training
     part alone, use the method `SegmentationDataset.split`, or divide a length.
 
-    Args:
-        dataset: a data set, or only its length.
-        fractions: the share of each part; their sum is 1.
-        seed: the same seed gives the same parts.
-        groups: for each image the group it belongs to (any hashable value).
-
-    Returns:
-        For a data set one `Subset` for each fraction, for a length one sorted array of indices.
+    Returns one `Subset` for each fraction (their sum is 1), or for a length sorted arrays of
+    indices. The same seed gives the same parts; `groups` has a hashable value for each image.
 
     Raises:
         DataError: a part would be empty, or `groups` is of another length than the data set.
@@ -63,10 +57,6 @@ def find_duplicates(dataset: Part) -> list[tuple[int, int]]:
 
 def require_disjoint(first: Part, second: Part) -> None:
     """Raise DataError when an image of one part is also in the other, under whatever name.
-
-    Args:
-        first: a data set or a part of one, for example what is trained on.
-        second: another, for example what is validated on.
 
     Example:
         >>> from unet_lib.data import SimulatedNuclei

@@ -119,27 +119,6 @@ def _dead(layers: dict[str, float]) -> list[Finding]:
 
 
 @contextlib.contextmanager
-def preserved(model: nn.Module) -> Iterator[None]:
-    """Whatever happens inside, mode and BatchNorm statistics are as they were afterwards.
-
-    >>> layer = nn.BatchNorm2d(1)
-    >>> with preserved(layer):
-    ...     _ = layer(torch.ones(2, 1, 1, 1))
-    >>> layer.running_mean.item()
-    0.0
-    """
-    modes = {module: module.training for module in model.modules()}
-    kept = {m: copy.deepcopy(m.state_dict()) for m in modes if isinstance(m, _BatchNorm)}
-    try:
-        yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
-        for module, state in kept.items():
-            module.load_state_dict(state)
-
-
-@contextlib.contextmanager
 def _activations(model: nn.Module) -> Iterator[dict[str, float]]:
     """Share of positive values that each ReLU gives, filled in by the forward pass."""
     shares: dict[str, float] = {}

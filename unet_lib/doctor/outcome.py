@@ -1,19 +1,20 @@
 """A trained network: what its history says, and what its predictions on the pictures say."""
 
+import contextlib
+import copy
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import permutations
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from unet_lib.data.findings import Finding
 from unet_lib.doctor.agreement import agreement, comparable, thinned
 from unet_lib.doctor.finding import diagnosis
-from unet_lib.doctor.network import preserved
 from unet_lib.doctor.setup import Sample, SetUp, batch_of
 from unet_lib.evaluation.metrics import count_pixels, dice
 from unet_lib.model.base import evaluated
@@ -115,6 +116,27 @@ def check_prediction(setup: SetUp, sample: Sample) -> list[Finding]:
         "are lost by it"
     )
     return [diagnosis("logits-as-probabilities", found)]
+
+
+@contextlib.contextmanager
+def preserved(model: nn.Module) -> Iterator[None]:
+    """Whatever happens inside, mode and BatchNorm statistics are as they were afterwards.
+
+    >>> layer = nn.BatchNorm2d(1)
+    >>> with preserved(layer):
+    ...     _ = layer(torch.ones(2, 1, 1, 1))
+    >>> layer.running_mean.item()
+    0.0
+    """
+    modes = {module: module.training for module in model.modules()}
+    kept = {m: copy.deepcopy(m.state_dict()) for m in modes if isinstance(m, _BatchNorm)}
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+        for module, state in kept.items():
+            module.load_state_dict(state)
 
 
 def _logits(setup: SetUp, images: Iterable[Tensor]) -> list[Tensor]:

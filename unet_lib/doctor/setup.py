@@ -99,26 +99,16 @@ def draw_sample(dataset: Dataset, task: Task | None = None) -> Sample:
     sample = Sample(dataset, [], [], [], [], [], row)
     for index in indices:
         image, target = dataset[index]
-        if task is not None and (ours := origin(dataset, index)) and ours[0].target is None:
+        ours = origin(dataset, index)
+        if ours and task is not None and ours[0].target is None:
             target = task.encode(target)
-        stored, labels = stored_pair(dataset, index) or _as_arrays(image, target)
+        stored, labels = ours[0].load(ours[1]) if ours else _as_arrays(image, target)
         sample.names.append(picture_name(dataset, index))
         sample.images.append(stored)
         sample.labels.append(labels)
         sample.inputs.append(image.float())
         sample.targets.append(target)
     return sample
-
-
-def stored_pair(dataset: Dataset, index: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """Image and labels as `load` gives them; None for a data set that has no `load`.
-
-    >>> from unet_lib.data import SimulatedNuclei
-    >>> [array.dtype.name for array in stored_pair(SimulatedNuclei(1), 0)]
-    ['uint8', 'int32']
-    """
-    found = origin(dataset, index)
-    return None if found is None else found[0].load(found[1])
 
 
 def has_transform(dataset: Dataset) -> bool:

@@ -37,13 +37,10 @@ class CamVid(PairedFolder):
         split: "train", "val" or "test".
         size: height and width to shrink the images to when they are read (images antialiased,
             labels from the nearest pixel); without it they stay as they are.
-        normalize: see `SegmentationDataset`, also for `transform` and `target`.
-        transform: changes image and labels together.
-        target: makes of the labels what the loss wants.
+        normalize, transform, target: as in `SegmentationDataset`.
 
     Raises:
         DataError: the data is not there, with the way to get it; or files are damaged.
-        ValueError: another split.
 
     Example:
         >>> CamVid("no/such/folder")
@@ -65,8 +62,6 @@ class CamVid(PairedFolder):
         transform: Transform | None = None,
         target: Target | None = None,
     ) -> None:
-        if split not in ("train", "val", "test"):
-            raise ValueError(f"split={split!r}; 'train', 'val' or 'test' was expected")
         folder = data_folder("CamVid") if root is None else Path(root)
         images, masks = folder / split, folder / f"{split}annot"
         if not (images.is_dir() and masks.is_dir()):

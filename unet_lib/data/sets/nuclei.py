@@ -26,9 +26,7 @@ class DSB2018(PairedFolder):
             the folder that the environment variable UNET_DATA_DIR names, else in `data`.
         split: "train" or "test".
         download: fetch the archive to `root` if there is nothing yet.
-        normalize: see `SegmentationDataset`, also for `transform` and `target`.
-        transform: changes image and labels together.
-        target: makes of the labels what the loss wants, for example `foreground`.
+        normalize, transform, target: as in `SegmentationDataset`.
 
     Raises:
         DataError: the data is not there, with the ways to get it; or files are damaged.

@@ -38,9 +38,7 @@ class VOC(SegmentationDataset):
         root: the folder that holds `VOCdevkit/VOC2012`.
         image_set: which list of names: "train", "val" or "trainval".
         download: let torchvision fetch the real VOC 2012 (2 GB) to `root`.
-        normalize: see `SegmentationDataset`, also for `transform` and `target`.
-        transform: changes image and labels together.
-        target: makes of the labels what the loss wants.
+        normalize, transform, target: as in `SegmentationDataset`.
 
     Raises:
         DataError: the data is not there, or the list is empty.
