@@ -116,7 +116,7 @@ def test_the_same_picture_in_training_and_validation_is_refused(cells, capsys) -
         (cells / "masks" / name).write_bytes(mask.read_bytes())
     folders = ["--images", str(cells / "images"), "--masks", str(cells / "masks")]
     assert train(cells / "run", *folders, "--mask-values", "0:0", "255:1") == 2
-    assert "picture in both parts" in error(capsys)
+    assert "image in both parts" in error(capsys)
 
 
 @pytest.mark.parametrize("augment", ["all", "flip", "none"])
@@ -226,31 +226,16 @@ def test_evaluate_on_the_test_part_of_the_real_nuclei(run, cells, capsys) -> Non
     assert "no train/images and train/masks in it" in error(capsys)
 
 
-def test_check_tells_what_is_there(cells, scenes, capsys) -> None:
-    capsys.readouterr()
-    folders = ["--images", str(cells / "images"), "--masks"]
-    assert main(["data", "check", *folders, str(cells / "instances"), "--instance-masks"]) == 0
-    told = capsys.readouterr().out
-    assert "9 pairs of pictures and masks, nothing wrong with them" in told
-    assert "height x width: 40x40 (5), 24x24 (4)" in told
-    assert "objects in a picture: " in told
-    voc = ["--mode", "RGB", "--num-classes", "21", "--ignore-index", "255"]
-    assert main(["data", "check", *scenes, *voc]) == 0
-    told = capsys.readouterr().out
-    assert "label 0: " in told
-    assert "(ignored)" in told
-    assert ", ...\n" in told  # more sizes than are shown
-
-
-def test_check_lists_all_findings(cells, capsys) -> None:
+def test_all_findings_are_listed_with_the_options_to_pass(cells, capsys) -> None:
     first, second, *_ = sorted((cells / "images").iterdir())
     first.write_bytes(b"")
     second.rename(second.with_name("other.png"))
     folders = ["--images", str(cells / "images"), "--masks", str(cells / "masks")]
-    assert main(["data", "check", *folders, "--mask-values", "0:0", "255:1"]) == 2
+    assert train(cells / "run", *folders) == 2
     told = error(capsys)
     assert "the file is empty (0 bytes)" in told
     assert "image without a mask" in told
+    assert "pass mask_values={0: 0, 255: 1} (in a shell: --mask-values 0:0 255:1)\n" in told
 
 
 def test_data_is_not_written_over_other_data(cells, scenes, tmp_path, capsys) -> None:
@@ -328,8 +313,7 @@ def test_an_interruption_is_no_traceback(tmp_path, capsys, monkeypatch) -> None:
 
 
 def test_the_module_runs_from_a_shell(tmp_path) -> None:
-    folders = ["--images", str(tmp_path / "none"), "--masks", str(tmp_path)]
-    command = [sys.executable, "-m", "unet_lib", "data", "check", *folders]
+    command = [sys.executable, "-m", "unet_lib", "check", str(tmp_path / "none")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 2
     assert done.stderr == f"error: {tmp_path / 'none'}: no such folder; check the path\n"
