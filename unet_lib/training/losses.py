@@ -7,6 +7,7 @@ one channel, logits (N, 1, H, W) with a target (N, 1, H, W) of 0 and 1; or K cla
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float, Shaped
@@ -16,10 +17,15 @@ from torch.nn import functional as F
 Logits = Float[Tensor, "N K H W"]
 Target = Shaped[Tensor, "N H W"] | Shaped[Tensor, "N 1 H W"]
 Loss = Float[Tensor, ""]
+ClassWeights = Sequence[float] | Tensor | None
 
 
 def bce_loss(
-    logits: Logits, target: Target, ignore_index: int | None = None, weight: Tensor | None = None
+    logits: Logits,
+    target: Target,
+    *,
+    ignore_index: int | None = None,
+    weight: Tensor | None = None,
 ) -> Loss:
     """Binary cross-entropy per pixel, its mean over the pixels that are not ignored.
 
@@ -38,9 +44,10 @@ def bce_loss(
 def cross_entropy_loss(
     logits: Logits,
     target: Target,
+    *,
     ignore_index: int | None = None,
     weight: Tensor | None = None,
-    class_weights: Sequence[float] | Tensor | None = None,
+    class_weights: ClassWeights = None,
 ) -> Loss:
     """Cross-entropy of K classes per pixel, its mean over the pixels that are not ignored.
 
@@ -65,12 +72,12 @@ def cross_entropy_loss(
 
 
 def dice_loss(
-    logits: Logits, target: Target, smooth: float = 1.0, ignore_index: int | None = None
+    logits: Logits, target: Target, *, smooth: float = 1.0, ignore_index: int | None = None
 ) -> Loss:
     """One minus the soft Dice of each class over the whole batch, averaged over the classes.
 
     Milletari et al. (2016) with probabilities in place of a mask. Sums run over the batch, so a
-    picture with an empty mask needs no special case; `smooth`, in pixels, keeps the gradient
+    image with an empty mask needs no special case; `smooth`, in pixels, keeps the gradient
     alive where the whole batch is empty. Shapes and errors as in `bce_loss` (K = 1) and
     `cross_entropy_loss` (K > 1).
 
@@ -91,7 +98,11 @@ def dice_loss(
 
 
 def bce_dice_loss(
-    logits: Logits, target: Target, ignore_index: int | None = None, weight: Tensor | None = None
+    logits: Logits,
+    target: Target,
+    *,
+    ignore_index: int | None = None,
+    weight: Tensor | None = None,
 ) -> Loss:
     """`bce_loss` + `dice_loss`: a steady gradient at every pixel, and the score itself.
 
@@ -100,20 +111,44 @@ def bce_dice_loss(
     >>> torch.equal(bce_dice_loss(logits, target), both)
     True
     """
-    bce = bce_loss(logits, target, ignore_index, weight)
+    bce = bce_loss(logits, target, ignore_index=ignore_index, weight=weight)
     return bce + dice_loss(logits, target, ignore_index=ignore_index)
 
 
 def cross_entropy_dice_loss(
-    logits: Logits, target: Target, ignore_index: int | None = None, weight: Tensor | None = None
+    logits: Logits,
+    target: Target,
+    *,
+    ignore_index: int | None = None,
+    weight: Tensor | None = None,
+    class_weights: ClassWeights = None,
 ) -> Loss:
     """`cross_entropy_loss` + `dice_loss`: the same sum for K classes.
 
-    >>> cross_entropy_dice_loss(torch.zeros(1, 2, 4, 4), torch.zeros(1, 4, 4).long()).shape
-    torch.Size([])
+    Both kinds of weights belong to the cross-entropy; Dice counts each class the same by itself.
+
+    >>> logits, target = torch.zeros(1, 2, 4, 4), torch.zeros(1, 4, 4).long()
+    >>> weighed = cross_entropy_dice_loss(logits, target, class_weights=[0.0, 1.0])
+    >>> torch.equal(weighed, dice_loss(logits, target))
+    True
     """
-    cross_entropy = cross_entropy_loss(logits, target, ignore_index, weight)
+    cross_entropy = cross_entropy_loss(
+        logits, target, ignore_index=ignore_index, weight=weight, class_weights=class_weights
+    )
     return cross_entropy + dice_loss(logits, target, ignore_index=ignore_index)
+
+
+def segmentation_loss(logits: Logits, target: Target, **options: Any) -> Loss:
+    """`bce_dice_loss` for logits of one channel, `cross_entropy_dice_loss` for several.
+
+    `options` are those of the two: ignore_index, weight, and class_weights for several channels.
+
+    >>> logits, target = torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)
+    >>> torch.equal(segmentation_loss(logits, target), bce_dice_loss(logits, target))
+    True
+    """
+    several = logits.shape[1] > 1
+    return (cross_entropy_dice_loss if several else bce_dice_loss)(logits, target, **options)
 
 
 def _mean(loss: Tensor, valid: Tensor, weight: Tensor | None) -> Tensor:

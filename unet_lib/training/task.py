@@ -22,7 +22,7 @@ from unet_lib.evaluation.metrics import SegmentationScores, average_precision
 from unet_lib.evaluation.tiles import foreground_probability, predict
 from unet_lib.model.unet import SegmentationModel
 from unet_lib.training.checkpoint import CheckpointError, load_checkpoint, stored_object
-from unet_lib.training.losses import bce_dice_loss, cross_entropy_dice_loss
+from unet_lib.training.losses import segmentation_loss
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,7 @@ class Task:
 
     def loss(self, logits: Tensor, target: Tensor) -> Float[Tensor, ""]:
         """Cross-entropy + Dice, of one channel or of several."""
-        several = cross_entropy_dice_loss if logits.shape[1] > 1 else bce_dice_loss
-        return several(logits, target, self.ignore_index)
+        return segmentation_loss(logits, target, ignore_index=self.ignore_index)
 
     def scores(self) -> SegmentationScores:
         """An empty collection of scores: of the foreground, or means over the classes."""
