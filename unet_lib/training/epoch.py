@@ -82,8 +82,10 @@ def train_epoch(
     taken; when memory runs out (OutOfMemoryError); when a data worker dies; and for a batch too
     small for BatchNorm.
 
+    >>> import torch
+    >>> from unet_lib.training import bce_dice_loss
     >>> model, images = nn.Conv2d(1, 1, 1), torch.ones(4, 1, 2, 2)
-    >>> optimizer = AdamW(model.parameters(), 0.1)
+    >>> optimizer = torch.optim.AdamW(model.parameters(), 0.1)
     >>> batches = [(images, images)]
     >>> losses = [train_epoch(model, batches, bce_dice_loss, optimizer) for _ in range(9)]
     >>> losses[-1] < losses[0]
@@ -120,6 +122,7 @@ def logits_and_target(model: nn.Module, images: Tensor, target: Tensor) -> tuple
     A network without padding (its `keeps_size` is False) answers for the middle of the image
     alone: there the target, and whatever is stacked with it, is cut to the size of the logits.
 
+    >>> import torch
     >>> from unet_lib.model import UNet
     >>> model, images = UNet(1, width=2, depth=1, padding="valid"), torch.zeros(1, 1, 32, 32)
     >>> [tuple(part.shape) for part in logits_and_target(model, images, images)]
@@ -204,6 +207,7 @@ def evaluate(
     Returns the scores by name, those of `metrics` (of one's own or of torchmetrics, see `fit`)
     and, if a loss is given, its mean over the images as "loss".
 
+    >>> import torch
     >>> images = torch.tensor([[[[1.0, -1.0]]]])
     >>> evaluate(nn.Identity(), [(images, (images > 0).float())])["dice_per_image"]
     1.0

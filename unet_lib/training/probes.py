@@ -20,9 +20,10 @@ def short_training(
 ) -> Iterator[float]:
     """Trains on each batch once; gives each loss before its step is taken, so one can stop there.
 
+    >>> import torch
     >>> model, batch = nn.Conv2d(1, 1, 1), (torch.ones(1, 1, 4, 4), torch.ones(1, 1, 4, 4))
     >>> optimizer = AdamW(model.parameters(), 0.1)
-    >>> losses = list(short_training(model, 9 * [batch], bce_dice_loss, optimizer))
+    >>> losses = list(short_training(model, 9 * [batch], segmentation_loss, optimizer))
     >>> losses[-1] < losses[0]
     True
     """
@@ -50,9 +51,10 @@ def learning_rate_range_test(
     the rates and the losses. A good largest rate is a twentieth to a hundredth of the one with
     the lowest loss, where the curve is already falling.
 
+    >>> import torch
     >>> images = torch.eye(8)[None, None]
     >>> loader = [(images, images)]
-    >>> rates, losses = learning_rate_range_test(nn.Conv2d(1, 1, 1), loader, bce_dice_loss, steps=3)
+    >>> rates, losses = learning_rate_range_test(nn.Conv2d(1, 1, 1), loader, steps=3)
     >>> [float(f"{rate:.1g}") for rate in rates]
     [1e-05, 0.003, 1.0]
     """
@@ -81,6 +83,7 @@ def overfit_one_batch(
 
     Works on a copy of the model.
 
+    >>> import torch
     >>> from unet_lib.model import UNet
     >>> images = torch.eye(8)[None, None]
     >>> losses = overfit_one_batch(UNet(1, width=4, depth=1), images, images, steps=30)
