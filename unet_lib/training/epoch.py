@@ -19,7 +19,7 @@ from unet_lib.model.base import evaluated
 from unet_lib.training.monitor import Metric, running
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
-Batches = Iterable[tuple[Tensor, Tensor] | list[Tensor]]
+Batches = Iterable[Any]  # of pairs: images (N, C, H, W) and their target
 OnStep = Callable[[int, float], Any]
 
 

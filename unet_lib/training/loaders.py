@@ -1,9 +1,9 @@
 """From data sets, or loaders of one's own, to what `fit` trains and validates on (chapter 4)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from unet_lib.training.settings import TrainingSettings
 from unet_lib.training.task import Task
@@ -16,7 +16,7 @@ def training_loader(
     data: Data,
     settings: TrainingSettings,
     task: Task | None = None,
-    sampler: Sampler | None = None,
+    sampler: Iterable[int] | None = None,
     collate: Collate | None = None,
 ) -> DataLoader:
     """The batches of one epoch, shuffled unless a sampler says otherwise; a loader stays itself.

@@ -10,14 +10,14 @@ import json
 import math
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate.utils import set_seed
 from torch import nn
-from torch.utils.data import DataLoader, Sampler, SequentialSampler
+from torch.utils.data import DataLoader, SequentialSampler
 from tqdm import tqdm
 
 from unet_lib.data.base import picture_name
@@ -61,7 +61,7 @@ def fit(
     mode: Direction = "max",
     folder: Path | str | None = None,
     resume: bool = False,
-    sampler: Sampler | None = None,
+    sampler: Iterable[int] | None = None,
     collate: Collate | None = None,
     parameter_groups: ParameterGroups | None = None,
     on_step: OnStep | None = None,
