@@ -119,6 +119,31 @@ def test_the_same_picture_in_training_and_validation_is_refused(cells, capsys) -
     assert "image in both parts" in error(capsys)
 
 
+def test_train_on_an_encoder_of_timm(tmp_path, capsys) -> None:
+    encoder = ["--encoder", "tf_efficientnet_lite0", "--decoder-width", "2", *SIMULATED]
+    command = ["train", "--folder", str(tmp_path), "--crop", "32", "--epochs", "1", *encoder]
+    assert main([*command, "--precision", "float32"]) == 0
+    settings = load_model(tmp_path / "best.pt").settings
+    assert (settings.encoder, settings.in_channels) == ("tf_efficientnet_lite0", 1)
+    for options, told in (
+        (["--depth", "2", "--width", "4"], "--depth, --width: not with an --encoder"),
+        (["--weights", str(tmp_path / "none.safetensors")], "none.safetensors"),
+    ):
+        assert main([*command, *options, "--resume"]) == 2
+        assert told in error(capsys)
+
+
+def test_where_memory_runs_out_train_says_what_would_fit(tmp_path, capsys, monkeypatch) -> None:
+    def greedy(*_, **_options):
+        raise RuntimeError("CUDA out of memory")
+
+    monkeypatch.setattr("unet_lib.training.task.segmentation_loss", greedy)
+    assert train(tmp_path, *SIMULATED) == 2
+    told = error(capsys)
+    assert told.startswith("error: epoch 1, step 1: memory ran out with a batch of shape (2, 1, 32")
+    assert "; this step needs about" in told
+
+
 @pytest.mark.parametrize("augment", ["all", "flip", "none"])
 def test_instances_end_to_end(cells, capsys, augment) -> None:
     images, instances = str(cells / "images"), str(cells / "instances")
@@ -262,6 +287,7 @@ def test_data_is_not_written_over_other_data(cells, scenes, tmp_path, capsys) ->
         (["--target", "classes"], "their labels number nuclei"),
         (["--images", "a", "--masks", "b", "--mask-values", "255"], "'255': expected a value"),
         (["--count", "1"], "no part may be empty"),
+        (["--decoder-width", "8"], "--decoder-width: not without an --encoder"),
     ],
 )
 def test_options_that_do_not_fit_are_one_message(tmp_path, capsys, options, message) -> None:

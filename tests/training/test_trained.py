@@ -43,13 +43,25 @@ def test_files_and_arrays_give_the_same(tmp_path, task) -> None:
 @pytest.mark.parametrize(
     ("task", "image", "told"),
     [
-        (Task(), np.zeros((8, 8, 3), np.uint8), r"\(8, 8, 3\) of uint8; a gray image \(H, W\) was"),
-        (Task(mode="RGB"), np.zeros((8, 8), np.uint8), r"a color image \(H, W, 3\) was expected"),
-        (Task(), np.zeros((8, 8), bool), "of bool; a gray image"),
-        (Task(), np.zeros(8), r"got ndarray \(8,\)"),
+        (
+            Task(),
+            np.zeros((8, 8, 3), np.uint8),
+            r"shape \(8, 8, 3\) and type uint8; expected a gray image \(H",
+        ),
+        (
+            Task(mode="RGB"),
+            np.zeros((8, 8), np.uint8),
+            r"expected a color image \(H, W, 3\) of numbers: ",
+        ),
+        (Task(), np.zeros((8, 8), bool), "type bool; expected a gray image"),
+        (Task(), np.zeros(8), r"shape \(8,\) and"),
         (Task(), np.diag([np.nan] * 8), "8 of 64 values are NaN or infinite; replace them"),
         (Task(), np.zeros((1, 8), np.uint8), "1 pixels high or wide is too small for depth 1"),
-        (Task(normalize="type"), np.zeros((8, 8), int), "type int64; uint8, uint16 or float in"),
+        (
+            Task(normalize="type"),
+            np.zeros((8, 8), int),
+            "type int64; expected uint8, uint16 or float in",
+        ),
     ],
 )
 def test_arrays_that_make_no_sense(task, image, told) -> None:

@@ -14,13 +14,9 @@ from jaxtyping import Float, Int32, Int64, Shaped, UInt8
 from torch import Tensor, nn
 from torch.utils.data import Dataset, Subset
 
-from unet_lib.data.base import (
-    DataError,
-    Normalize,
-    SegmentationDataset,
-    image_tensor,
-    with_,
-)
+from unet_lib.data.arrays import image_tensor
+from unet_lib.data.base import Normalize, SegmentationDataset, with_
+from unet_lib.data.findings import DataError, Finding
 from unet_lib.data.normalize import normalize_percentiles, scale_by_dtype
 from unet_lib.data.targets import foreground, interior_border
 from unet_lib.evaluation.instances import label_instances
@@ -28,7 +24,7 @@ from unet_lib.evaluation.metrics import SegmentationScores
 from unet_lib.evaluation.tiles import foreground_probability
 from unet_lib.model.base import SegmentationModel
 from unet_lib.training.checkpoint import CheckpointError, load_checkpoint, stored_object
-from unet_lib.training.losses import bce_dice_loss, cross_entropy_dice_loss
+from unet_lib.training.losses import segmentation_loss
 
 
 @dataclass(frozen=True)
@@ -89,21 +85,16 @@ class Task:
         Raises DataError for an array that is no gray image (H, W) or, with mode "RGB", no color
         image (H, W, 3), for NaN and infinity, and for numbers that `normalize` does not take.
         """
-        kind = getattr(image, "dtype", np.dtype(object)).kind
-        shape = np.shape(image)
-        if kind not in "uif" or len(shape) < 2 or shape[2:] != (3,) * (self.mode == "RGB"):
-            expected = {"L": "a gray image (H, W)", "RGB": "a color image (H, W, 3)"}[self.mode]
-            raise DataError(
-                f"got {type(image).__name__} {shape} of {getattr(image, 'dtype', 'other things')}; "
-                f"{expected} was expected, an array of uint8, uint16 or float: "
-                f'np.asarray(picture.convert("{self.mode}")) makes one of a picture of Pillow'
-            )
+        color = self.mode == "RGB"
+        if image.dtype.kind not in "uif" or image.ndim < 2 or image.shape[2:] != (3,) * color:
+            found = f"an array of shape {image.shape} and type {image.dtype}"
+            kind = "a color image (H, W, 3)" if color else "a gray image (H, W)"
+            cure = f'of a picture of Pillow: np.asarray(picture.convert("{self.mode}"))'
+            raise DataError(Finding("unusable-file", found, f"{kind} of numbers", cure))
         if bad := np.count_nonzero(~np.isfinite(image)):
-            raise DataError(
-                f"{bad} of {image.size} values are NaN or infinite; replace them, or leave the "
-                "image out",
-                cause="not-finite",
-            )
+            found = f"{bad} of {image.size} values are NaN or infinite"
+            cure = "replace them, or leave the image out"
+            raise DataError(Finding("not-finite", found, cure=cure))
         return image_tensor(self.normalization(image))
 
     def apply(self, dataset: Dataset) -> Dataset:
@@ -153,8 +144,7 @@ class Task:
 
     def loss(self, logits: Tensor, target: Tensor) -> Float[Tensor, ""]:
         """Cross-entropy + Dice, of one channel or of several."""
-        several = cross_entropy_dice_loss if logits.shape[1] > 1 else bce_dice_loss
-        return several(logits, target, self.ignore_index)
+        return segmentation_loss(logits, target, ignore_index=self.ignore_index)
 
     def scores(self) -> SegmentationScores:
         """An empty collection of scores: of the foreground, or means over the classes."""

@@ -12,8 +12,9 @@ from jaxtyping import Float, Float32, Int32, UInt8
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from unet_lib.data.base import DataError, with_
+from unet_lib.data.base import with_
 from unet_lib.data.files import read_image
+from unet_lib.data.findings import DataError, Finding
 from unet_lib.evaluation.context import Context
 from unet_lib.evaluation.metrics import average_precision
 from unet_lib.evaluation.tiles import find_context, predict_tiles, probabilities
@@ -162,4 +163,6 @@ def _naming(image: Image) -> Iterator[None]:
     except ValueError as error:
         if isinstance(image, np.ndarray):
             raise
-        raise DataError(f"{image}: {error}", getattr(error, "cause", "unusable-file")) from error
+        own = error.findings if isinstance(error, DataError) else ()
+        findings = own or (Finding("unusable-file", str(error)),)
+        raise DataError(*(replace(one, files=(str(image),)) for one in findings)) from error
