@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from unet_lib.model import UNet
 from unet_lib.training import TrainingSettings, bce_dice_loss, choose_mode, train_epoch
-from unet_lib.training.devices import new_accelerator
+from unet_lib.training.precision import new_accelerator
 
 Step = Callable[[int], None]  # trains that many steps
 

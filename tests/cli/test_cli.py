@@ -116,7 +116,32 @@ def test_the_same_picture_in_training_and_validation_is_refused(cells, capsys) -
         (cells / "masks" / name).write_bytes(mask.read_bytes())
     folders = ["--images", str(cells / "images"), "--masks", str(cells / "masks")]
     assert train(cells / "run", *folders, "--mask-values", "0:0", "255:1") == 2
-    assert "picture in both parts" in error(capsys)
+    assert "image in both parts" in error(capsys)
+
+
+def test_train_on_an_encoder_of_timm(tmp_path, capsys) -> None:
+    encoder = ["--encoder", "tf_efficientnet_lite0", "--decoder-width", "2", *SIMULATED]
+    command = ["train", "--folder", str(tmp_path), "--crop", "32", "--epochs", "1", *encoder]
+    assert main([*command, "--precision", "float32"]) == 0
+    settings = load_model(tmp_path / "best.pt").settings
+    assert (settings.encoder, settings.in_channels) == ("tf_efficientnet_lite0", 1)
+    for options, told in (
+        (["--depth", "2", "--width", "4"], "--depth, --width: not with an --encoder"),
+        (["--weights", str(tmp_path / "none.safetensors")], "none.safetensors"),
+    ):
+        assert main([*command, *options, "--resume"]) == 2
+        assert told in error(capsys)
+
+
+def test_where_memory_runs_out_train_says_what_would_fit(tmp_path, capsys, monkeypatch) -> None:
+    def greedy(*_, **_options):
+        raise RuntimeError("CUDA out of memory")
+
+    monkeypatch.setattr("unet_lib.training.task.segmentation_loss", greedy)
+    assert train(tmp_path, *SIMULATED) == 2
+    told = error(capsys)
+    assert told.startswith("error: epoch 1, step 1: memory ran out with a batch of shape (2, 1, 32")
+    assert "; this step needs about" in told
 
 
 @pytest.mark.parametrize("augment", ["all", "flip", "none"])
@@ -226,31 +251,16 @@ def test_evaluate_on_the_test_part_of_the_real_nuclei(run, cells, capsys) -> Non
     assert "no train/images and train/masks in it" in error(capsys)
 
 
-def test_check_tells_what_is_there(cells, scenes, capsys) -> None:
-    capsys.readouterr()
-    folders = ["--images", str(cells / "images"), "--masks"]
-    assert main(["data", "check", *folders, str(cells / "instances"), "--instance-masks"]) == 0
-    told = capsys.readouterr().out
-    assert "9 pairs of pictures and masks, nothing wrong with them" in told
-    assert "height x width: 40x40 (5), 24x24 (4)" in told
-    assert "objects in a picture: " in told
-    voc = ["--mode", "RGB", "--num-classes", "21", "--ignore-index", "255"]
-    assert main(["data", "check", *scenes, *voc]) == 0
-    told = capsys.readouterr().out
-    assert "label 0: " in told
-    assert "(ignored)" in told
-    assert ", ...\n" in told  # more sizes than are shown
-
-
-def test_check_lists_all_findings(cells, capsys) -> None:
+def test_all_findings_are_listed_with_the_options_to_pass(cells, capsys) -> None:
     first, second, *_ = sorted((cells / "images").iterdir())
     first.write_bytes(b"")
     second.rename(second.with_name("other.png"))
     folders = ["--images", str(cells / "images"), "--masks", str(cells / "masks")]
-    assert main(["data", "check", *folders, "--mask-values", "0:0", "255:1"]) == 2
+    assert train(cells / "run", *folders) == 2
     told = error(capsys)
     assert "the file is empty (0 bytes)" in told
     assert "image without a mask" in told
+    assert "pass mask_values={0: 0, 255: 1} (in a shell: --mask-values 0:0 255:1)\n" in told
 
 
 def test_data_is_not_written_over_other_data(cells, scenes, tmp_path, capsys) -> None:
@@ -277,6 +287,7 @@ def test_data_is_not_written_over_other_data(cells, scenes, tmp_path, capsys) ->
         (["--target", "classes"], "their labels number nuclei"),
         (["--images", "a", "--masks", "b", "--mask-values", "255"], "'255': expected a value"),
         (["--count", "1"], "no part may be empty"),
+        (["--decoder-width", "8"], "--decoder-width: not without an --encoder"),
     ],
 )
 def test_options_that_do_not_fit_are_one_message(tmp_path, capsys, options, message) -> None:
@@ -328,8 +339,7 @@ def test_an_interruption_is_no_traceback(tmp_path, capsys, monkeypatch) -> None:
 
 
 def test_the_module_runs_from_a_shell(tmp_path) -> None:
-    folders = ["--images", str(tmp_path / "none"), "--masks", str(tmp_path)]
-    command = [sys.executable, "-m", "unet_lib", "data", "check", *folders]
+    command = [sys.executable, "-m", "unet_lib", "check", str(tmp_path / "none")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 2
     assert done.stderr == f"error: {tmp_path / 'none'}: no such folder; check the path\n"

@@ -67,9 +67,9 @@ def test_an_interrupted_command_goes_on(trained, folder, tmp_path, capsys, monke
         calls.append(args)
         if len(calls) == 4:  # the first is of a black picture
             raise KeyboardInterrupt
-        return tiles.predict(*args)
+        return tiles.predict_tiles(*args)
 
-    monkeypatch.setattr("unet_lib.cli.predict.predict", interrupted)
+    monkeypatch.setattr("unet_lib.training.trained.predict_tiles", interrupted)
     assert main(command) == 130
     written = {file: file.stat().st_mtime_ns for file in (output / "masks").iterdir()}
     assert len(written) == 2
@@ -165,9 +165,8 @@ def test_a_picture_with_nan_is_named(trained, tmp_path, capsys) -> None:
 @pytest.mark.parametrize(
     ("network", "task", "options", "message"),
     [
-        ({"padding": "valid"}, Task(), [], 'needs a model with padding="same"'),
-        ({"in_channels": 3}, Task(), [], "takes 1 and gives 1 channels, its network 3 and 1"),
-        ({}, Task("instances"), [], "takes 1 and gives 3 channels, its network 1 and 1"),
+        ({"in_channels": 3}, Task(), [], "takes 1 and gives 1 channels, the network 3 and 1"),
+        ({}, Task("instances"), [], "takes 1 and gives 3 channels, the network 1 and 1"),
         ({}, Task(), ["--tile", "0"], "tile must be at least 1"),
     ],
 )

@@ -48,7 +48,7 @@ def test_weights_of_absent_classes_are_zero_and_the_loss_takes_them(pairs):
 
 
 def test_other_labels_are_named(pairs):
-    with pytest.raises(DataError, match=r"picture 0 has labels \[2\]; 0 to 1 were expected: map"):
+    with pytest.raises(DataError, match=r"image 0 has labels \[2\]; expected 0 to 1: map"):
         count_classes(pairs, 2)
 
 

@@ -3,17 +3,27 @@
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 from torchvision.transforms import v2
 
-from unet_lib.data import DataError, SegmentationDataset, cached, scale_by_dtype
+from unet_lib.data import (
+    DataError,
+    SegmentationDataset,
+    SimulatedNuclei,
+    cached,
+    foreground,
+    normalize_percentiles,
+    origin,
+    scale_by_dtype,
+    with_,
+)
 
 
 class Pairs(SegmentationDataset):
     """A data set of given pairs that counts how often it is read."""
 
     def __init__(self, *pairs, **options):
-        super().__init__(**{"normalize": scale_by_dtype} | options)
+        super().__init__(**options)
         self.pairs = pairs
         self.reads = 0
 
@@ -73,30 +83,21 @@ def test_batches_with_workers():
     assert labels.shape == (2, 4, 6)
 
 
-def test_fault_06_sizes_differ():
+MASK = np.zeros((4, 6), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("stored", "text"),
+    [
+        ((MASK, MASK[:, 1:]), "the image is 4x6 pixels (height x width), its labels are 4x5; both"),
+        ((MASK + np.nan, MASK), "24 of 24 values are NaN or infinite; a network cannot learn "),
+        (pair(dtype=np.int64), "the image is of type int64; expected uint8, uint16 or float in [0"),
+    ],
+)
+def test_faults_06_11_and_12_name_the_image(stored, text):
     with pytest.raises(DataError) as error:
-        Pairs((np.zeros((4, 6), np.uint8), np.zeros((4, 7), np.uint8)))[0]
-    assert str(error.value) == (
-        "pair 0: the image is 4x6 pixels (height x width), its labels are 4x7; "
-        "both must have one size"
-    )
-
-
-def test_fault_35_exchanged_sides_are_named():
-    with pytest.raises(DataError, match=r"Height and width are exchanged: .* EXIF orientation"):
-        Pairs((np.zeros((4, 6), np.uint8), np.zeros((6, 4), np.uint8)))[0]
-
-
-def test_fault_12_nan_and_infinity_are_counted():
-    image = np.zeros((4, 6), np.float32)
-    image[0, 0], image[1, 2] = np.nan, np.inf
-    with pytest.raises(DataError, match=r"^pair 0: 2 of 24 values are NaN or infinite; .* replace"):
-        Pairs((image, np.zeros((4, 6), np.uint8)))[0]
-
-
-def test_fault_11_message_of_normalize_names_the_picture():
-    with pytest.raises(DataError, match=r"^pair 0: the image is of type int64; uint8, uint16"):
-        Pairs(pair(dtype=np.int64))[0]
+        Pairs(stored)[0]
+    assert str(error.value).startswith(f"pair 0: {text}")
 
 
 def test_labels_must_be_whole_numbers():
@@ -105,7 +106,7 @@ def test_labels_must_be_whole_numbers():
             image, labels = super().load(index)
             return image, labels.astype(bool)
 
-    with pytest.raises(DataError, match="labels are of type bool; whole numbers were expected"):
+    with pytest.raises(DataError, match="labels are of type bool; expected whole numbers"):
         Careless(pair())[0]
 
 
@@ -117,8 +118,13 @@ def test_cached_reads_each_picture_once_and_equals_the_original():
         for index in range(2):
             assert all(map(torch.equal, kept[index], original[index]))
     assert original.reads == 2 + 4
-    assert len(kept) == 2
-    assert kept.name(1) == "pair 1"
+    assert (len(kept), kept.name(1), kept.pairs) == (2, "pair 1", original.pairs)
+    assert next(iter(DataLoader(kept.with_(normalize=None), num_workers=1)))[0].shape == (
+        1,
+        1,
+        4,
+        6,
+    )
 
 
 def test_cached_pictures_survive_changes_in_place():
@@ -137,3 +143,29 @@ def test_fault_28_transform_that_would_leave_the_labels_behind():
         "RandomHorizontalFlip changes an image and leaves its labels as they are; "
         "pass transform=Joint(...) from unet_lib.transforms around it"
     )
+
+
+def test_data_sets_remember_whether_the_caller_chose_the_normalization():
+    plain = SimulatedNuclei(2)
+    assert (plain.normalize, plain.normalize_given) == (normalize_percentiles, False)
+    assert not plain.with_(target=foreground).normalize_given
+    for chosen in (
+        SimulatedNuclei(2, normalize=normalize_percentiles),
+        plain.with_(normalize=scale_by_dtype).with_(target=foreground),
+    ):
+        assert chosen.normalize_given
+    assert chosen.normalize is scale_by_dtype
+
+
+def test_changes_and_origin_reach_behind_parts_of_parts():
+    pairs = Pairs(*(pair() for _ in range(9)), target=lambda labels: labels)
+    part = Subset(Subset(pairs, [3, 5, 7]), [2, 0])
+    found, index = origin(part, 0)
+    assert (found is pairs, index) == (True, 7)
+    assert with_(part, target=foreground)[1][1].shape == (1, 4, 6)
+    assert part[1][1].shape == (4, 6), "the original is as it was"
+    others: Dataset = TensorDataset(torch.zeros(2))
+    assert with_(others, target=None) is others
+    assert origin(Subset(others, [1]), 0) is None
+    with pytest.raises(TypeError, match="unexpected keyword argument 'targets'"):
+        with_(part, targets=None)

@@ -2,14 +2,15 @@
 
 import numpy as np
 import pytest
+import torch
 from torch.utils.data import Subset
 
 from unet_lib.data import (
     DataError,
     SegmentationDataset,
+    SimulatedNuclei,
     find_duplicates,
     require_disjoint,
-    scale_by_dtype,
     split,
 )
 
@@ -18,7 +19,7 @@ class Numbered(SegmentationDataset):
     """Pictures that show a number each."""
 
     def __init__(self, *numbers):
-        super().__init__(normalize=scale_by_dtype)
+        super().__init__()
         self.numbers = numbers
 
     def __len__(self):
@@ -66,17 +67,17 @@ def test_fault_18_empty_part():
     with pytest.raises(DataError) as error:
         split(4, groups=["a"] * 4)
     assert str(error.value) == (
-        "4 pictures in 1 groups, divided by (0.8, 0.2), give parts of 4, 0; no part may be empty: "
-        "take more pictures, fewer parts or smaller groups"
+        "4 images in 1 groups, divided by (0.8, 0.2), give parts of 4, 0; no part may be empty: "
+        "take more images, fewer parts or smaller groups"
     )
-    with pytest.raises(DataError, match="1 pictures in 1 groups"):
+    with pytest.raises(DataError, match="1 images in 1 groups"):
         split(Numbered(7))
-    with pytest.raises(DataError, match="0 pictures in 0 groups"):
+    with pytest.raises(DataError, match="0 images in 0 groups"):
         split(0)
 
 
 def test_wrong_arguments():
-    with pytest.raises(DataError, match="3 groups for 4 pictures; one each was expected"):
+    with pytest.raises(DataError, match="3 groups for 4 images; expected one for each"):
         split(4, groups=[1, 2, 3])
     for fractions in ((0.8, 0.3), (1.2, -0.2)):
         with pytest.raises(ValueError, match="expected positive numbers of sum 1"):
@@ -93,9 +94,66 @@ def test_fault_19_the_same_picture_in_both_parts():
     with pytest.raises(DataError) as error:
         require_disjoint(Subset(pictures, [0, 1]), Subset(pictures, [2, 3]))
     text = str(error.value)
-    assert text.startswith("1 problem in the split\n- 1 x picture in both parts: remove one")
+    assert text.startswith("1 problem in the split\n- 1 x image in both parts; remove one")
     assert "split(dataset, groups=...)" in text
     assert "picture 0 equals picture 2" in text
     require_disjoint(Subset(pictures, [0, 2]), Subset(pictures, [1, 3]))
     with pytest.raises(DataError, match="picture 1 equals picture 0"):
         require_disjoint(pictures, Numbered(1))
+    part = Subset(Subset(pictures, [0, 1, 2]), [2])  # a part of a part
+    with pytest.raises(DataError, match="picture 2 equals picture 0"):
+        require_disjoint(part, Subset(pictures, [0]))
+
+
+@pytest.mark.parametrize("share", [0.8, 0.7, 0.9])
+def test_parts_for_training_and_validation_are_those_of_the_function(share):
+    dataset = Numbered(*range(20))
+    parts = dataset.split(share, seed=3)
+    expected = split(dataset, (share, round(1 - share, 1)), seed=3)
+    assert [part.indices for part in parts] == [part.indices for part in expected]
+    assert all(part.dataset.transform is None for part in parts)
+
+
+def test_training_is_turned_at_random_and_validation_repeats():
+    dataset = SimulatedNuclei(10, size=(40, 48))
+    train, validation = dataset.split(0.5, crop=(24, 24), augment="all")
+    state = torch.get_rng_state()
+    assert torch.equal(validation[1][0], validation[1][0])
+    assert torch.equal(torch.get_rng_state(), state)
+    assert len({train[1][0].numpy().tobytes() for _ in range(9)}) > 1
+    _, mirrored = dataset.split(augment="flip")
+    assert torch.equal(mirrored[0][0], dataset[mirrored.indices[0]][0])
+    assert dataset.transform is None
+
+
+def test_labels_beyond_the_edge_are_ignored_where_a_label_is():
+    dataset = Numbered(*range(5))
+    for ignored, filled in ((None, 0), (255, 255)):
+        dataset.ignore_index = ignored
+        for part in dataset.split(crop=8, augment="flip"):
+            assert part[0][1].max() == filled
+
+
+def test_split_keeps_groups_and_refuses_copies():
+    groups = [index // 4 for index in range(20)]
+    train, validation = Numbered(*range(20)).split(groups=groups)
+    assert not {groups[i] for i in train.indices} & {groups[i] for i in validation.indices}
+    with pytest.raises(DataError, match="image in both parts; remove one"):
+        Numbered(*[7] * 9).split()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"crop": (8, 4), "augment": "all"}, "quarter turns would change its shape; cut squares"),
+        ({"share": 1.0}, r"fractions \(1.0, 0.0\): expected positive numbers of sum 1"),
+        ({"crop": 8}, "has a transform already; pass either transform or crop and augment"),
+        ({"crop": 0}, r"size \(0, 0\): expected \(height, width\) in pixels"),
+    ],
+)
+def test_splits_that_make_no_sense(options, message):
+    dataset = Numbered(*range(5))
+    if "transform already" in message:
+        dataset = dataset.with_(transform=lambda image, labels: (image, labels))
+    with pytest.raises(ValueError, match=message):
+        dataset.split(**options)

@@ -10,12 +10,21 @@ from torch.utils.data import Dataset, Subset, TensorDataset
 
 from unet_lib.course.clinic.materials import binary, nuclei, small_unet
 from unet_lib.data import InMemory
-from unet_lib.doctor import CAUSES, Finding, SetUp, check_dataset, check_model, check_run, examine
+from unet_lib.doctor import (
+    CAUSES,
+    SetUp,
+    check_dataset,
+    check_model,
+    check_run,
+    diagnosis,
+    examine,
+    paragraph,
+)
 from unet_lib.doctor.agreement import agreement
 from unet_lib.doctor.files import find_folders
 from unet_lib.doctor.outcome import check_history
 from unet_lib.doctor.parts import check_ranges, check_series
-from unet_lib.doctor.setup import batch_of, draw_sample, picture_name, without_transform
+from unet_lib.doctor.setup import batch_of, draw_sample, picture_name
 from unet_lib.doctor.trial import Trial
 from unet_lib.training import CheckpointError, Task, TrainingSettings, save_checkpoint
 
@@ -65,16 +74,12 @@ def test_data_sets_of_others_are_examined_too():
     dataset: Dataset = TensorDataset(x, y)
     assert check_dataset(dataset) == []
     assert picture_name(dataset, 3) == "picture 3"
-    assert without_transform(dataset) is dataset
     assert causes(check_dataset(TensorDataset(x * 65535, y))) == ["not-normalized"]
     assert causes(check_dataset(dataset, validation=Subset(dataset, [0]))) == ["leak"]
 
 
 def test_subsets_keep_their_names():
-    dataset = InMemory(*nuclei(8), transform=lambda image, labels: (image, labels))
-    part = Subset(dataset, [5, 6])
-    assert picture_name(part, 1) == "picture 6"
-    assert without_transform(part).dataset.transform is None
+    assert picture_name(Subset(InMemory(*nuclei(8)), [5, 6]), 1) == "picture 6"
 
 
 def test_ignored_pixels_count_for_nothing():
@@ -146,9 +151,11 @@ def test_a_batch_is_cut_where_the_objects_are():
 
 
 def test_finding_for_a_terminal():
-    text = str(Finding.of("leak", "2 pictures", [f"{i}.png" for i in range(7)]))
+    text = paragraph(diagnosis("leak", "2 pictures", [f"{i}.png" for i in range(7)]))
     assert text.startswith("leak\n  symptom:  validation is better")
     assert "4.png, ... (7 in all)" in text
+    damaged = diagnosis("unreadable-file", "7 files", [f"{i}.png" for i in range(7)])
+    assert paragraph(damaged).endswith("6.png")
 
 
 def test_every_cause_is_complete_and_distinct():

@@ -10,6 +10,7 @@ from unet_lib.evaluation import (
     average_precision,
     foreground_probability,
     label_instances,
+    measure_context,
     predict,
     predict_mask,
     probabilities,
@@ -84,8 +85,91 @@ def test_fault_31_tiles_and_halos_out_of_range(model):
         ValueError, match="tile must be at least 1 and halo at least 0, got 0 and 4"
     ):
         predict(model, image, tile=0, halo=4)
-    with pytest.raises(ValueError, match='needs a model with padding="same"'):
-        predict(UNet(1, width=1, padding="valid"), image)
+
+
+@pytest.mark.parametrize("size", [(64, 64), (20, 75), (7, 1)])
+@pytest.mark.parametrize(
+    ("depth", "upsampling"), [(1, "transposed"), (3, "transposed"), (2, "bilinear")]
+)
+def test_fault_11_without_padding_by_tiles_over_mirrored_borders(depth, upsampling, size):
+    torch.manual_seed(0)
+    model = UNet(1, 2, width=2, depth=depth, padding="valid", upsampling=upsampling)
+    border = (model.minimum_size - model.output_size(model.minimum_size)) // 2
+    image = torch.rand(1, *size)
+    beyond = []
+    for side in size:  # as much as the network takes
+        n = side + 2 * border
+        while (n - model.minimum_size) % model.grid:
+            n += 1
+        beyond.append((border, n - side - border))
+    whole = torch.from_numpy(np.pad(image.numpy(), [(0, 0), *beyond], mode="reflect"))
+    expected = model(whole[None])[0, :, : size[0], : size[1]]
+    for tile in (16, 24, 256):
+        torch.testing.assert_close(predict(model, image, tile), expected, atol=1e-5, rtol=1e-5)
+
+
+class Strict(torch.nn.Module):
+    """As networks of other libraries: takes multiples of 8, knows neither halo nor grid."""
+
+    def __init__(self, *layers: torch.nn.Module) -> None:
+        super().__init__()
+        self.unet = UNet(1, 2, width=4, depth=3, norm="batch")
+        self.head = torch.nn.Sequential(*layers)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        if images.shape[2] % 8 or images.shape[3] % 8:
+            raise RuntimeError("wrong input shape height and width should be divisible by 8")
+        return self.head(self.unet(images))
+
+
+@pytest.mark.parametrize("size", [(96, 64), (97, 70)])
+def test_tiles_of_any_network_equal_the_whole_image(size):
+    torch.manual_seed(0)
+    model, image = Strict(), torch.rand(1, *size)
+    beyond = [(0, 0), (0, -size[0] % 8), (0, -size[1] % 8)]
+    whole = torch.from_numpy(np.pad(image.numpy(), beyond, mode="reflect"))
+    expected = model.eval()(whole[None])[0, :, : size[0], : size[1]]
+    for given in ({}, {"halo": 100, "grid": 8}):
+        found = predict(model, image, tile=16, **given)
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("options", [{}, {"kernel": 5, "depth": 2}, {"upsampling": "bilinear"}])
+def test_the_measured_context_is_that_which_the_model_knows(options):
+    model = UNet(**{"in_channels": 2, "width": 2, "depth": 3} | options)
+    measured = measure_context(model, channels=2)
+    assert measured.grid == model.grid
+    assert model.halo <= measured.halo < model.halo + 2 * model.grid
+
+
+@pytest.mark.parametrize("layer", [torch.nn.GroupNorm(1, 2), torch.nn.Softmax(dim=2)])
+def test_a_network_that_sees_the_whole_image_is_predicted_whole(layer):
+    model, image = Strict(layer), torch.rand(1, 16, 24)
+    assert measure_context(model, 1).halo is None
+    torch.testing.assert_close(predict(model, image), model.eval()(image[None])[0])
+    with pytest.raises(ValueError, match="24 pixels in tiles of 8 would give other logits: leave"):
+        predict(model, image, tile=8)
+    assert predict(model, image, tile=8, halo=8).shape == (2, 16, 24)
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        (torch.nn.Conv2d(1, 1, 3, stride=2), "gives no logits of their size .last: 256x256 pixels"),
+        (torch.nn.Conv2d(3, 1, 3, padding=1), "takes no images of 1 channels and up to 256"),
+        (torch.sigmoid, "pass halo and grid: only those of a torch.nn.Module can be measured"),
+    ],
+)
+def test_networks_that_cannot_be_measured(model, told):
+    with pytest.raises(ValueError, match=told):
+        predict(model, torch.rand(1, 16, 16))
+
+
+def test_logits_of_another_size_are_refused_and_the_mode_is_set_back():
+    model = torch.nn.MaxPool2d(2).train()
+    with pytest.raises(ValueError, match=r"made \(1, 1, 4, 4\) of images \(1, 1, 8, 8\); logits"):
+        predict(model, torch.rand(1, 8, 8), halo=0, grid=1)
+    assert model.training
 
 
 def test_probabilities_and_masks(model):
@@ -116,9 +200,18 @@ def test_three_classes_separate_touching_disks():
     labels = touching_disks()
     target = interior_border(torch.from_numpy(labels).long())
     logits = 9.0 * torch.nn.functional.one_hot(target, 3).movedim(-1, 0).float()
-    found = label_instances(logits)
+    found = label_instances(logits, borders=True)
     assert found.max() == 4
     assert average_precision([found], [labels], (0.7,))[0.7] == 1.0
+
+
+def test_fault_5_three_classes_are_not_taken_for_borders() -> None:
+    """Two classes that touch are two regions of one foreground: class 1 is no interior."""
+    logits = torch.full((3, 20, 40), -9.0)
+    logits[0], logits[2, 4:16, 4:16] = 5.0, 9.0  # all of the object is of class 2
+    assert label_instances(logits).max() == 1
+    with pytest.raises(ValueError, match="4 channels; background, interior and border were"):
+        label_instances(torch.zeros(4, 9, 9), borders=True)
 
 
 def test_small_objects_vanish_and_numbers_have_no_gaps():

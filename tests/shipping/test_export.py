@@ -12,13 +12,8 @@ import torch
 from unet_lib.data import SimulatedNuclei
 from unet_lib.model import UNet
 from unet_lib.shipping import export
-from unet_lib.shipping.export import (
-    ExportError,
-    export_onnx,
-    fold_batch_norm,
-    largest_difference,
-    read_metadata,
-)
+from unet_lib.shipping.compare import ExportError, largest_difference
+from unet_lib.shipping.export import export_onnx, fold_batch_norm, read_metadata
 from unet_lib.shipping.graph import silent
 from unet_lib.shipping.quantize import halve, quantize
 from unet_lib.training import Task

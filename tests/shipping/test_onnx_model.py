@@ -7,13 +7,14 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from PIL import Image
+from torch import nn
 
 from unet_lib.data import simulate_nuclei
-from unet_lib.evaluation import predict, probabilities
 from unet_lib.model import UNet
 from unet_lib.shipping.export import export_onnx, read_metadata
 from unet_lib.shipping.onnx_model import OnnxModel
-from unet_lib.training import Task
+from unet_lib.training import Task, Trained
 
 TASKS = {
     "foreground": Task(threshold=0.4),
@@ -29,24 +30,41 @@ def file(tmp_path_factory):
     return path
 
 
+class Foreign(nn.Module):
+    """Of no library: takes multiples of 4 and knows no sizes."""
+
+    def __init__(self, *channels: int) -> None:
+        super().__init__()
+        self.unet = UNet(*channels, width=4, depth=2)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        down = nn.functional.pixel_unshuffle(images, 4)  # raises for other sizes
+        return self.unet(nn.functional.pixel_shuffle(down, 4))
+
+
+@pytest.mark.parametrize("kind", [UNet, Foreign])
 @pytest.mark.parametrize("name", TASKS)
-def test_equal_to_the_library(tmp_path, name) -> None:
+def test_equal_to_the_library(tmp_path, name, kind) -> None:
     task = TASKS[name]
     torch.manual_seed(1)
-    model = UNet(task.in_channels, task.out_channels, width=4, depth=1)
+    trained = Trained(kind(task.in_channels, task.out_channels), task)
     names = ["sky", "road", "car", "tree"] if name == "classes" else []
-    export_onnx(model, tmp_path / "unet.onnx", task, names)
+    export_onnx(trained.model, tmp_path / "unet.onnx", task, names)
     image, _ = simulate_nuclei(seed=3, size=(41, 56))
     image = np.dstack([image, image.T[:41, :41].repeat(2, 1)[:, :56], image]) if names else image
+    Image.fromarray(image).save(tmp_path / "image.png")
     runner = OnnxModel(tmp_path / "unet.onnx", threads=1)
-    logits = predict(model, task.prepare(image))
     assert runner.classes == names
     np.testing.assert_array_equal(runner.prepare(image)[0], task.prepare(image).numpy())
-    np.testing.assert_allclose(runner.logits(image), logits.numpy(), atol=1e-5)
-    np.testing.assert_allclose(
-        runner.probabilities(image), probabilities(logits).numpy(), atol=1e-5
-    )
-    np.testing.assert_array_equal(runner.mask(image), task.mask(logits))
+    for x in (image, tmp_path / "image.png"):
+        np.testing.assert_allclose(runner.logits(x), trained.logits(x), atol=1e-5)
+        np.testing.assert_allclose(runner.probabilities(x), trained.probabilities(x), atol=1e-5)
+        np.testing.assert_array_equal(runner.mask(x), trained.mask(x))
+        if name == "classes":
+            with pytest.raises(ValueError, match="tells classes apart, not objects"):
+                runner.instances(x)
+        else:
+            np.testing.assert_array_equal(runner.instances(x), trained.instances(x))
 
 
 def test_a_picture_without_contrast_becomes_zeros(file) -> None:
@@ -83,8 +101,8 @@ def test_values_that_are_no_numbers(file, picture, message) -> None:
 
 def test_a_type_without_a_range(tmp_path) -> None:
     export_onnx(UNet(1, width=2, depth=1), tmp_path / "unet.onnx", Task(normalize="type"))
-    with pytest.raises(ValueError, match="holds float64; uint8 or uint16 was expected"):
-        OnnxModel(tmp_path / "unet.onnx").prepare(np.zeros((8, 8)))
+    with pytest.raises(ValueError, match="holds int64 from 0 to 0; uint8, uint16, or floats"):
+        OnnxModel(tmp_path / "unet.onnx").prepare(np.zeros((8, 8), int))
 
 
 def test_files_that_cannot_be_used(file, tmp_path, monkeypatch) -> None:

@@ -56,6 +56,24 @@ def test_fault_24_a_checkpoint_with_gaps_or_of_a_newer_version(tmp_path, changes
     assert told in str(raised.value)
 
 
+class Own(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(1, 1, 3)
+
+
+def test_fault_3_a_network_of_ones_own_is_saved_and_loaded_by_its_owner(tmp_path):
+    model, path = Own(), tmp_path / "own.pt"
+    save_checkpoint(path, model, epoch=2)
+    told = rf"own\.pt holds the weights of a Own of {__name__}.*: pass one .* model=Own\(\.\.\.\)"
+    with pytest.raises(CheckpointError, match=told):
+        load_model(path)
+    loaded = load_model(path, Own())
+    assert torch.equal(loaded.layer.weight, model.layer.weight)
+    assert not loaded.training
+    assert load_checkpoint(path)["epoch"] == 2
+
+
 def test_fault_24_a_folder_called_like_a_checkpoint(tmp_path):
     (tmp_path / "best.pt").mkdir()
     with pytest.raises(CheckpointError, match=r"best\.pt is a folder, not a checkpoint"):

@@ -4,7 +4,15 @@ import pytest
 import torch
 
 from unet_lib.model import UNet
-from unet_lib.training import Mode, bce_dice_loss, choose_mode, precision, step_seconds
+from unet_lib.training import (
+    Mode,
+    TrainingSettings,
+    bce_dice_loss,
+    choose_mode,
+    fit,
+    precision,
+    step_seconds,
+)
 from unet_lib.training.precision import MARGIN
 
 PLAIN = Mode()
@@ -93,5 +101,23 @@ def test_the_loss_is_given_float32(step) -> None:
     assert seen == [torch.float32] * 4  # one to warm up, three that count
 
 
-def test_a_mode_says_what_it_is() -> None:
-    assert [str(mode) for mode in (PLAIN, BF16)] == ["float32", "bf16, channels_last"]
+@pytest.mark.parametrize(
+    ("asked", "cost", "said"),
+    [
+        ("auto", 1.8, "bf16 takes 1.8 times as long as float32 here: training in float32\n"),
+        ("bf16", 1.8, "as float32 here: training in bf16 all the same, as asked\n"),
+        ("auto", 0.95, ""),
+        ("bf16", 0.5, ""),
+        ("float32", 1.8, ""),
+    ],
+)
+def test_fault_34_slow_bf16_is_timed_and_said(step, monkeypatch, capsys, asked, cost, said) -> None:
+    model, images, target, loss = step
+    timed = lambda *call: cost if call[4].precision == "bf16" else 1.0  # noqa: E731
+    monkeypatch.setattr(precision, "step_seconds", timed)
+    settings = TrainingSettings(epochs=1, precision=asked)
+    history = fit(model, list(zip(images, target, strict=True)), loss=loss, settings=settings)
+    assert history.mode == ("bf16" if asked == "bf16" else "float32")
+    out = capsys.readouterr().out
+    assert said in out
+    assert ("times as long" in out) == bool(said)

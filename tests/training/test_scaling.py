@@ -38,7 +38,6 @@ TWO = """
 import json, sys, torch
 from torch.utils.data import TensorDataset
 from unet_lib.training import fit
-from unet_lib.training.loop import one_class
 from unet_lib.training import bce_loss
 from unet_lib.model import UNet
 from unet_lib.training import TrainingSettings

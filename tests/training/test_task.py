@@ -1,13 +1,21 @@
-"""What a network predicts: targets, losses, masks, and how it is stored."""
+"""What a network predicts: targets, losses, masks, and the data set that goes with it."""
 
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import Subset, TensorDataset
 
-from unet_lib.data import DataError, PairedFolder, read_mask, voc_palette
-from unet_lib.data.write import new_files, save_gray, save_labels
-from unet_lib.model import UNet
-from unet_lib.training import Task, score_pictures
+from unet_lib.data import (
+    DataError,
+    InMemory,
+    SimulatedNuclei,
+    foreground,
+    read_mask,
+    scale_by_dtype,
+    voc_palette,
+)
+from unet_lib.data.write import new_files, save_labels
+from unet_lib.training import Task
 
 LABELS = torch.tensor([[0, 1, 1, 255], [0, 2, 2, 0]])
 
@@ -54,7 +62,7 @@ def test_masks_of_instances_and_classes() -> None:
     assert Task("classes", num_classes=3).mask(logits).tolist() == [[0, 1]]
 
 
-def test_pictures_are_normalized_as_the_task_says() -> None:
+def test_images_are_normalized_as_the_task_says() -> None:
     image = np.array([[0, 51, 102]], np.uint8)
     torch.testing.assert_close(
         Task(normalize="type").prepare(image), torch.tensor([[[0.0, 0.2, 0.4]]])
@@ -63,31 +71,30 @@ def test_pictures_are_normalized_as_the_task_says() -> None:
     assert Task(mode="RGB").prepare(np.zeros((2, 4, 3), np.uint8)).shape == (3, 2, 4)
 
 
-def test_scores_of_a_perfect_network_are_1(tmp_path) -> None:
-    """The network hands the picture through, and the picture is its own mask."""
-    mask = np.zeros((16, 20), np.uint8)
-    mask[2:7, 3:9] = mask[9:14, 3:9] = 255
-    numbered = np.where(mask > 0, 1, 0)
-    numbered[9:14] *= 2
-    for kind in ("images", "masks"):
-        (tmp_path / kind).mkdir()
-    save_gray(tmp_path / "images" / "1.png", mask)
-    save_labels(tmp_path / "masks" / "1.png", numbered)
-    model = UNet(1, width=1, depth=1)
-    task = Task(normalize="type")
-    dataset = PairedFolder(
-        tmp_path / "images", tmp_path / "masks", instances=True, normalize=task.normalization
-    )
+@pytest.mark.parametrize("target", ["foreground", "instances"])
+def test_a_task_makes_of_a_data_set_what_its_network_is_to_see(target) -> None:
+    task = Task(target, normalize="type")
+    nuclei = SimulatedNuclei(4, size=(32, 32))
+    image, labels = task.apply(Subset(Subset(nuclei, [2, 3]), [1]))[0]
+    raw, numbered = nuclei.load(3)
+    assert torch.equal(image[0], torch.from_numpy(scale_by_dtype(raw)))
+    assert torch.equal(labels, task.encode(torch.from_numpy(numbered).long()))
+    assert nuclei.target is None
+    own = task.apply(nuclei.with_(target=foreground))
+    assert own.target is foreground
+    strange = TensorDataset(torch.zeros(2, 1, 4, 4))
+    assert task.apply(strange) is strange
 
-    def forward(images: torch.Tensor) -> torch.Tensor:
-        return 20 * images - 10
 
-    model.forward = forward
-    scores = score_pictures(model, task, dataset, instances=True)
-    assert set(scores.values()) == {1.0}
-    assert len(scores) == 10
-    assert "ap_at_iou_0.7_pooled" in scores
-    assert "ap_at_iou_0.7_pooled" not in score_pictures(model, task, dataset)
+def test_data_sets_that_contradict_the_task() -> None:
+    images = [np.zeros((8, 8), np.uint8)]
+    own = InMemory(images, [np.zeros((8, 8), int)], normalize=scale_by_dtype)
+    with pytest.raises(ValueError, match="made with normalize=scale_by_dtype, the task wants norm"):
+        Task().apply(Subset(own, [0]))
+    assert Task(normalize="type").apply(own).normalize is scale_by_dtype
+    own.mode = "RGB"
+    with pytest.raises(ValueError, match='reads images of mode "RGB", the task wants mode "L"'):
+        Task().apply(own)
 
 
 def test_label_files_hold_what_was_written_or_refuse_it(tmp_path) -> None:

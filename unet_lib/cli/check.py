@@ -1,46 +1,50 @@
 """`python -m unet_lib check`: what is wrong with folders, checkpoints and runs, and the cure."""
 
-import copy
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from torch.utils.data import Dataset
+import numpy as np
 from tyro.conf import Positional
 
-from unet_lib.cli.options import MaskOptions
+from unet_lib.cli.options import MaskOptions, shell_words
+from unet_lib.data.arrays import size_text
+from unet_lib.data.findings import Finding
 from unet_lib.data.folder import PairedFolder
-from unet_lib.doctor import Finding, check_dataset, check_folder, check_run
-from unet_lib.doctor.files import find_folders
+from unet_lib.doctor.examine import check_dataset
+from unet_lib.doctor.files import check_folder, find_folders
+from unet_lib.doctor.finding import paragraph
 from unet_lib.doctor.parts import check_leak, check_series
-from unet_lib.doctor.run import checkpoint_of, stored_task
+from unet_lib.doctor.run import check_run, checkpoint_of, stored_task
 from unet_lib.training.checkpoint import CheckpointError, load_checkpoint
 from unet_lib.training.task import Task
 
 
 @dataclass(frozen=True)
-class Doctor(MaskOptions):
+class Check(MaskOptions):
     """Say what is wrong with data, a checkpoint or a run, and what to do; nothing is changed.
 
+    Where nothing is wrong with a folder, say what is in it: sizes, shares of labels, or objects.
     Exit status 0: nothing found; 1: findings; 2: the command itself could not be followed.
 
-    >>> Doctor(folders=(Path("cells"),)).images is None
+    >>> Check(folders=(Path("cells"),)).images is None
     True
     """
 
     folders: Positional[tuple[Path, ...]] = ()
     """Folders with images and masks in them, a run's folder, a checkpoint; or one of each."""
     images: Path | None = None
-    """Folder of the pictures, if it is not called images (or JPEGImages)."""
+    """Folder of the images, if it is not called images (or JPEGImages)."""
     masks: Path | None = None
     """Folder of their masks, if it is not called masks (or labels, or SegmentationClass)."""
     target: Literal["foreground", "classes", "instances"] | None = None
     """What is to be predicted; a checkpoint's own, or foreground, if it is not given."""
     mode: Literal["L", "RGB"] | None = None
-    """Gray pictures or color; a checkpoint's own, or L, if it is not given."""
+    """Gray images or color; a checkpoint's own, or L, if it is not given."""
     normalize: Literal["percentiles", "type"] | None = None
-    """How the pictures are prepared; a checkpoint's own, or percentiles, if it is not given."""
+    """How the images are prepared; a checkpoint's own, or percentiles, if it is not given."""
     num_classes: int | None = None
     """Masks hold classes 0 to this minus one."""
     ignore_index: int | None = None
@@ -58,16 +62,18 @@ class Doctor(MaskOptions):
         if not runs and not pairs:
             raise ValueError("nothing to examine: name a folder, or pass --images and --masks")
         task, findings = self._task(runs), []
-        datasets: list[PairedFolder] = []
-        for images, masks in pairs.values():
+        datasets: dict[str, PairedFolder] = {}
+        for name, (images, masks) in pairs.items():
             found, dataset = self._folder(images, masks, task)
             findings += found
-            datasets += [dataset] if dataset is not None else []
+            datasets |= {} if dataset is None else {name: dataset}
         if task.target == "classes" and task.num_classes is None and datasets:
-            task = replace(task, num_classes=max(dataset.num_classes for dataset in datasets))
+            classes = max(dataset.num_classes for dataset in datasets.values())
+            task = replace(task, num_classes=classes)
         if not findings:
-            findings = _examine(datasets, runs, task)
-        return _report(findings, [*pairs, *map(str, runs)], datasets)
+            findings = _examine(list(datasets.values()), runs, task)
+        numbered = self.instance_masks or task.target == "instances"
+        return _report(findings, [*pairs, *map(str, runs)], datasets, numbered)
 
     def _task(self, runs: Sequence[Path]) -> Task:
         """The task of the first readable checkpoint, with what the options say instead."""
@@ -108,7 +114,7 @@ def _is_run(path: Path) -> bool:
 
 def _examine(datasets: list[PairedFolder], runs: list[Path], task: Task) -> list[Finding]:
     """The findings of the data, then of the parts beside the first, then of the runs."""
-    parts = [_targets(dataset, task) for dataset in datasets]
+    parts = [dataset.with_(target=task.encode) for dataset in datasets]
     findings = [finding for part in parts for finding in check_dataset(part, task)]
     if len(parts) == 1 and not findings:
         findings += check_series(parts[0])
@@ -120,21 +126,43 @@ def _examine(datasets: list[PairedFolder], runs: list[Path], task: Task) -> list
     return findings
 
 
-def _targets(dataset: PairedFolder, task: Task) -> Dataset:
-    dataset = copy.copy(dataset)
-    dataset.target = task.encode
-    return dataset
-
-
-def _report(findings: list[Finding], examined: list[str], datasets: list[PairedFolder]) -> int:
-    """Prints the findings, each once; 1 if there are any."""
-    pictures = sum(map(len, datasets))
+def _report(
+    findings: list[Finding],
+    examined: list[str],
+    datasets: Mapping[str, PairedFolder],
+    numbered: bool,
+) -> int:
+    """Prints the findings, each once, or what is in the folders; 1 if there are findings."""
+    count = sum(map(len, datasets.values()))
     what = ", ".join(filter(None, examined)) or "the folders"
     if not findings:
-        print(f"{what}: nothing found ({pictures} picture{'s' * (pictures != 1)})")
+        print(f"{what}: nothing found ({count} image{'s' * (count != 1)})")
+        for name, dataset in datasets.items():
+            _describe(name if len(datasets) > 1 else "", dataset, numbered)
         return 0
     findings = list(dict.fromkeys(findings))
     print(f"{what}: {len(findings)} finding{'s' * (len(findings) > 1)}")
     for finding in findings:
-        print(f"\n{finding}")
+        print(f"\n{paragraph(replace(finding, cure=finding.cure + shell_words(finding)))}")
     return 1
+
+
+def _describe(name: str, dataset: PairedFolder, numbered: bool) -> None:
+    """Prints the sizes of the images, and how many objects or which share of each label."""
+    sizes, pixels, objects = Counter(), Counter(), []
+    for index in range(len(dataset)):
+        image, labels = dataset.load(index)
+        sizes[size_text(image)] += 1
+        values, counts = np.unique(labels, return_counts=True)
+        pixels.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+        objects.append(np.count_nonzero(values))
+    if name:
+        print(f"{name}: {len(dataset)} images")
+    common = ", ".join(f"{size} ({times})" for size, times in sizes.most_common(5))
+    print(f"height x width: {common}{', ...' if len(sizes) > 5 else ''}")
+    if numbered:
+        print(f"objects in an image: {min(objects)} to {max(objects)}, {sum(objects)} in all")
+        return
+    for value, count in sorted(pixels.items()):
+        ignored = " (ignored)" if value == dataset.ignore_index else ""
+        print(f"label {value}: {count / pixels.total():.1%} of the pixels{ignored}")

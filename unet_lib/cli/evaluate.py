@@ -8,8 +8,7 @@ from typing import Annotated
 from tyro.conf import Positional
 
 from unet_lib.cli.options import FLAT, Source
-from unet_lib.cli.predict import load_trained
-from unet_lib.training.task import score_pictures
+from unet_lib.training.trained import Trained
 
 
 @dataclass(frozen=True)
@@ -33,9 +32,10 @@ class Evaluate:
 
     def __call__(self) -> None:
         """Score, and print the result."""
-        model, task = load_trained(self.checkpoint, self.threshold)
+        trained = Trained.load(self.checkpoint, threshold=self.threshold)
+        task = trained.task
         dataset = self.source.open(task, split="test")
-        scores = score_pictures(model, task, dataset, self.source.numbers_objects(task))
+        scores = trained.scores(dataset, self.source.numbers_objects(task))
         if self.json:
             about = {"pictures": len(dataset), "task": asdict(task), "scores": scores}
             print(json.dumps(about, indent=1))

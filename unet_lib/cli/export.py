@@ -9,12 +9,10 @@ from typing import Literal
 import numpy as np
 from tyro.conf import Positional
 
-from unet_lib.cli.predict import prepared
 from unet_lib.data.pairing import list_pictures
 from unet_lib.shipping.export import ExportError, export_onnx
 from unet_lib.shipping.quantize import halve, quantize
-from unet_lib.training.checkpoint import load_model
-from unet_lib.training.task import Task, load_task
+from unet_lib.training.trained import Trained
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,8 @@ class Export:
     def __call__(self) -> None:
         """Export, and say what was written."""
         self._check()
-        task, model = load_task(self.checkpoint), load_model(self.checkpoint)
+        trained = Trained.load(self.checkpoint, device="cpu")
+        model, task = trained.model, trained.task
         about = {"license": self.license} if self.license else {}
         with tempfile.TemporaryDirectory() as folder:
             full = self.output if self.numbers == "float32" else Path(folder) / "float32.onnx"
@@ -49,7 +48,7 @@ class Export:
             if self.numbers == "float16":
                 halve(full, self.output)
             if self.numbers == "int8":
-                quantize(full, self.output, self._calibration(task))
+                quantize(full, self.output, self._calibration(trained))
         smaller = "" if self.numbers == "float32" else f", before it became {self.numbers}"
         print(f"{self.output}: {self.output.stat().st_size:,} bytes, {self.numbers}")
         print(f"images (N, {task.in_channels}, H, W), sides of {model.minimum_size} pixels or more")
@@ -68,9 +67,8 @@ class Export:
         if self.pictures and self.numbers != "int8":
             raise ExportError("pictures calibrate int8: pass --numbers int8, too")
 
-    def _calibration(self, task: Task) -> Iterator[np.ndarray] | None:
+    def _calibration(self, trained: Trained) -> Iterator[np.ndarray] | None:
         """The pictures of the folder as the network sees them, or None without a folder."""
         if self.pictures is None:
             return None
-        files = list_pictures(self.pictures)
-        return (prepared(file, task)[None].numpy() for file in files)
+        return (trained.prepare(file)[None].numpy() for file in list_pictures(self.pictures))

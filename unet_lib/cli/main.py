@@ -8,36 +8,42 @@ import inspect
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Union
+from functools import reduce
+from operator import or_
+from typing import Annotated, Any
 
 import tyro
 from tyro.conf import subcommand
 
-from unet_lib.cli.check import Doctor
-from unet_lib.cli.data import Check, Scenes, Simulate
+from unet_lib.cli.check import Check
+from unet_lib.cli.data import Scenes, Simulate
 from unet_lib.cli.evaluate import Evaluate
 from unet_lib.cli.export import Export
-from unet_lib.cli.options import for_shells
+from unet_lib.cli.options import shell_words
 from unet_lib.cli.predict import Predict
 from unet_lib.cli.train import Train
+from unet_lib.data.findings import DataError
 from unet_lib.training.epoch import TrainingError
 
 
 def _named(command: type, name: str) -> Any:
-    """The command under its name; its help is its docstring without the example."""
-    text = inspect.getdoc(command).partition(">>>")[0].strip()
-    return Annotated[command, subcommand(name, description=text)]
+    """What tyro is to call a command; its help is its docstring without the example."""
+    text = (inspect.getdoc(command) or "").partition(">>>")[0].strip()
+    return subcommand(name, description=text)
 
 
 @dataclass(frozen=True)
 class Data:
-    """Write or examine pictures and masks.
+    """Write images and masks to try things on.
 
+    >>> from pathlib import Path
     >>> Data(Simulate(Path("cells"))).action.count
     20
     """
 
-    action: _named(Simulate, "simulate") | _named(Check, "check") | _named(Scenes, "voc")
+    action: (
+        Annotated[Simulate, _named(Simulate, "simulate")] | Annotated[Scenes, _named(Scenes, "voc")]
+    )
 
     def __call__(self) -> None:
         """Do it."""
@@ -49,7 +55,7 @@ COMMANDS = {
     "predict": Predict,
     "evaluate": Evaluate,
     "export": Export,
-    "check": Doctor,
+    "check": Check,
     "data": Data,
 }
 
@@ -57,18 +63,19 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; 0, or 2 after an error that the user can mend, told on one line or list.
 
-    `check` ends with 1 where it finds something, `predict` where a picture could not be read.
+    `check` ends with 1 where it finds something, `predict` where an image could not be read.
 
-    >>> main(["data", "check", "--images", "no/images", "--masks", "no/masks"])  # on stderr: ...
+    >>> main(["check", "no/such/folder"])  # on stderr: error: no/such/folder: no such folder; ...
     2
     """
     options = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff)
-    command = Union[tuple(_named(kind, name) for name, kind in COMMANDS.items())]  # noqa: UP007
+    commands = [Annotated[kind, _named(kind, name)] for name, kind in COMMANDS.items()]
+    command: Any = reduce(or_, commands)
     try:
         status = tyro.cli(command, args=arguments, prog="python -m unet_lib", config=options)()
     except (ValueError, OSError, TrainingError) as error:  # ours: data, checkpoints, settings
-        lines = (line + for_shells(line) for line in str(error).splitlines())
-        print("error:", "\n".join(lines), file=sys.stderr)
+        text = error.text(shell_words) if isinstance(error, DataError) else error
+        print("error:", text, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -1,13 +1,17 @@
 """Where the pictures of a command come from: simulator, folders, a public set (chapter 3)."""
 
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from tyro.conf import arg
 
-from unet_lib.data import DSB2018, PairedFolder, SegmentationDataset, SimulatedNuclei, cached
+from unet_lib.data.base import SegmentationDataset, cached
+from unet_lib.data.findings import Finding
+from unet_lib.data.folder import PairedFolder
+from unet_lib.data.sets.nuclei import DSB2018
+from unet_lib.data.simulate import SimulatedNuclei
 from unet_lib.training.task import Task
 
 FLAT = arg(name="")  # options without a prefix, and errors that reach `main`
@@ -136,19 +140,26 @@ def pairs(texts: tuple[str, ...]) -> dict[Any, int]:
     return result
 
 
-def for_shells(cure: str) -> str:
-    """The options that stand for the arguments a cure names, as a shell takes them.
+def shell_words(finding: Finding) -> str:
+    """The options that stand for the arguments of a finding, as a shell takes them.
 
-    In the order of the cure, alternatives parted by "or"; nothing where it names none.
+    Alternatives are parted by "or"; nothing where a finding names no argument.
 
-    >>> for_shells("pass mask_values={0: 0, 255: 1}")
+    >>> shell_words(Finding("mask-values", "0, 255", arguments=({"mask_values": {0: 0, 255: 1}},)))
     ' (in a shell: --mask-values 0:0 255:1)'
     """
-    ways = []
-    if classes := re.search(r"num_classes=(\d+)(?: and ignore_index=(\d+))?", cure):
-        void = f" --ignore-index {classes[2]}" if classes[2] else ""
-        ways.append((classes.start(), f"--target classes --num-classes {classes[1]}{void}"))
-    if mapping := re.search(r"mask_values=\{([^}]*)\}", cure):
-        pairs = mapping[1].replace(": ", ":").replace(",", "")
-        ways.append((mapping.start(), f"--mask-values {pairs}"))
-    return f" (in a shell: {', or '.join(way for _, way in sorted(ways))})" if ways else ""
+    ways = [" ".join(_words(*argument) for argument in way.items()) for way in finding.arguments]
+    return f" (in a shell: {', or '.join(ways)})" if ways else ""
+
+
+def _words(name: str, value: Any) -> str:
+    """One keyword argument as an option."""
+    if name == "instances":
+        return "--instance-masks"
+    if isinstance(value, Mapping):
+        value = " ".join(
+            f"{key if isinstance(key, int) else ','.join(map(str, key))}:{index}"
+            for key, index in value.items()
+        )
+    option = f"--{name.replace('_', '-')} {value}"
+    return f"--target classes {option}" if name == "num_classes" else option

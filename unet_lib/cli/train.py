@@ -3,32 +3,34 @@
 import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch.utils.data import Subset
-from torchvision.transforms import v2
 from tyro.conf import Fixed, Suppress
 
 from unet_lib.cli.options import FLAT, Source
-from unet_lib.data.base import SegmentationDataset
-from unet_lib.data.splits import require_disjoint, split
 from unet_lib.data.write import write_atomically
+from unet_lib.memory.estimates import advice_for
+from unet_lib.model.base import SegmentationModel
 from unet_lib.model.unet import UNet, UNetSettings
 from unet_lib.training.checkpoint import CheckpointError
-from unet_lib.training.devices import process_state
+from unet_lib.training.epoch import OutOfMemoryError, TrainingError
 from unet_lib.training.loop import fit
-from unet_lib.training.settings import TrainingSettings
-from unet_lib.training.task import Task, load_task
-from unet_lib.transforms import Joint, RandomRightAngle, compose, random_crop, random_flips
+from unet_lib.training.precision import process_state
+from unet_lib.training.settings import History, TrainingSettings
+from unet_lib.training.task import Task
+from unet_lib.transfer.encoders import EncoderUNet, pretrained_unet
 
 
 @dataclass(frozen=True)
 class NetworkSettings(UNetSettings):
-    """The U-Net to train; its channels follow from the task.
+    """The network to train, a U-Net or one on an encoder of timm; its channels follow the task.
 
     >>> NetworkSettings().width
     16
+    >>> NetworkSettings(encoder="resnet18", weights="none").build(1, 1).settings.norm
+    'batch'
     """
 
     in_channels: Suppress[Fixed[int]] = 1
@@ -36,6 +38,37 @@ class NetworkSettings(UNetSettings):
     width: int = 16
     padding: Suppress[Fixed[Literal["same", "valid"]]] = "same"
     norm: Literal["none", "batch", "group"] = "batch"
+    encoder: str | None = None
+    """A network of timm in place of the U-Net's own encoder, for example resnet34."""
+    weights: str = "imagenet"
+    """What that encoder has learned: none, imagenet, or a file of its weights."""
+    decoder_width: int = 16
+    """Channels of the decoder on such an encoder, at full size."""
+
+    def build(self, in_channels: int, out_channels: int) -> SegmentationModel:
+        """The network, for so many channels of the images and of the logits.
+
+        Raises ValueError for options that belong to the other kind of network.
+        """
+        of_encoders = {"encoder", "weights", "decoder_width"}
+        given = {k: v for k, v in asdict(self).items() if v != getattr(NetworkSettings, k)}
+        wrong = (
+            given.keys() - of_encoders - {"norm"} if self.encoder else given.keys() & of_encoders
+        )
+        if wrong:
+            names = ", ".join("--" + name.replace("_", "-") for name in sorted(wrong))
+            raise ValueError(f"{names}: not with{'' if self.encoder else 'out'} an --encoder")
+        channels = {"in_channels": in_channels, "out_channels": out_channels}
+        if self.encoder is None:
+            return UNet(
+                **{k: v for k, v in asdict(self).items() if k not in of_encoders} | channels
+            )
+        options = channels | {k: getattr(self, k) for k in ("encoder", "decoder_width", "norm")}
+        if self.weights == "none":
+            return EncoderUNet(**options)
+        return pretrained_unet(
+            weights=None if self.weights == "imagenet" else self.weights, **options
+        )
 
 
 @dataclass(frozen=True)
@@ -53,7 +86,7 @@ class Train:
     task: Annotated[Task, FLAT] = field(default_factory=Task)
     """What the network is to predict, from which pictures."""
     network: Annotated[NetworkSettings, FLAT] = field(default_factory=NetworkSettings)
-    """The U-Net."""
+    """The network."""
     training: Annotated[TrainingSettings, FLAT] = field(
         default_factory=lambda: TrainingSettings(epochs=15)
     )
@@ -72,78 +105,36 @@ class Train:
 
     def __call__(self) -> None:
         """Train, and say where the result is: once, however many processes train together."""
-        process = process_state()
-        dataset = self.source.open(self.task)
-        task = self.task
+        process, last = process_state(), self.folder / "last.pt"
+        dataset, task = self.source.open(self.task), self.task
         if task.target == "classes":
             task = replace(task, num_classes=dataset.num_classes)
-        self._check_folder(task)
+        if last.exists() and not self.resume:
+            raise CheckpointError(
+                f"{last} holds another run: pass --resume to go on with it, or another --folder"
+            )
         torch.manual_seed(self.training.seed)
-        channels = {"in_channels": task.in_channels, "out_channels": task.out_channels}
-        model = UNet(**asdict(self.network) | channels)
-        parts = self._split(dataset, task)
+        model = self.network.build(task.in_channels, task.out_channels)
+        view = {"crop": self.crop, "augment": self.augment, "seed": self.training.seed}
+        parts = dataset.split(1 - self.validation, **view)
         process.print("{} pictures for training, {} for validation".format(*map(len, parts)))
-        history = fit(
-            model,
-            *parts,
-            loss=task.loss,
-            settings=self.training,
-            scores=task.scores,
-            folder=self.folder,
-            resume=self.resume,
-            extra=task.stored(),
-        )
+        history = self._fit(model, parts, task)
         text = json.dumps(history.rows, indent=1)
         if process.is_main_process:
             write_atomically(self.folder / "history.json", lambda file: file.write(text.encode()))
-        best = max(history.rows, key=lambda row: row["dice_per_image"])
+        best = history.best() or history.rows[-1]
         process.print(
             f"{self.folder / 'best.pt'}: epoch {best['epoch']}, mean Dice of the validation "
             f"pictures {best['dice_per_image']:.3f} (trained in {history.mode})"
         )
 
-    def _check_folder(self, task: Task) -> None:
-        last = self.folder / "last.pt"
-        if last.exists() and not self.resume:
-            raise CheckpointError(
-                f"{last} holds another run: pass --resume to go on with it, or another --folder"
-            )
-        if last.exists() and (stored := load_task(last)) != task:
-            raise CheckpointError(
-                f"{last} was trained for {stored}, not for {task}; resume with the same options, "
-                "or train into another folder"
-            )
-
-    def _split(self, dataset: SegmentationDataset, task: Task) -> tuple[Subset, Subset]:
-        """The training part, transformed at random, and the validation part."""
-        cut = random_crop((self.crop, self.crop), fill_labels=task.ignore_index or 0)
-        turns = {
-            "all": [random_flips(), RandomRightAngle()],
-            "flip": [v2.RandomHorizontalFlip()],
-            "none": [],
-        }
-        shares = (1 - self.validation, self.validation)
-        train, validation = split(len(dataset), shares, self.training.seed)
-        parts = (
-            Subset(
-                dataset.with_(transform=compose(cut, *turns[self.augment]), target=task.encode),
-                train.tolist(),
-            ),
-            Subset(
-                dataset.with_(transform=_Repeatable(cut), target=task.encode), validation.tolist()
-            ),
-        )
-        require_disjoint(*parts)
-        return parts
-
-
-class _Repeatable:
-    """A transform with the same random numbers for every picture, in every epoch."""
-
-    def __init__(self, transform: Joint) -> None:
-        self.transform = transform
-
-    def __call__(self, *pair: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            return self.transform(*pair)
+    def _fit(self, model: SegmentationModel, parts: tuple[Subset, Subset], task: Task) -> History:
+        """Trains; where memory runs out, the error says what would fit."""
+        options: dict[str, Any] = {"folder": self.folder, "resume": self.resume}
+        try:
+            return fit(model, *parts, task=task, settings=self.training, **options)
+        except OutOfMemoryError as error:
+            if not error.shape:
+                raise
+            advice = advice_for(model, error.shape, error.precision)
+            raise TrainingError(f"{error}; {advice}") from error

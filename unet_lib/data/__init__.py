@@ -1,18 +1,20 @@
 """Images and their labels: simulated, from folders, or public sets (chapter 3)."""
 
 from unet_lib.data.balance import count_classes, median_frequency_weights
-from unet_lib.data.base import DataError, SegmentationDataset, cached
+from unet_lib.data.base import SegmentationDataset, cached, origin, with_
 from unet_lib.data.files import UnreadableError, read_image, read_mask
+from unet_lib.data.findings import DataError, Finding
 from unet_lib.data.folder import PairedFolder
 from unet_lib.data.in_memory import InMemory
 from unet_lib.data.normalize import normalize_percentiles, scale_by_dtype
 from unet_lib.data.sets.camvid import CAMVID_CLASSES, CamVid
 from unet_lib.data.sets.download import fetch_archive
 from unet_lib.data.sets.nuclei import DSB2018
-from unet_lib.data.sets.voc import VOC, VOC_CLASSES, voc_palette, write_voc_scenes
+from unet_lib.data.sets.voc import VOC, VOC_CLASSES, write_voc_scenes
 from unet_lib.data.simulate import SimulatedNuclei, simulate_nuclei
 from unet_lib.data.splits import find_duplicates, require_disjoint, split
 from unet_lib.data.targets import border_weights, foreground, interior_border
+from unet_lib.data.write import voc_palette
 
 __all__ = [
     "CAMVID_CLASSES",
@@ -21,6 +23,7 @@ __all__ = [
     "VOC_CLASSES",
     "CamVid",
     "DataError",
+    "Finding",
     "InMemory",
     "PairedFolder",
     "SegmentationDataset",
@@ -35,6 +38,7 @@ __all__ = [
     "interior_border",
     "median_frequency_weights",
     "normalize_percentiles",
+    "origin",
     "read_image",
     "read_mask",
     "require_disjoint",
@@ -42,5 +46,6 @@ __all__ = [
     "simulate_nuclei",
     "split",
     "voc_palette",
+    "with_",
     "write_voc_scenes",
 ]

@@ -7,19 +7,19 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from unet_lib.data.base import DataError
+from unet_lib.data.findings import DataError, Finding
 
 
 def count_classes(
     dataset: Dataset | Sequence[tuple], num_classes: int, ignore_index: int | None = None
 ) -> Int[Tensor, "N K"]:
-    """How many pixels of each class each picture of the data set has; ignored pixels are left out.
+    """How many pixels of each class each image of the data set has; ignored pixels are left out.
 
-    Reads every picture once, so give it a data set without random transforms. Labels may have
+    Reads every image once, so give it a data set without random transforms. Labels may have
     any shape.
 
     Raises:
-        DataError: a value that is neither a class nor `ignore_index`, with the picture's number.
+        DataError: a value that is neither a class nor `ignore_index`, with the image's number.
 
     Example:
         >>> pairs = [(None, torch.tensor([[0, 0, 1]])), (None, torch.tensor([[0, 255, 0]]))]
@@ -33,11 +33,9 @@ def count_classes(
             labels = labels[labels != ignore_index]
         wrong = labels[(labels < 0) | (labels >= num_classes)]
         if len(wrong):
-            raise DataError(
-                f"picture {index} has labels {wrong.unique()[:6].tolist()}; 0 to "
-                f"{num_classes - 1} were expected: map the mask's values when it is loaded, or "
-                "pass ignore_index"
-            )
+            found = f"image {index} has labels {wrong.unique()[:6].tolist()}"
+            cure = "map the mask's values when it is loaded, or pass ignore_index"
+            raise DataError(Finding("class-out-of-range", found, f"0 to {num_classes - 1}", cure))
         counts.append(torch.bincount(labels, minlength=num_classes))
     if not counts:
         raise DataError("the data set is empty: there is no class to count")
@@ -47,13 +45,13 @@ def count_classes(
 def median_frequency_weights(counts: Int[Tensor, "N K"]) -> Float[Tensor, " K"]:
     """Class weights for the cross-entropy: the median frequency divided by the class's own.
 
-    The frequency of a class is its share of the pixels of those pictures that show it (Eigen and
+    The frequency of a class is its share of the pixels of those images that show it (Eigen and
     Fergus, "Predicting depth, surface normals and semantic labels", ICCV 2015). A class of median
     frequency gets 1, a rarer one more. A class that never occurs gets 0: there is no pixel
     whose loss it could weigh.
 
     Args:
-        counts: pixels of each class in each picture, from `count_classes`.
+        counts: pixels of each class in each image, from `count_classes`.
 
     Example:
         >>> median_frequency_weights(torch.tensor([[80, 20, 0, 0], [90, 0, 10, 0]])).tolist()

@@ -1,88 +1,67 @@
 """What all data sets share: an image and its labels become two tensors (chapter 3)."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from copy import copy
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Integer, Shaped
+from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.utils.data import Dataset, Subset
 
-ImageArray = Shaped[np.ndarray, "H W"] | Shaped[np.ndarray, "H W C"]
-LabelArray = Integer[np.ndarray, "H W"]
+from unet_lib.data.arrays import ImageArray, LabelArray, check_pair, image_tensor
+from unet_lib.data.division import divide, refuse_copies
+from unet_lib.data.findings import DataError
+from unet_lib.data.normalize import scale_by_dtype
+from unet_lib.transforms.recipes import views
+
 Normalize = Callable[[ImageArray], ImageArray]
 Transform = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 Target = Callable[[Tensor], Tensor]
-
-
-class Detail(NamedTuple):
-    """One fault of one file: its short name, its kind in words, and the file with what was found.
-
-    Example:
-        >>> Detail("pairing", "image without a mask of the same name", "images/7.png").cause
-        'pairing'
-    """
-
-    cause: str
-    kind: str
-    example: str
-
-
-class DataError(ValueError):
-    """Something is wrong in the data: the text says where, what was expected, and what to do.
-
-    `cause` is the short name of the fault, a key of `unet_lib.doctor.CAUSES`; `details` has an
-    entry for each file where several were examined.
-
-    Example:
-        >>> raise DataError("cells/7.png: the file is empty; copy it again or remove it")
-        Traceback (most recent call last):
-        unet_lib.data.base.DataError: cells/7.png: the file is empty; copy it again or remove it
-    """
-
-    def __init__(
-        self, message: str, cause: str = "unusable-file", details: Sequence[Detail] = ()
-    ) -> None:
-        super().__init__(message)
-        self.cause, self.details = cause, tuple(details)
+Augment = Literal["none", "flip", "all"]
 
 
 class SegmentationDataset(Dataset, ABC):
     """Pairs of an image and its labels, one integer a pixel; the parent of every data set here.
 
-    A child says how many pictures it has (`__len__`), how one is read or made (`load`) and what
-    it is called in messages (`name`). What happens to a picture afterwards is the same for all:
+    A subclass says how many images it has (`__len__`), how one is read or made (`load`) and what
+    it is called in messages (`name`). What happens to an image afterwards is the same for all:
 
     1. `normalize` turns the raw image into float32, by its own statistics or its type;
     2. `transform` changes image and labels together (chapter 6), if given;
     3. `target` makes of the labels what the loss wants, if given.
 
     Args:
-        normalize: array (H, W) or (H, W, C) -> float32 array of the same shape.
+        normalize: array (H, W) or (H, W, C) -> float32 array of the same shape; without it the
+            data set's own way, `default_normalize`.
         transform: (image (C, H, W), labels (H, W)) -> the same two, perhaps of another size.
         target: labels (H, W) -> any tensor; without it the labels themselves are the target.
 
     Example:
-        >>> from unet_lib.data import scale_by_dtype
         >>> class White(SegmentationDataset):
         ...     def __len__(self):
         ...         return 2
         ...     def load(self, index):
         ...         return np.full((4, 6), 255, np.uint8), np.full((4, 6), index)
         ...     def name(self, index):
-        ...         return f"white picture {index}"
-        >>> image, labels = White(normalize=scale_by_dtype)[1]
+        ...         return f"white image {index}"
+        >>> image, labels = White()[1]
         >>> image.shape, labels.shape, image.max(), labels.max()
         (torch.Size([1, 4, 6]), torch.Size([4, 6]), tensor(1.), tensor(1))
     """
 
+    default_normalize: ClassVar[Normalize] = staticmethod(scale_by_dtype)
+    """How images are normalized where the caller does not say."""
+    ignore_index: int | None = None
+    """The label of pixels that do not count, if there is one."""
+
     def __init__(
         self,
         *,
-        normalize: Normalize,
+        normalize: Normalize | None = None,
         transform: Transform | None = None,
         target: Target | None = None,
     ) -> None:
@@ -91,7 +70,8 @@ class SegmentationDataset(Dataset, ABC):
                 f"{type(transform).__name__} changes an image and leaves its labels as they are; "
                 "pass transform=Joint(...) from unet_lib.transforms around it"
             )
-        self.normalize = normalize
+        self.normalize_given = normalize is not None
+        self.normalize: Normalize = normalize or type(self).default_normalize
         self.transform = transform
         self.target = target
 
@@ -107,14 +87,59 @@ class SegmentationDataset(Dataset, ABC):
             >>> nuclei.with_(target=foreground)[0][1].shape, nuclei.target
             (torch.Size([1, 128, 128]), None)
         """
-        settings = {"normalize": self.normalize, "transform": self.transform, "target": self.target}
+        settings = {
+            "normalize": self.normalize if self.normalize_given else None,
+            "transform": self.transform,
+            "target": self.target,
+        }
         other = copy(self)
         SegmentationDataset.__init__(other, **settings | changes)
         return other
 
+    def split(
+        self,
+        share: float = 0.8,
+        *,
+        crop: int | tuple[int, int] | None = None,
+        augment: Augment = "none",
+        seed: int = 0,
+        groups: Sequence[Hashable] | None = None,
+    ) -> tuple[Subset, Subset]:
+        """Two parts drawn at random: `share` of the images for training, the rest for validation.
+
+        Images of one group (a patient, slide or film) stay together. `crop` cuts parts of this
+        height and width, so that images of any size make a batch: at random for training, one and
+        the same part of each image for validation. `augment`, for training alone: "flip" mirrors
+        left to right, "all" also top to bottom, with quarter turns. Where a crop is larger than
+        the image, its labels are filled with `ignore_index`, if there is one, else with 0.
+
+        Raises:
+            DataError: an image is in both parts, under whatever name, or a part would be empty.
+            ValueError: a share that is not between 0 and 1; `crop` or `augment` for a data set
+                that has a transform already.
+
+        Example:
+            >>> from unet_lib.data import SimulatedNuclei
+            >>> train, validation = SimulatedNuclei(5).split(crop=96, augment="all")
+            >>> len(train), len(validation), validation[0][0].shape
+            (4, 1, torch.Size([1, 96, 96]))
+        """
+        changed = views(crop, augment, self.ignore_index or 0)
+        if self.transform is not None and changed != (None, None):
+            raise ValueError(
+                "the data set has a transform already; pass either transform or crop and augment"
+            )
+        indices = divide(len(self), (share, round(1 - share, 12)), seed, groups)
+        train, validation = (
+            Subset(self.with_(transform=self.transform or view), part.tolist())
+            for view, part in zip(changed, indices, strict=True)
+        )
+        refuse_copies(stored_images(train), stored_images(validation))
+        return train, validation
+
     @abstractmethod
     def __len__(self) -> int:
-        """The number of pictures."""
+        """The number of images."""
 
     @abstractmethod
     def load(self, index: int) -> tuple[ImageArray, LabelArray]:
@@ -122,14 +147,14 @@ class SegmentationDataset(Dataset, ABC):
 
     @abstractmethod
     def name(self, index: int) -> str:
-        """What to call picture `index` in a message: its file, or its number."""
+        """What to call image `index` in a message: its file, or its number."""
 
     def __getitem__(self, index: int) -> tuple[Float[Tensor, "C H W"], Shaped[Tensor, "..."]]:
         """Image `index` as float32 (C, H, W) and its target, by default int64 labels (H, W).
 
         Raises:
             DataError: image and labels differ in size, labels are not whole numbers, or the image
-                holds NaN or infinity or does not suit `normalize`. The text names the picture.
+                holds NaN or infinity or does not suit `normalize`. The text names the image.
         """
         index = range(len(self))[index]  # counts from the end, too; IndexError beyond it
         image, labels = self.load(index)
@@ -137,39 +162,20 @@ class SegmentationDataset(Dataset, ABC):
             check_pair(image, labels)
             image = self.normalize(image)
         except DataError as error:
-            raise DataError(f"{self.name(index)}: {error}", error.cause) from error
+            named = (replace(finding, files=(self.name(index),)) for finding in error.findings)
+            raise DataError(*named) from error
         image, labels = image_tensor(image), torch.from_numpy(labels.astype(np.int64))
         if self.transform is not None:
             image, labels = self.transform(image, labels)
         return image, labels if self.target is None else self.target(labels)
 
 
-class _Cached(SegmentationDataset):
-    """All pictures of another data set, loaded once; what `cached` returns."""
-
-    def __init__(self, dataset: SegmentationDataset) -> None:
-        super().__init__(
-            normalize=dataset.normalize, transform=dataset.transform, target=dataset.target
-        )
-        self.items = [dataset.load(index) for index in range(len(dataset))]
-        self.names = [dataset.name(index) for index in range(len(dataset))]
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def load(self, index: int) -> tuple[ImageArray, LabelArray]:
-        return self.items[index]
-
-    def name(self, index: int) -> str:
-        return self.names[index]
-
-
 def cached(dataset: SegmentationDataset) -> SegmentationDataset:
-    """The same data set with all raw pictures in memory: each is simulated or read once.
+    """The same data set with all raw images in memory: each is simulated or read once.
 
     They are loaded now, so that data workers started later share them. `normalize`, `transform`
     and `target` still run at every access: random transforms stay random. Memory: the sum of all
-    raw images and labels; 240 simulated pictures of 128x128 take 20 MB. Call it before `split`.
+    raw images and labels; 240 simulated images of 128x128 take 20 MB. Call it before `split`.
 
     Example:
         >>> from unet_lib.data import SimulatedNuclei
@@ -177,42 +183,57 @@ def cached(dataset: SegmentationDataset) -> SegmentationDataset:
         >>> len(nuclei), nuclei[2][0].shape
         (3, torch.Size([1, 64, 64]))
     """
-    return _Cached(dataset)
+    kept = copy(dataset)
+    vars(kept)["load"] = [dataset.load(index) for index in range(len(dataset))].__getitem__
+    return kept
 
 
-def check_pair(image: ImageArray, labels: Shaped[np.ndarray, "..."]) -> None:
-    """Raise DataError unless image and labels have one size, labels whole and pixels finite.
+def with_(dataset: Dataset, **changes: Any) -> Dataset:
+    """The same images with another `normalize`, `transform` or `target`, behind any Subsets.
+
+    A data set that is not of this library is returned as it is.
 
     Example:
-        >>> check_pair(np.zeros((4, 6)), np.zeros((4, 6), int))  # nothing to say
-        >>> check_pair(np.zeros((4, 6)), np.zeros((6, 4), int))
-        Traceback (most recent call last):
-            ...
-        unet_lib.data.base.DataError: the image is 4x6 pixels (height x width), ...
+        >>> from unet_lib.data import SimulatedNuclei, foreground
+        >>> with_(Subset(SimulatedNuclei(9), [7, 8]), target=foreground)[1][1].shape
+        torch.Size([1, 128, 128])
     """
-    if image.shape[:2] != labels.shape:
-        hint = transposed_text(image, labels)
-        raise DataError(
-            f"the image is {size_text(image)} pixels (height x width), its labels are "
-            f"{size_text(labels)}; both must have one size{hint}",
-            cause="mask-transposed" if hint else "sizes-differ",
-        )
-    if labels.dtype.kind not in "iu":
-        raise DataError(
-            f"the labels are of type {labels.dtype}; whole numbers were expected, "
-            "for example labels.astype(np.int64)"
-        )
-    if image.dtype.kind == "f" and not np.isfinite(image).all():
-        bad = int(np.count_nonzero(~np.isfinite(image)))
-        raise DataError(
-            f"{bad} of {image.size} values are NaN or infinite; a network cannot learn from them: "
-            "replace them or leave the picture out",
-            cause="not-finite",
-        )
+    if isinstance(dataset, Subset):
+        return Subset(with_(dataset.dataset, **changes), dataset.indices)
+    return dataset.with_(**changes) if isinstance(dataset, SegmentationDataset) else dataset
+
+
+def origin(dataset: Dataset, index: int) -> tuple[SegmentationDataset, int] | None:
+    """The data set of this library, and the index in it, behind any number of Subsets.
+
+    Example:
+        >>> from unet_lib.data import SimulatedNuclei
+        >>> origin(Subset(SimulatedNuclei(9), [7, 8]), 1)[1]
+        8
+    """
+    while isinstance(dataset, Subset):
+        dataset, index = dataset.dataset, dataset.indices[index]
+    return (dataset, index) if isinstance(dataset, SegmentationDataset) else None
+
+
+def stored_images(dataset: Dataset) -> Iterator[tuple[str, np.ndarray]]:
+    """Name and raw image of every item of a data set or a part of one, read one by one.
+
+    Of a data set that is not of this library, the image as it gives it.
+
+    Example:
+        >>> from unet_lib.data import SimulatedNuclei
+        >>> [name for name, image in stored_images(Subset(SimulatedNuclei(9), [7]))]
+        ['simulated picture 7 of seed 0']
+    """
+    for index in range(len(dataset)):  # type: ignore[arg-type]
+        found = origin(dataset, index)
+        image = dataset[index][0].numpy() if found is None else found[0].load(found[1])[0]
+        yield picture_name(dataset, index), image
 
 
 def picture_name(dataset: Dataset, index: int) -> str:
-    """What messages call a picture, behind any number of Subsets: its file, or its number.
+    """What messages call an image, behind any number of Subsets: its file, or its number.
 
     Example:
         >>> from unet_lib.data import SimulatedNuclei
@@ -223,39 +244,3 @@ def picture_name(dataset: Dataset, index: int) -> str:
         dataset, index = dataset.dataset, dataset.indices[index]
     name = getattr(dataset, "name", None)
     return name(index) if callable(name) else f"picture {index}"
-
-
-def size_text(array: Shaped[np.ndarray, "..."]) -> str:
-    """Height x width, as messages print it.
-
-    Example:
-        >>> size_text(np.zeros((120, 160, 3)))
-        '120x160'
-    """
-    return "x".join(str(side) for side in array.shape[:2])
-
-
-def transposed_text(image: ImageArray, labels: Shaped[np.ndarray, "..."]) -> str:
-    """A hint for messages when the labels would fit after a quarter turn, else nothing.
-
-    Example:
-        >>> transposed_text(np.zeros((2, 3)), np.zeros((4, 3), int))
-        ''
-    """
-    if image.shape[:2] != labels.shape[::-1]:
-        return ""
-    return (
-        ". Height and width are exchanged: was one of the two turned, "
-        "or the photograph annotated before its EXIF orientation was applied?"
-    )
-
-
-def image_tensor(image: Shaped[np.ndarray, "..."]) -> Float[Tensor, "C H W"]:
-    """A copy of a normalized image (H, W) or (H, W, C) as a float32 tensor (C, H, W).
-
-    Example:
-        >>> image_tensor(np.zeros((4, 6, 3), np.float32)).shape
-        torch.Size([3, 4, 6])
-    """
-    planes = image[np.newaxis] if image.ndim == 2 else np.moveaxis(image, -1, 0)
-    return torch.from_numpy(np.array(planes, dtype=np.float32, order="C"))

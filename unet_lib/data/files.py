@@ -1,19 +1,19 @@
 """Read one image or one mask from a file, and say clearly when it cannot be used.
 
-Pillow reads everything here: PNG, JPEG, TIFF, 8 and 16 bits, palettes. A picture is converted only
+Pillow reads everything here: PNG, JPEG, TIFF, 8 and 16 bits, palettes. An image is converted only
 where nothing is lost (gray to three equal channels, an alpha channel that is opaque throughout).
 Everything else is refused with the file, what was found in it, and what to do.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Integer, Shaped, UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from unet_lib.data.base import DataError
+from unet_lib.data.findings import DataError, Finding, as_keywords
 
 Color = tuple[int, int, int]
 Mode = Literal["L", "RGB"]
@@ -29,7 +29,7 @@ _TURNED = (5, 6, 7, 8)  # orientations that exchange height and width
 
 
 class UnreadableError(DataError):
-    """A file that is no picture, or no longer one: empty, truncated, corrupt.
+    """A file that is no image, or no longer one: empty, truncated, corrupt.
 
     Example:
         >>> read_image("missing.png")
@@ -38,15 +38,24 @@ class UnreadableError(DataError):
         unet_lib.data.files.UnreadableError: missing.png: no such file
     """
 
-    def __init__(self, message: str, cause: str = "unreadable-file") -> None:
-        super().__init__(message, cause)
+
+def _unusable(
+    path: Path,
+    found: str,
+    expected: str = "",
+    cure: str = "",
+    cause: str = "unusable-file",
+    *arguments: Mapping[str, Any],
+) -> DataError:
+    kind = UnreadableError if cause == "unreadable-file" else DataError
+    return kind(Finding(cause, found, expected, cure, (str(path),), arguments))
 
 
 def read_image(path: str | Path, mode: Mode = "L") -> Shaped[np.ndarray, "H W *C"]:
     """The pixels of an image file, upright (EXIF orientation applied).
 
     Args:
-        path: a file that Pillow reads, with one picture in it.
+        path: a file that Pillow reads, with one image in it.
         mode: "L" for one gray channel, (H, W); "RGB" for three, (H, W, 3).
 
     Returns:
@@ -78,9 +87,11 @@ def read_image(path: str | Path, mode: Mode = "L") -> Shaped[np.ndarray, "H W *C
     elif picture.mode in ("1", "L", "P", "LA", "PA", "RGB", "RGBA"):
         pixels = _colors(path, picture)
     else:
-        raise DataError(
-            f"{path}: the image is stored as {picture.mode}; gray (8 or 16 bits, or float32) or "
-            "RGB was expected: convert it with the program that made it"
+        raise _unusable(
+            path,
+            f"the image is stored as {picture.mode}",
+            "gray (8 or 16 bits, or float32) or RGB",
+            "convert it with the program that made it",
         )
     return _gray(path, pixels) if mode == "L" else _three_channels(pixels)
 
@@ -127,10 +138,8 @@ def read_mask(
     if labels.ndim == 3:
         raise _unexpected_colors(path, _color_codes(labels[..., :3]))
     if labels.dtype.kind == "f":
-        raise DataError(
-            f"{path}: the mask holds {labels.dtype} values; whole numbers were expected: "
-            "save it with 8 or 16 bits"
-        )
+        found = f"the mask holds {labels.dtype} values"
+        raise _unusable(path, found, "whole numbers", "save it with 8 or 16 bits")
     labels = labels.astype(np.promote_types(labels.dtype, np.uint8))  # 1-bit masks become 0 and 1
     return labels if mask_values is None else _mapped_values(path, labels, mask_values)
 
@@ -138,9 +147,11 @@ def read_mask(
 def _open(path: Path) -> Image.Image:
     """The decoded and upright picture of a file, or an error that says what is wrong with it."""
     if not path.is_file():
-        raise UnreadableError(f"{path}: no such file")
+        raise _unusable(path, "no such file", cause="unreadable-file")
+    again = "copy it again or remove it"
     if path.stat().st_size == 0:
-        raise UnreadableError(f"{path}: the file is empty (0 bytes); copy it again or remove it")
+        found = "the file is empty (0 bytes)"
+        raise _unusable(path, found, cure=again, cause="unreadable-file")
     try:
         with Image.open(path) as picture:
             _refuse_what_pillow_changes(path, picture)
@@ -149,44 +160,35 @@ def _open(path: Path) -> Image.Image:
     except DataError:
         raise
     except UnidentifiedImageError as error:
-        raise UnreadableError(
-            f"{path}: not a picture that Pillow reads (of TIFF: 8 and 16 bits or float32); "
-            "save it again, copy it again or remove it"
-        ) from error
+        found = "not a picture that Pillow reads (of TIFF: 8 and 16 bits or float32)"
+        cure = f"save it again, {again}"
+        raise _unusable(path, found, cure=cure, cause="unreadable-file") from error
     except Image.DecompressionBombError as error:
-        raise DataError(f"{path}: {error} Cut it into smaller pictures") from error
+        raise _unusable(path, f"{error} Cut it into smaller images") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise UnreadableError(
-            f"{path}: not a whole picture ({error}); copy it again or remove it"
-        ) from error
+        found = f"not a whole picture ({error})"
+        raise _unusable(path, found, cure=again, cause="unreadable-file") from error
 
 
 def _refuse_what_pillow_changes(path: Path, picture: Image.Image) -> None:
     """Raise DataError for files of which Pillow would silently give us only a part."""
     pages = getattr(picture, "n_frames", 1)
     if pages > 1 and picture.format != "MPO":  # a phone's photograph with a preview
-        raise DataError(
-            f"{path}: {pages} pages in one file; one picture a file was expected: "
-            "save each page as a file of its own"
-        )
+        cure = "save each page as a file of its own"
+        raise _unusable(path, f"{pages} pages in one file", "one image a file", cure)
     if picture.mode == "RGB" and any(";16" in str(tile.args) for tile in picture.tile):
-        raise DataError(
-            f"{path}: 16 bits a color, of which only 8 would be read; "
-            "save it with 8 bits, or each channel as a 16-bit gray image"
-        )
+        found = "16 bits a color, of which only 8 would be read"
+        cure = "save it with 8 bits, or each channel as a 16-bit gray image"
+        raise _unusable(path, found, cure=cure)
     if picture.format != "TIFF":
         return
     channels, read = picture.tag_v2.get(_SAMPLES_PER_PIXEL, 1), len(picture.getbands())
     if channels > read:
-        raise DataError(
-            f"{path}: {channels} channels, of which only {read} would be read; "
-            "save the channels you need as gray or RGB images"
-        )
+        found = f"{channels} channels, of which only {read} would be read"
+        raise _unusable(path, found, cure="save the channels you need as gray or RGB images")
     if picture.tag_v2.get(_ORIENTATION) in _TURNED:
-        raise DataError(
-            f"{path}: a TIFF with a note to turn it (orientation tag), which is not read reliably; "
-            "save it upright"
-        )
+        found = "a TIFF with a note to turn it (orientation tag), which is not read reliably"
+        raise _unusable(path, found, cure="save it upright")
 
 
 def _require_opaque(path: Path, picture: Image.Image) -> None:
@@ -194,10 +196,9 @@ def _require_opaque(path: Path, picture: Image.Image) -> None:
         return
     alpha = np.asarray(picture.convert("RGBA").getchannel("A"))
     if alpha.min() < 255:
-        raise DataError(
-            f"{path}: {np.mean(alpha < 255):.0%} of the pixels are transparent ({picture.mode}); "
-            "an opaque picture was expected: paste it on a background of your choice and save that"
-        )
+        found = f"{np.mean(alpha < 255):.0%} of the pixels are transparent ({picture.mode})"
+        cure = "paste it on a background of your choice and save that"
+        raise _unusable(path, found, "an opaque image", cure)
 
 
 def _colors(path: Path, picture: Image.Image) -> UInt8[np.ndarray, "H W *C"]:
@@ -211,10 +212,13 @@ def _gray(path: Path, pixels: Shaped[np.ndarray, "H W *C"]) -> Shaped[np.ndarray
         return pixels
     if (pixels == pixels[..., :1]).all():
         return pixels[..., 0].copy()
-    raise DataError(
-        f"{path}: a color image (3 channels); one gray channel was expected (mode='L'): "
+    raise _unusable(
+        path,
+        "a color image (3 channels)",
+        "one gray channel (mode='L')",
         "pass mode='RGB', and in_channels=3 to the network",
-        cause="color-images",
+        "color-images",
+        {"mode": "RGB"},
     )
 
 
@@ -227,12 +231,11 @@ def _mapped_values(
 ) -> Integer[np.ndarray, "H W"]:
     unexpected = sorted(set(np.unique(labels).tolist()) - set(mask_values))
     if unexpected:
-        advice = BLENDED if len(unexpected) > MANY else "add them, or correct the mask"
-        raise DataError(
-            f"{path}: mask values {listed(unexpected)} are not in "
-            f"mask_values={dict(mask_values)}; {advice}",
-            cause="mask-blended" if advice == BLENDED else "mask-values",
-        )
+        many = len(unexpected) > MANY
+        found = f"mask values {listed(unexpected)} are not in mask_values={dict(mask_values)}"
+        cure = BLENDED if many else "add them, or correct the mask"
+        cause = "mask-blended" if many else "mask-values"
+        raise _unusable(path, found, cure=cure, cause=cause)
     return _translate(labels, mask_values)
 
 
@@ -258,19 +261,16 @@ def _unexpected_colors(
     codes = found[np.argsort(-counts, kind="stable")][:5].tolist()
     colors = [(code >> 16, code >> 8 & 255, code & 255) for code in codes]
     more = ", ..." if len(found) > len(colors) else ""
-    if len(found) > MANY:
-        advice = BLENDED
-    elif palette is None:
-        entries = ", ".join(f"{color}: {index}" for index, color in enumerate(sorted(colors)))
-        advice = f"pass the class of each color, for example palette={{{entries}{more}}}"
-    else:
-        advice = "add them to palette, or correct the mask"
     what = "is stored in color, with" if palette is None else "holds, beside those of palette,"
-    return DataError(
-        f"{path}: the mask {what} {len(found)} color{'s' * (len(found) > 1)} "
-        f"{', '.join(map(str, colors))}{more}; {advice}",
-        cause="mask-blended" if advice == BLENDED else "color-mask",
-    )
+    seen = f"{len(found)} color{'s' * (len(found) > 1)} {', '.join(map(str, colors))}{more}"
+    if len(found) > MANY:
+        return _unusable(path, f"the mask {what} {seen}", cure=BLENDED, cause="mask-blended")
+    cure, ways = "add them to palette, or correct the mask", []
+    if palette is None:
+        way = {"palette": {color: index for index, color in enumerate(sorted(colors))}}
+        cure = f"pass the class of each color, for example {as_keywords(way)[:-1]}{more}}}"
+        ways = [] if more else [way]
+    return _unusable(path, f"the mask {what} {seen}", "", cure, "color-mask", *ways)
 
 
 def _color_codes(colors: UInt8[np.ndarray, "H W 3"]) -> Integer[np.ndarray, "H W"]:

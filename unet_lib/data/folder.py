@@ -2,26 +2,18 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from unet_lib.data.base import (
-    DataError,
-    ImageArray,
-    LabelArray,
-    Normalize,
-    SegmentationDataset,
-    Target,
-    Transform,
-    check_pair,
-)
-from unet_lib.data.files import Color, Mode, UnreadableError, read_image, read_mask
-from unet_lib.data.normalize import scale_by_dtype
-from unet_lib.data.pairing import Findings, Pair, pair_files
-from unet_lib.data.values import check_values
+from unet_lib.data.arrays import ImageArray, LabelArray, check_pair
+from unet_lib.data.base import Normalize, SegmentationDataset, Target, Transform
+from unet_lib.data.files import BLENDED, MANY, Color, Mode, listed, read_image, read_mask
+from unet_lib.data.findings import DataError, Finding, as_keywords
+from unet_lib.data.pairing import Pair, pair_files
 
-UNREADABLE = "unreadable file"
+_COMPRESSED = (".jpg", ".jpeg")
 
 
 class PairedFolder(SegmentationDataset):
@@ -29,7 +21,7 @@ class PairedFolder(SegmentationDataset):
 
     On construction every file is read once, and all that is wrong is reported together: files
     that are corrupt or without a partner, sizes that differ, values that are no class. This takes
-    about as long as loading one epoch. Hidden files and endings that are no picture's are skipped.
+    about as long as loading one epoch. Hidden files and endings that are no image's are skipped.
 
     Args:
         images: folder of the images.
@@ -42,9 +34,7 @@ class PairedFolder(SegmentationDataset):
         ignore_index: one further value, for pixels that do not count, often 255.
         suffix: what the name of a mask has at its end beside its image's, `"_mask"`.
         instances: the values number objects, 1 to n, and are no classes.
-        normalize: see `SegmentationDataset`, also for `transform` and `target`.
-        transform: changes image and labels together.
-        target: makes of the labels what the loss wants.
+        normalize, transform, target: as in `SegmentationDataset`.
 
     Raises:
         DataError: with every finding of both folders.
@@ -74,7 +64,7 @@ class PairedFolder(SegmentationDataset):
         ignore_index: int | None = None,
         suffix: str = "",
         instances: bool = False,
-        normalize: Normalize = scale_by_dtype,
+        normalize: Normalize | None = None,
         transform: Transform | None = None,
         target: Target | None = None,
     ) -> None:
@@ -86,12 +76,16 @@ class PairedFolder(SegmentationDataset):
         self.palette = palette
         self.num_classes = num_classes
         self.ignore_index = ignore_index
-        findings = Findings()
-        self.pairs = pair_files(Path(images), Path(masks), suffix, findings)
-        values = self._scan(findings)
+        self.pairs, findings = pair_files(Path(images), Path(masks), suffix)
+        with ThreadPoolExecutor() as pool:  # every pair is read once, several at a time
+            examined = list(pool.map(self._examine, self.pairs))
+        findings += [problem for problems, _ in examined for problem in problems]
+        values = {pair.mask: found for pair, (_, found) in zip(self.pairs, examined, strict=True)}
         if not instances:
-            self.num_classes = check_values(values, num_classes, ignore_index, findings)
-        findings.report(f"images {images} and masks {masks}", in_full=UNREADABLE)
+            self.num_classes, odd = _judge(values, num_classes, ignore_index)
+            findings += odd
+        if findings:
+            raise DataError(*findings, where=f"images {images} and masks {masks}")
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -111,28 +105,16 @@ class PairedFolder(SegmentationDataset):
     def _read_mask(self, pair: Pair) -> LabelArray:
         return read_mask(pair.mask, self.mask_values, self.palette)
 
-    def _scan(self, findings: Findings) -> dict[Path, list[int]]:
-        """Read every pair once, several at a time; the values of each mask that can be read."""
-        with ThreadPoolExecutor() as pool:
-            examined = list(pool.map(self._examine, self.pairs))
-        values = {}
-        for pair, (problems, found) in zip(self.pairs, examined, strict=True):
-            values[pair.mask] = found
-            for problem in problems:
-                findings.add(*problem)
-        return values
-
-    def _examine(self, pair: Pair) -> tuple[list[tuple[str, str, str]], list[int]]:
-        """What is wrong with one pair, as (kind, example, cause), and the values of its mask."""
+    def _examine(self, pair: Pair) -> tuple[list[Finding], list[int]]:
+        """What is wrong with one pair, and the values of its mask."""
         problems, arrays = [], []
         for read in (self._read_image, self._read_mask):
             try:
                 arrays.append(read(pair))
-            except UnreadableError as error:
-                problems.append((UNREADABLE, str(error), error.cause))
             except DataError as error:
-                kind = "file that cannot be used as it is"
-                problems.append((kind, str(error), error.cause))
+                unreadable = error.cause == "unreadable-file"
+                kind = "unreadable file" if unreadable else "file that cannot be used as it is"
+                problems += [replace(finding, kind=kind) for finding in error.findings]
         if problems:
             return problems, []
         image, labels = arrays
@@ -141,6 +123,68 @@ class PairedFolder(SegmentationDataset):
             if image.dtype.kind == "f":  # of other types every value suits
                 self.normalize(image)
         except DataError as error:
-            example = f"{pair.image} and {pair.mask}: {error}"
-            problems.append(("pair that cannot be used", example, error.cause))
+            files, kind = (f"{pair.image} and {pair.mask}",), "pair that cannot be used"
+            problems = [replace(finding, files=files, kind=kind) for finding in error.findings]
         return problems, np.unique(labels).tolist()
+
+
+def _judge(
+    values: Mapping[Path, list[int]], num_classes: int | None, ignore_index: int | None
+) -> tuple[int, list[Finding]]:
+    """The number of classes K of these masks, and their values that are no class.
+
+    K is `num_classes` if it is known; else it is the number of values that occur, and these must
+    be 0 to K-1, at least two.
+    """
+    shown = {mask: set(inside) - {ignore_index} for mask, inside in values.items()}
+    blended = {mask for mask, inside in shown.items() if len(inside) > MANY}
+    if num_classes is not None or len(blended) == len(shown):
+        blended = set()  # every value is judged by num_classes, or nothing else is left to judge
+    found = sorted(set().union(*(shown[mask] for mask in shown if mask not in blended)))
+    classes = max(2, len(found)) if num_classes is None else num_classes
+    unclear = num_classes is None and len(found) > MANY
+    many = _many_values(sorted(set().union(*shown.values())))
+    few = _few_values(found, classes, num_classes or 0)
+    findings = []
+    for mask, inside in shown.items():
+        outside = sorted(v for v in inside if unclear or not 0 <= v < classes)
+        compressed = mask.suffix.lower() in _COMPRESSED
+        odd = unclear or compressed or mask in blended or len(outside) > MANY
+        if outside:
+            findings.append(replace(many if odd else few, files=(f"{mask}: {listed(outside)}",)))
+    if num_classes is None and any(values.values()) and set(found) <= {0}:
+        nothing = "mask without any object: there is nothing to learn (if meant: num_classes=2)"
+        empty = Finding("empty-masks", nothing, arguments=({"num_classes": 2},))
+        findings += [replace(empty, files=(str(mask),)) for mask in values]
+    return classes, findings
+
+
+def _many_values(found: list[int]) -> Finding:
+    """Values that nobody has drawn, or that number objects."""
+    cure = (
+        f"{BLENDED}. If they number objects, pass instances=True; if they are classes, "
+        f"num_classes={max(found, default=0) + 1}"
+    )
+    ways = {"instances": True}, {"num_classes": max(found, default=0) + 1}
+    text = f"many values, {len(found)} different ones"
+    return Finding("mask-blended", text, cure=cure, arguments=ways)
+
+
+def _few_values(found: list[int], classes: int, at_least: int) -> Finding:
+    """Values that become classes, with what to pass."""
+    values = found if len(found) > 1 else [0, *found]
+    mapping = {"mask_values": {value: index for index, value in enumerate(values)}}
+    regular = [value for value in values if 0 <= value < 255]
+    special = [value for value in values if value not in regular]
+    ways, cure = [mapping], as_keywords(mapping)
+    if len(regular) > 1 and len(special) <= 1:
+        numbers = {"num_classes": max(at_least, regular[-1] + 1)}
+        ways, cure = [mapping, numbers], f"{cure} or, if they are classes already, "
+        cure += as_keywords(numbers)
+        if special:  # a void border, most likely: it must not become a class
+            numbers["ignore_index"] = special[0]
+            ways, cure = [numbers, mapping], as_keywords(numbers)
+            cure += f" if they are classes with a void border, else {as_keywords(mapping)}"
+    expected, cure = f"0 to {classes - 1}", f"pass {cure}"
+    text = f"mask values {listed(found)}"
+    return Finding("mask-values", text, expected, cure, arguments=tuple(ways))

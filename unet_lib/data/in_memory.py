@@ -20,12 +20,14 @@ class InMemory(SegmentationDataset):
     torch.Size([1, 32, 32])
     """
 
+    default_normalize = staticmethod(normalize_percentiles)
+
     def __init__(self, images: Pictures, labels: Pictures, **options: Any) -> None:
-        super().__init__(**{"normalize": normalize_percentiles, "target": foreground} | options)
+        super().__init__(**{"target": foreground} | options)
         self.images, self.labels = list(images), list(labels)
 
     def __len__(self) -> int:
-        """The number of pictures."""
+        """The number of images."""
         return len(self.images)
 
     def load(self, index: int) -> tuple[np.ndarray, np.ndarray]:

@@ -3,26 +3,20 @@
 import numpy as np
 from jaxtyping import Float32, Shaped
 
-from unet_lib.data.base import DataError
+from unet_lib.data.findings import DataError, Finding
 
 
 def normalize_percentiles(
     image: Shaped[np.ndarray, "H W *C"], low: float = 1.0, high: float = 99.8
 ) -> Float32[np.ndarray, "H W *C"]:
-    """Map the `low` percentile of an image to 0 and its `high` percentile to 1, each channel alone.
+    """Maps the `low` percentile of an image to 0, its `high` percentile to 1, each channel alone.
 
-    Microscopes leave the brightness to whoever turned the knob: many pictures use only the lowest
+    Microscopes leave the brightness to whoever turned the knob: many images use only the lowest
     gray values. Percentiles, unlike minimum and maximum, ignore one hot pixel. Values beyond them
     are kept (below 0, above 1): nothing is clipped.
     A channel whose two percentiles are equal holds no contrast to stretch and becomes zeros.
 
-    Args:
-        image: (H, W) or (H, W, C), any number type, finite.
-        low: the percentile that becomes 0, from 0 to 100.
-        high: the percentile that becomes 1, above `low`, at most 100.
-
-    Raises:
-        ValueError: the percentiles are out of order.
+    Raises ValueError unless 0 <= low < high <= 100.
 
     Example:
         >>> dim = np.array([[10, 20], [20, 30]], np.uint8)
@@ -39,9 +33,9 @@ def normalize_percentiles(
 
 
 def scale_by_dtype(image: Shaped[np.ndarray, "H W *C"]) -> Float32[np.ndarray, "H W *C"]:
-    """Divide by the largest value that the image's *type* can hold: 255, 65535, or 1 for float.
+    """Divides by the largest value that the image's *type* can hold: 255, 65535, or 1 for float.
 
-    Never by what an image happens to contain: a dark uint8 picture stays dark, and two pictures of
+    Never by what an image happens to contain: a dark uint8 image stays dark, and two images of
     one data set keep their relation.
 
     Raises:
@@ -54,15 +48,17 @@ def scale_by_dtype(image: Shaped[np.ndarray, "H W *C"]) -> Float32[np.ndarray, "
     if image.dtype in (np.uint8, np.uint16):
         return (image / np.float32(np.iinfo(image.dtype).max)).astype(np.float32)
     if image.dtype.kind != "f":
-        raise DataError(
-            f"the image is of type {image.dtype}; uint8, uint16 or float in [0, 1] was expected: "
-            "convert it, or pass normalize=normalize_percentiles"
-        )
+        found = f"the image is of type {image.dtype}"
+        cure = "convert it, or pass normalize=normalize_percentiles"
+        raise DataError(Finding("unusable-file", found, "uint8, uint16 or float in [0, 1]", cure))
     if image.min() < 0 or image.max() > 1:
-        raise DataError(
+        found = (
             f"the image is of type {image.dtype} with values from {image.min():g} to "
-            f"{image.max():g}; float images must lie in [0, 1]: scale them by what their values "
-            "mean, or pass normalize=normalize_percentiles",
-            cause="not-normalized",
+            f"{image.max():g}"
         )
+        cure = (
+            "float images must lie in [0, 1]: scale them by what their values mean, or pass "
+            "normalize=normalize_percentiles"
+        )
+        raise DataError(Finding("not-normalized", found, cure=cure))
     return image.astype(np.float32)

@@ -1,6 +1,6 @@
 """Simulated fluorescence nuclei with instance labels: data without a download (chapter 3).
 
-Each picture draws a look of its own (size, crowding, brightness, focus, exposure) from wide
+Each image draws a look of its own (size, crowding, brightness, focus, exposure) from wide
 ranges, so that a network trained on many of them has seen more than one microscope.
 """
 
@@ -20,7 +20,7 @@ VISIBLE = 0.7  # a nucleus may be covered by older ones up to 30 %
 
 @dataclass(frozen=True)
 class Look:
-    """What the nuclei of one picture have in common. Lengths in pixels, brightness 1 = typical.
+    """What the nuclei of one image have in common. Lengths in pixels, brightness 1 = typical.
 
     >>> draw_look(np.random.default_rng(0)) == draw_look(np.random.default_rng(0))
     True
@@ -46,7 +46,7 @@ class Look:
 
 
 def draw_look(rng: Generator) -> Look:
-    """Draws the look of one picture; all ranges of the simulator stand here.
+    """Draws the look of one image; all ranges of the simulator stand here.
 
     >>> 3 <= draw_look(np.random.default_rng(0)).radius <= 26
     True
@@ -80,9 +80,9 @@ def draw_look(rng: Generator) -> Look:
 def simulate_nuclei(
     seed: int, index: int = 0, size: tuple[int, int] = (128, 128)
 ) -> tuple[UInt8[np.ndarray, "H W"], Int32[np.ndarray, "H W"]]:
-    """A picture of fluorescent nuclei and its instance labels.
+    """An image of fluorescent nuclei and its instance labels.
 
-    The same seed and index give the same picture on every machine. Returns the image, gray
+    The same seed and index give the same image on every machine. Returns the image, gray
     values 0 to 255, and the labels, 0 for background and 1..n for the nuclei. `size` is
     (height, width). Raises ValueError for a size under 16 pixels.
 
@@ -207,9 +207,9 @@ def _expose(
 
 
 class SimulatedNuclei(SegmentationDataset):
-    """`length` simulated pictures of nuclei; picture i is `simulate_nuclei(seed, i, size)`.
+    """`length` simulated images of nuclei; image i is `simulate_nuclei(seed, i, size)`.
 
-    Nothing is stored: wrap it in `unet_lib.data.cached` to simulate each picture once.
+    Nothing is stored: wrap it in `unet_lib.data.cached` to simulate each image once.
     Arguments after `size` as in `SegmentationDataset`.
 
     >>> nuclei = SimulatedNuclei(length=8, seed=1, size=(64, 64))
@@ -217,6 +217,8 @@ class SimulatedNuclei(SegmentationDataset):
     >>> image.shape, labels.shape
     (torch.Size([1, 64, 64]), torch.Size([64, 64]))
     """
+
+    default_normalize = staticmethod(normalize_percentiles)
 
     def __init__(
         self,
@@ -226,13 +228,13 @@ class SimulatedNuclei(SegmentationDataset):
         *,
         transform: Transform | None = None,
         target: Target | None = None,
-        normalize: Normalize = normalize_percentiles,
+        normalize: Normalize | None = None,
     ) -> None:
         super().__init__(normalize=normalize, transform=transform, target=target)
         self.length, self.seed, self.size = length, seed, size
 
     def __len__(self) -> int:
-        """The number of pictures."""
+        """The number of images."""
         return self.length
 
     def load(self, index: int) -> tuple[UInt8[np.ndarray, "H W"], Int32[np.ndarray, "H W"]]:
@@ -240,5 +242,5 @@ class SimulatedNuclei(SegmentationDataset):
         return simulate_nuclei(self.seed, index, self.size)
 
     def name(self, index: int) -> str:
-        """Seed and index, which are all that is needed to make the picture again."""
+        """Seed and index, which are all that is needed to make the image again."""
         return f"simulated picture {index} of seed {self.seed}"

@@ -1,4 +1,4 @@
-"""Write pictures and labels as PNG, and never over another file (chapters 5 and 13)."""
+"""Write images and labels as PNG, and never over another file (chapters 5 and 13)."""
 
 import os
 from collections import Counter
@@ -10,8 +10,7 @@ import numpy as np
 from jaxtyping import Integer, UInt8
 from PIL import Image
 
-from unet_lib.data.base import DataError
-from unet_lib.data.sets.voc import voc_palette
+from unet_lib.data.findings import DataError
 
 
 def write_atomically(path: Path | str, write: Callable[[BinaryIO], Any]) -> None:
@@ -48,9 +47,9 @@ def write_atomically(path: Path | str, write: Callable[[BinaryIO], Any]) -> None
 def new_files(
     folder: Path, pictures: Iterable[Path | str], existing_too: bool = False
 ) -> list[Path]:
-    """For each picture a PNG of its name in `folder`, which is made if need be.
+    """For each image a PNG of its name in `folder`, which is made if need be.
 
-    Raises DataError, before anything is written, where two pictures have one name, such a file
+    Raises DataError, before anything is written, where two images have one name, such a file
     exists, unless `existing_too`, or the folder cannot be made.
 
     >>> import tempfile
@@ -75,6 +74,23 @@ def new_files(
     except OSError as error:
         raise DataError(f"{folder} cannot be made ({error}); choose another folder") from error
     return files
+
+
+def voc_palette() -> UInt8[np.ndarray, "256 3"]:
+    """VOC's color of each index: its bits, dealt out in turn to red, green and blue.
+
+    Bit 0 of the index becomes the highest bit of red, bit 1 of green, bit 2 of blue, bit 3 the
+    second highest of red, and so on: neighboring indices get colors far apart.
+
+    Example:
+        >>> voc_palette()[[0, 1, 2, 15, 255]].tolist()
+        [[0, 0, 0], [128, 0, 0], [0, 128, 0], [192, 128, 128], [224, 224, 192]]
+    """
+    index = np.arange(256)
+    palette = np.zeros((256, 3), int)
+    for bit in range(8):
+        palette[:, bit % 3] |= (index >> bit & 1) << (7 - bit // 3)
+    return palette.astype(np.uint8)
 
 
 def save_labels(path: Path, labels: Integer[np.ndarray, "H W"], as_classes: bool = False) -> None:

@@ -10,7 +10,8 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from unet_lib.data.base import DataError
-from unet_lib.doctor.finding import Finding
+from unet_lib.data.findings import Finding
+from unet_lib.doctor.finding import diagnosis
 from unet_lib.doctor.masks import check_masks
 from unet_lib.doctor.network import check_network
 from unet_lib.doctor.outcome import check_history, check_outcome, check_prediction
@@ -51,7 +52,7 @@ def _stages(setup: SetUp) -> Iterator[list[Finding]]:
         try:
             samples.append(draw_sample(part, setup.task))
         except DataError as error:
-            yield [Finding.of(error.cause, str(error))]
+            yield [diagnosis(error.cause, str(error))]
             return
         yield check_pictures(samples[-1])
         yield check_masks(samples[-1], setup.task)

@@ -5,7 +5,8 @@ A folder is recognized by the names of the folders in it: `images` and `masks`, 
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,12 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from unet_lib.cli.options import for_shells
-from unet_lib.data.base import DataError, Detail
 from unet_lib.data.files import MANY, listed, read_mask
+from unet_lib.data.findings import DataError, Finding, grouped
 from unet_lib.data.folder import PairedFolder
 from unet_lib.data.pairing import list_pictures
-from unet_lib.data.sets.voc import voc_palette
-from unet_lib.doctor.finding import Finding
+from unet_lib.data.write import voc_palette
+from unet_lib.doctor.finding import diagnosis
 
 LAYOUTS = (
     ("images", "masks"),
@@ -84,11 +84,10 @@ def check_folder(
     try:
         return [], PairedFolder(images, masks, **options)
     except DataError as error:
-        details = error.details or [Detail(error.cause, "", str(error))]
-    grouped: dict[tuple[str, str], list[str]] = {}
-    for cause, kind, example in details:
-        grouped.setdefault((cause, kind), []).append(example)
-    findings = [_finding(*key, examples) for key, examples in grouped.items()]
+        if not error.where:  # no list: the folders could not be compared
+            return [diagnosis(error.cause, str(error))], None
+        groups = grouped(error.findings, lambda finding: (finding.cause, finding.heading))
+    findings = [_of_group(group) for group in groups]
     if better := _palette_as_gray(findings, Path(masks), options) or _numbered(
         findings, Path(masks)
     ):
@@ -97,26 +96,19 @@ def check_folder(
     return findings, None
 
 
-def _finding(cause: str, kind: str, examples: list[str]) -> Finding:
-    """A finding of what the scan says, as in "mask values 0, 255; expected 0 to 1: pass ..."."""
-    if not kind:
-        return Finding.of(cause, examples[0])
-    count = len(examples)
-    masks = f"{count} mask{'s' * (count > 1)}"
-    if "; expected " in kind:
-        found, _, rest = kind.partition("; expected ")
-        expected, _, cure = rest.partition(": pass ")
-        cure = f"pass {cure}{for_shells(cure)}"
-        found = f"{masks} with {found}"
-        return Finding.of(cause, found, examples, expected=f"values {expected}", cure=cure)
-    if kind.startswith("mask values, "):
-        found = f"{masks} with many values, {kind.removeprefix('mask values, ')}"
-        return Finding.of(cause, found.partition(":")[0], examples)
-    text = examples[0].partition(": ")[2]
-    if not text or cause == "pairing":
-        return Finding.of(cause, f"{count} x {kind}", examples)
-    first = "" if count == 1 else f"{count} files, of the first: "
-    return Finding.of(cause, first + text, [example.partition(": ")[0] for example in examples])
+def _of_group(group: Sequence[Finding]) -> Finding:
+    """One finding about several files that have a cause and a heading in common."""
+    first, count = group[0], len(group)
+    files = [name for finding in group for name in finding.files]
+    if first.kind:
+        more = "" if count == 1 else f"{count} files, of the first: "
+        return diagnosis(first.cause, more + first.sentence, files)
+    masks = first.cause in ("mask-values", "mask-blended")
+    what = f"{count} mask{'s' * (count > 1)} with" if masks else f"{count} x"
+    known = diagnosis(first.cause, f"{what} {first.found}", files)
+    if not first.expected:
+        return known
+    return replace(known, expected=first.expected, cure=first.cure, arguments=first.arguments)
 
 
 def _palette_as_gray(
@@ -130,7 +122,7 @@ def _palette_as_gray(
     if len(values) < 2 or not values <= GRAYS:
         return None
     found = f"mask values {listed(sorted(values))}, the brightness of VOC's palette colors"
-    return Finding.of("palette-as-gray", found, [masks])
+    return diagnosis("palette-as-gray", found, [masks])
 
 
 def _numbered(findings: list[Finding], masks: Path) -> Finding | None:
@@ -145,7 +137,7 @@ def _numbered(findings: list[Finding], masks: Path) -> Finding | None:
     if max(counts, default=0) <= MANY or np.mean(single) < NEARLY_ALL:
         return None
     found = f"up to {max(counts)} labels in a mask, {np.mean(single):.0%} of them single regions"
-    return Finding.of("instances-as-classes", found, [masks])
+    return diagnosis("instances-as-classes", found, [masks])
 
 
 def _readable(masks: Path) -> Iterator[np.ndarray]:

@@ -5,7 +5,8 @@ from scipy import ndimage
 from torch import Tensor
 
 from unet_lib.data.files import listed
-from unet_lib.doctor.finding import Finding
+from unet_lib.data.findings import Finding
+from unet_lib.doctor.finding import diagnosis
 from unet_lib.doctor.setup import Sample, has_transform
 from unet_lib.training.task import Task
 
@@ -46,7 +47,7 @@ def _divided(sample: Sample, task: Task) -> list[Finding]:
         return []
     shown = ", ".join(f"{value:.4f}" for value in values[fractions][:4])
     found = f"targets of {shown}, which are whole numbers divided by 255"
-    return [Finding.of("mask-divided", found)]
+    return [diagnosis("mask-divided", found)]
 
 
 def _instances(sample: Sample, task: Task) -> list[Finding]:
@@ -66,7 +67,7 @@ def _instances(sample: Sample, task: Task) -> list[Finding]:
         f"in each picture the labels are 1 to n, every one a single region, with n from "
         f"{min(highest)} to {max(highest)}"
     )
-    return [Finding.of("instances-as-classes", found)]
+    return [diagnosis("instances-as-classes", found)]
 
 
 def _void(sample: Sample, task: Task) -> list[Finding]:
@@ -94,7 +95,7 @@ def _void(sample: Sample, task: Task) -> list[Finding]:
                 "between other labels run through it, and it is few pixels wide"
             )
             cure = f"pass ignore_index={value}, and count classes without it"
-            return [Finding.of("void-as-class", found, cure=cure)]
+            return [diagnosis("void-as-class", found, cure=cure)]
     return []
 
 
@@ -112,7 +113,7 @@ def _range(sample: Sample, task: Task) -> list[Finding]:
     if not any(bad):
         return []
     found = f"labels {listed(sorted(set().union(*bad)))}, and num_classes={task.num_classes}"
-    return [Finding.of("class-out-of-range", found, sample.where([bool(b) for b in bad]))]
+    return [diagnosis("class-out-of-range", found, sample.where([bool(b) for b in bad]))]
 
 
 def _blended(sample: Sample, task: Task) -> list[Finding]:
@@ -128,13 +129,13 @@ def _blended(sample: Sample, task: Task) -> list[Finding]:
     if not new:
         return []
     found = f"{len(new)} values that are no class in the targets: {what} "
-    return [Finding.of("mask-blended", found + ", ".join(f"{value:.3g}" for value in new[:4]))]
+    return [diagnosis("mask-blended", found + ", ".join(f"{value:.3g}" for value in new[:4]))]
 
 
 def _empty(sample: Sample, task: Task) -> list[Finding]:
     if any(_has_object(labels, task) for labels in sample.labels):
         return []
-    return [Finding.of("empty-masks", f"no object in the masks of {len(sample)} pictures")]
+    return [diagnosis("empty-masks", f"no object in the masks of {len(sample)} pictures")]
 
 
 def _has_object(labels: np.ndarray, task: Task) -> bool:
@@ -164,7 +165,7 @@ def _inverted(sample: Sample, task: Task) -> list[Finding]:
         f"{np.median(frames):.0%} of its edge; the background lies in it as islands, "
         f"{holes / len(shares):.0f} in a picture"
     )
-    return [Finding.of("inverted-masks", found)]
+    return [diagnosis("inverted-masks", found)]
 
 
 def _crops(sample: Sample, task: Task) -> list[Finding]:
@@ -177,4 +178,4 @@ def _crops(sample: Sample, task: Task) -> list[Finding]:
     if share >= EMPTY:
         return []
     found = f"an object in {whole:.0%} of the pictures, but in {share:.0%} of the parts cut out"
-    return [Finding.of("empty-crops", found)]
+    return [diagnosis("empty-crops", found)]

@@ -4,12 +4,13 @@ import contextlib
 import copy
 from collections.abc import Iterator
 
-import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from unet_lib.doctor.finding import Finding
+from unet_lib.data.findings import Finding
+from unet_lib.doctor.finding import diagnosis
 from unet_lib.doctor.setup import Sample, SetUp, batch_of
+from unet_lib.model.base import evaluated
 
 PICTURES, SIDE = 8, 128  # of the batch that the network is shown
 
@@ -33,7 +34,7 @@ def check_network(setup: SetUp, sample: Sample | None) -> list[Finding]:
         with evaluated(model), _activations(model) as layers:
             logits = model(images).float()
     except (ValueError, TypeError, RuntimeError) as error:
-        return [Finding.of("model-rejects-pictures", str(error))]
+        return [diagnosis("model-rejects-pictures", str(error))]
     return _channels(setup, logits) or _probabilities(model, images, logits) or _dead(layers)
 
 
@@ -42,14 +43,14 @@ def _weights(model: nn.Module) -> list[Finding]:
     if not broken:
         return []
     found = f"NaN or infinity in {len(broken)} tensors of the model, first {broken[0]}"
-    return [Finding.of("not-finite-weights", found)]
+    return [diagnosis("not-finite-weights", found)]
 
 
 def _optimizer(setup: SetUp, model: nn.Module) -> list[Finding]:
     trainable = {id(p): name for name, p in model.named_parameters() if p.requires_grad}
     if not trainable and not setup.history:
         count = sum(1 for _ in model.parameters())
-        return [Finding.of("frozen", f"requires_grad is False for all {count} parameters")]
+        return [diagnosis("frozen", f"requires_grad is False for all {count} parameters")]
     if setup.optimizer is None:
         return []
     given = {id(p) for group in setup.optimizer.param_groups for p in group["params"]}
@@ -60,7 +61,7 @@ def _optimizer(setup: SetUp, model: nn.Module) -> list[Finding]:
         f"{len(missing)} of {len(trainable)} trainable parameters are not in the optimizer, "
         f"first {missing[0]}"
     )
-    return [Finding.of("optimizer-misses-parameters", found)]
+    return [diagnosis("optimizer-misses-parameters", found)]
 
 
 def _batch_of_one(setup: SetUp, model: nn.Module) -> list[Finding]:
@@ -69,7 +70,7 @@ def _batch_of_one(setup: SetUp, model: nn.Module) -> list[Finding]:
     if not learning or setup.settings is None or setup.settings.batch_size > 1:
         return []
     found = f"batch_size=1, and {len(learning)} BatchNorm layers take their statistics from it"
-    return [Finding.of("batch-of-one", found)]
+    return [diagnosis("batch-of-one", found)]
 
 
 def _channels(setup: SetUp, logits: Tensor) -> list[Finding]:
@@ -79,7 +80,7 @@ def _channels(setup: SetUp, logits: Tensor) -> list[Finding]:
     if k == task.out_channels:
         return []
     found = f"{k} output channels, and target {task.target!r} needs {task.out_channels}"
-    return [Finding.of("wrong-classes", found)]
+    return [diagnosis("wrong-classes", found)]
 
 
 def _probabilities(model: nn.Module, images: Tensor, logits: Tensor) -> list[Finding]:
@@ -102,7 +103,7 @@ def _probabilities(model: nn.Module, images: Tensor, logits: Tensor) -> list[Fin
     if not _between_0_and_1(again):
         return []
     what = "the outputs of the model lie between 0 and 1, whatever its last layer gives"
-    return [Finding.of("probabilities-in-loss", f"{what}: a sigmoid or softmax is in it")]
+    return [diagnosis("probabilities-in-loss", f"{what}: a sigmoid or softmax is in it")]
 
 
 def _between_0_and_1(values: Tensor) -> bool:
@@ -114,47 +115,7 @@ def _dead(layers: dict[str, float]) -> list[Finding]:
     if not dead:
         return []
     found = f"{len(dead)} of {len(layers)} ReLU layers give nothing but zeros, first {dead[0]}"
-    return [Finding.of("dead-layer", found)]
-
-
-@contextlib.contextmanager
-def evaluated(model: nn.Module, statistics: str = "stored") -> Iterator[None]:
-    """Eval mode without gradients, set back after; "batch": BatchNorm takes those of the batch.
-
-    >>> model = nn.BatchNorm2d(1)
-    >>> with evaluated(model):
-    ...     model.training
-    False
-    >>> model.training
-    True
-    """
-    with preserved(model), torch.no_grad():
-        model.eval()
-        if statistics == "batch":
-            for module in model.modules():
-                module.training = isinstance(module, _BatchNorm)
-        yield
-
-
-@contextlib.contextmanager
-def preserved(model: nn.Module) -> Iterator[None]:
-    """Whatever happens inside, mode and BatchNorm statistics are as they were afterwards.
-
-    >>> layer = nn.BatchNorm2d(1)
-    >>> with preserved(layer):
-    ...     _ = layer(torch.ones(2, 1, 1, 1))
-    >>> layer.running_mean.item()
-    0.0
-    """
-    modes = {module: module.training for module in model.modules()}
-    kept = {m: copy.deepcopy(m.state_dict()) for m in modes if isinstance(m, _BatchNorm)}
-    try:
-        yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
-        for module, state in kept.items():
-            module.load_state_dict(state)
+    return [diagnosis("dead-layer", found)]
 
 
 @contextlib.contextmanager

@@ -1,20 +1,23 @@
 """A trained network: what its history says, and what its predictions on the pictures say."""
 
+import contextlib
+import copy
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import permutations
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from unet_lib.data.findings import Finding
 from unet_lib.doctor.agreement import agreement, comparable, thinned
-from unet_lib.doctor.finding import Finding
-from unet_lib.doctor.network import evaluated, preserved
+from unet_lib.doctor.finding import diagnosis
 from unet_lib.doctor.setup import Sample, SetUp, batch_of
 from unet_lib.evaluation.metrics import count_pixels, dice
+from unet_lib.model.base import evaluated
 
 PICTURES, SIDE = 8, 128  # of a batch
 LARGEST = 256  # pixels of a picture's side that are predicted
@@ -41,15 +44,15 @@ def check_history(rows: Sequence[Mapping[str, Any]]) -> list[Finding]:
         return []
     if not all(map(math.isfinite, losses)):
         epoch = next(i for i, value in enumerate(losses, 1) if not math.isfinite(value))
-        return [Finding.of("rate-too-high", f"the loss of epoch {epoch} is not a number")]
+        return [diagnosis("rate-too-high", f"the loss of epoch {epoch} is not a number")]
     if len(losses) < FEW:
         return []
     if losses[-1] > 1.2 * losses[0]:
         found = f"the training loss rose from {losses[0]:.3g} to {losses[-1]:.3g}"
-        return [Finding.of("rate-too-high", found)]
+        return [diagnosis("rate-too-high", found)]
     if min(losses) > (1 - MOVED) * losses[0]:
         found = f"the training loss stayed between {min(losses):.3g} and {max(losses):.3g}"
-        return [Finding.of("rate-too-low", found)]
+        return [diagnosis("rate-too-low", found)]
     validation = [float(row.get("validation_loss", math.nan)) for row in rows]
     best = min(range(len(validation)), key=lambda i: validation[i])
     fell = losses[-1] < 0.8 * losses[best]
@@ -60,7 +63,7 @@ def check_history(rows: Sequence[Mapping[str, Any]]) -> list[Finding]:
         f"{losses[-1]:.3g}, the validation loss rose from {validation[best]:.3g} to "
         f"{validation[-1]:.3g}"
     )
-    return [Finding.of("overfitting", found)]
+    return [diagnosis("overfitting", found)]
 
 
 def check_outcome(setup: SetUp, sample: Sample) -> list[Finding]:
@@ -98,7 +101,7 @@ def check_prediction(setup: SetUp, sample: Sample) -> list[Finding]:
     differ = float((together != alone).float().mean())
     if differ > DIFFERS:
         found = f"{differ:.1%} of the pixels change when a picture is predicted without the others"
-        return [Finding.of("predicts-in-training-mode", found)]
+        return [diagnosis("predicts-in-training-mode", found)]
     with evaluated(model):
         logits = model(images)
     if logits.shape[1] > 1:
@@ -112,7 +115,28 @@ def check_prediction(setup: SetUp, sample: Sample) -> list[Finding]:
         f"your masks are logits > 0.5 (a probability above 0.62), and {right:.2%} of the pixels "
         "are lost by it"
     )
-    return [Finding.of("logits-as-probabilities", found)]
+    return [diagnosis("logits-as-probabilities", found)]
+
+
+@contextlib.contextmanager
+def preserved(model: nn.Module) -> Iterator[None]:
+    """Whatever happens inside, mode and BatchNorm statistics are as they were afterwards.
+
+    >>> layer = nn.BatchNorm2d(1)
+    >>> with preserved(layer):
+    ...     _ = layer(torch.ones(2, 1, 1, 1))
+    >>> layer.running_mean.item()
+    0.0
+    """
+    modes = {module: module.training for module in model.modules()}
+    kept = {m: copy.deepcopy(m.state_dict()) for m in modes if isinstance(m, _BatchNorm)}
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+        for module, state in kept.items():
+            module.load_state_dict(state)
 
 
 def _logits(setup: SetUp, images: Iterable[Tensor]) -> list[Tensor]:
@@ -146,20 +170,23 @@ def _statistics(setup: SetUp, sample: Sample) -> list[Finding]:
     if not any(isinstance(m, _BatchNorm) for m in setup.model.modules()):
         return []
     images, targets = batch_of(sample, PICTURES, SIDE)
-    means = []
-    for statistics in ("stored", "batch"):
-        with evaluated(setup.model, statistics):
-            logits = setup.model(images)
-        pairs = zip(logits, targets, strict=True)
-        means.append(sum(_dice(setup, one, target) for one, target in pairs) / len(images))
-    stored, batch = means
+    with evaluated(setup.model):
+        logits = [setup.model(images)]
+    with preserved(setup.model), torch.no_grad():
+        for module in setup.model.modules():
+            module.training = isinstance(module, _BatchNorm)
+        logits.append(setup.model(images))
+    stored, batch = (
+        sum(_dice(setup, *pair) for pair in zip(each, targets, strict=True)) / len(images)
+        for each in logits
+    )
     if batch - stored < WORSE:
         return []
     found = (
         f"mean Dice {stored:.2f} with BatchNorm's stored statistics and {batch:.2f} with those of "
         "the batch"
     )
-    return [Finding.of("batchnorm-statistics", found)]
+    return [diagnosis("batchnorm-statistics", found)]
 
 
 def _channel_order(setup: SetUp, sample: Sample) -> list[Finding]:
@@ -175,7 +202,7 @@ def _channel_order(setup: SetUp, sample: Sample) -> list[Finding]:
     if means[best] - own < WORSE:
         return []
     found = f"mean Dice {own:.2f}, and {means[best]:.2f} with the channels in the order {best}"
-    return [Finding.of("channel-order", found)]
+    return [diagnosis("channel-order", found)]
 
 
 def _one_class(setup: SetUp, sample: Sample) -> list[Finding]:
@@ -196,7 +223,7 @@ def _one_class(setup: SetUp, sample: Sample) -> list[Finding]:
         f"{most.max():.1%} of the pixels are predicted as class {int(most.argmax())}, while "
         f"{rare:.1%} of them are foreground"
     )
-    return [Finding.of(cause, found)]
+    return [diagnosis(cause, found)]
 
 
 def _noise(setup: SetUp, sample: Sample) -> list[Finding]:
@@ -222,4 +249,4 @@ def _noise(setup: SetUp, sample: Sample) -> list[Finding]:
         f"Dice {scores[wrong].mean():.2f} on {wrong.sum()} of {len(scores)} pictures, {median:.2f} "
         "on a typical one, and the image agrees with the network, not with the mask"
     )
-    return [Finding.of("label-noise", found, sample.where(wrong))]
+    return [diagnosis("label-noise", found, sample.where(wrong))]

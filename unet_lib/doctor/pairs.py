@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from unet_lib.data.findings import Finding
 from unet_lib.doctor.agreement import agreement, agreement_table, comparable, thinned
-from unet_lib.doctor.finding import Finding
+from unet_lib.doctor.finding import diagnosis
 from unet_lib.doctor.setup import Sample, has_transform
 from unet_lib.training.task import Task
 
@@ -84,7 +85,7 @@ def _shifted(sample: Sample, table: np.ndarray) -> list[Finding]:
                 f"the mask {abs(shift)} {order} fits each image better than its own: agreement "
                 f"{np.nanmean(others):.2f} against {np.nanmean(mine):.2f}"
             )
-            return [Finding.of("shifted-pairs", found)]
+            return [diagnosis("shifted-pairs", found)]
     return []
 
 
@@ -103,7 +104,7 @@ def _unrelated(sample: Sample, table: np.ndarray) -> list[Finding]:
         f"the masks fit their own images no better than others: mean agreement "
         f"{own[known].mean():.2f} with its own, {others.mean():.2f} with the rest"
     )
-    return [Finding.of("unrelated-pairs", found)]
+    return [diagnosis("unrelated-pairs", found)]
 
 
 def _mispaired(sample: Sample, table: np.ndarray) -> list[Finding]:
@@ -115,7 +116,7 @@ def _mispaired(sample: Sample, table: np.ndarray) -> list[Finding]:
         f"{wrong.sum()} of {len(sample)} images, whose own mask explains {own[wrong].mean():.0%} "
         f"of their variance and another's {best[wrong].mean():.0%}"
     )
-    return [Finding.of("mispaired-files", found, sample.where(wrong))]
+    return [diagnosis("mispaired-files", found, sample.where(wrong))]
 
 
 def _turned(
@@ -141,7 +142,7 @@ def _turned(
                 f"the masks fit better when {how}: agreement {np.nanmean(others):.2f} "
                 f"instead of {own.mean():.2f}"
             )
-            return [Finding.of("mask-turned", found)]
+            return [diagnosis("mask-turned", found)]
     return []
 
 
@@ -169,4 +170,4 @@ def _moved_alone(sample: Sample, task: Task) -> list[Finding]:
         f"the masks explain {np.mean(stored):.0%} of the stored images' variance, and "
         f"{np.mean(drawn):.0%} after the transform"
     )
-    return [Finding.of("image-moved-alone", found)]
+    return [diagnosis("image-moved-alone", found)]

@@ -1,14 +1,16 @@
 """Two parts of the data side by side: pictures in both, another preparation (chapter 9c)."""
 
-from collections.abc import Iterable
-from hashlib import sha256
+from itertools import islice
 
 import numpy as np
 from scipy import ndimage
 from torch.utils.data import Dataset
 
-from unet_lib.doctor.finding import Finding
-from unet_lib.doctor.setup import Sample, origin, picture_name, stored_pair, without_transform
+from unet_lib.data.base import origin, stored_images
+from unet_lib.data.division import copies, shared_images
+from unet_lib.data.findings import Finding
+from unet_lib.doctor.finding import diagnosis
+from unet_lib.doctor.setup import Sample
 
 MOST = 600  # pictures of a part that are compared
 SIDE = 32  # of the small copies that are compared
@@ -39,14 +41,12 @@ def check_leak(train: Dataset, validation: Dataset) -> list[Finding]:
     >>> check_leak(nuclei, nuclei)[0].found
     '3 of 3 pictures of the second part are in the first as well'
     """
-    ours, theirs = (list(_images(part)) for part in (train, validation))
-    known = {_digest(image): name for name, image in ours}
-    doubles = [(name, known[d]) for name, image in theirs if (d := _digest(image)) in known]
-    if doubles:
+    ours, theirs = (list(islice(stored_images(part), MOST)) for part in (train, validation))
+    if doubles := shared_images(ours, theirs):
         found = (
             f"{len(doubles)} of {len(theirs)} pictures of the second part are in the first as well"
         )
-        return [Finding.of("leak", found, [f"{one} equals {other}" for one, other in doubles])]
+        return [diagnosis("leak", found, [f"{other} equals {one}" for one, other in doubles])]
     table = _correlations(theirs, ours)
     if not (table.max() >= ALIKE):
         return []
@@ -57,7 +57,7 @@ def check_leak(train: Dataset, validation: Dataset) -> list[Finding]:
         f"the first (correlation up to {table.max():.2f})"
     )
     files = [f"{theirs[i][0]} resembles {ours[best[i]][0]}" for i in near]
-    return [Finding.of("neighboring-pictures", found, files)]
+    return [diagnosis("neighboring-pictures", found, files)]
 
 
 def check_series(dataset: Dataset) -> list[Finding]:
@@ -67,15 +67,10 @@ def check_series(dataset: Dataset) -> list[Finding]:
     >>> check_series(SimulatedNuclei(6, size=(64, 64)))
     []
     """
-    pictures = list(_images(dataset))
-    first: dict[str, str] = {}
-    doubles = [
-        f"{name} equals {other}"
-        for name, image in pictures
-        if (other := first.setdefault(_digest(image), name)) != name
-    ]
-    if doubles:
-        return [Finding.of("leak", f"{len(doubles)} pictures are there twice", doubles)]
+    pictures = list(islice(stored_images(dataset), MOST))
+    pairs = copies(image for _, image in pictures)
+    if doubles := [f"{pictures[j][0]} equals {pictures[i][0]}" for i, j in pairs]:
+        return [diagnosis("leak", f"{len(doubles)} pictures are there twice", doubles)]
     table = _correlations(pictures, pictures)
     np.fill_diagonal(table, 0)
     near = (table >= ALIKE).any(1)
@@ -85,7 +80,7 @@ def check_series(dataset: Dataset) -> list[Finding]:
         f"{near.mean():.0%} of the pictures have a neighbor that shows nearly the same: slices of "
         "a stack or frames of a film, which a random split would put in both parts"
     )
-    return [Finding.of("neighboring-pictures", found)]
+    return [diagnosis("neighboring-pictures", found)]
 
 
 def check_ranges(train: Sample, validation: Sample) -> list[Finding]:
@@ -115,7 +110,7 @@ def check_ranges(train: Sample, validation: Sample) -> list[Finding]:
     )
     if cause == "domain-shift":
         found += ", and the files differ as much"
-    return [Finding.of(cause, found)]
+    return [diagnosis(cause, found)]
 
 
 def _apart(
@@ -137,18 +132,6 @@ def _apart(
 def _normalize(sample: Sample) -> object:
     found = origin(sample.dataset, 0)
     return None if found is None else found[0].normalize
-
-
-def _images(dataset: Dataset) -> Iterable[tuple[str, np.ndarray]]:
-    """Name and stored image of the first pictures of a part."""
-    for index in range(min(len(dataset), MOST)):  # type: ignore[arg-type]
-        pair = stored_pair(dataset, index)
-        image = without_transform(dataset)[index][0].numpy() if pair is None else pair[0]
-        yield picture_name(dataset, index), image
-
-
-def _digest(image: np.ndarray) -> str:
-    return sha256(f"{image.shape} {image.dtype}".encode() + image.tobytes()).hexdigest()
 
 
 def _correlations(

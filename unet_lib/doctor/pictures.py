@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from unet_lib.doctor.finding import Finding
+from unet_lib.data.findings import Finding
+from unet_lib.doctor.finding import diagnosis
 from unet_lib.doctor.setup import Sample
 
 LARGE = 10.0  # 99th percentile of a typical picture's values, from which on they are not scaled
@@ -20,19 +21,19 @@ def check_pictures(sample: Sample) -> list[Finding]:
     broken = np.array([not bool(image.isfinite().all()) for image in sample.inputs])
     if broken.any():
         found = f"NaN or infinity in {broken.sum()} of {len(sample)} images"
-        return [Finding.of("not-finite", found, sample.where(broken))]
+        return [diagnosis("not-finite", found, sample.where(broken))]
     flat = np.array([float(image.std()) < 1e-6 for image in sample.images])
     if flat.any():
         found = f"one value everywhere in {flat.sum()} of {len(sample)} images"
-        return [Finding.of("constant-images", found, sample.where(flat))]
+        return [diagnosis("constant-images", found, sample.where(flat))]
     low, high = np.percentile([_range(image.numpy()) for image in sample.inputs], 50, axis=0)
     if max(-low, high) > LARGE:
         found = f"values from {low:.4g} to {high:.4g} in a typical picture"
-        return [Finding.of("not-normalized", found)]
+        return [diagnosis("not-normalized", found)]
     ends = np.array([_range(image.numpy()) for image in sample.inputs])
     if ends[:, 1].max() - ends[:, 0].min() < FLAT:
         found = f"values from {ends[:, 0].min():.3g} to {ends[:, 1].max():.3g} in all pictures"
-        return [Finding.of("scaled-away", found)]
+        return [diagnosis("scaled-away", found)]
     return []
 
 

@@ -5,8 +5,9 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
+from unet_lib.data.findings import Finding
 from unet_lib.doctor.examine import examine
-from unet_lib.doctor.finding import Finding
+from unet_lib.doctor.finding import diagnosis
 from unet_lib.doctor.setup import SetUp
 from unet_lib.training.checkpoint import CheckpointError, load_checkpoint, load_model, stored_object
 from unet_lib.training.settings import TrainingSettings
@@ -34,7 +35,7 @@ def check_run(
     try:
         setup = run_setup(file, dataset, task)
     except CheckpointError as error:
-        return [Finding.of("unreadable-checkpoint", str(error), [str(file)])]
+        return [diagnosis("unreadable-checkpoint", str(error), [str(file)])]
     return examine(setup)
 
 

@@ -1,6 +1,5 @@
 """What the doctor examines: a set-up, and the pictures that are drawn from its data sets."""
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.utils.data import Dataset, Subset
+from torch.utils.data import Dataset
 
-from unet_lib.data.base import SegmentationDataset, picture_name
+from unet_lib.data.base import origin, picture_name
 from unet_lib.training.settings import TrainingSettings
 from unet_lib.training.task import Task
 
@@ -100,9 +99,10 @@ def draw_sample(dataset: Dataset, task: Task | None = None) -> Sample:
     sample = Sample(dataset, [], [], [], [], [], row)
     for index in indices:
         image, target = dataset[index]
-        if task is not None and (ours := origin(dataset, index)) and ours[0].target is None:
+        ours = origin(dataset, index)
+        if ours and task is not None and ours[0].target is None:
             target = task.encode(target)
-        stored, labels = stored_pair(dataset, index) or _as_arrays(image, target)
+        stored, labels = ours[0].load(ours[1]) if ours else _as_arrays(image, target)
         sample.names.append(picture_name(dataset, index))
         sample.images.append(stored)
         sample.labels.append(labels)
@@ -111,50 +111,11 @@ def draw_sample(dataset: Dataset, task: Task | None = None) -> Sample:
     return sample
 
 
-def origin(dataset: Dataset, index: int) -> tuple[SegmentationDataset, int] | None:
-    """The data set of this library, and the index in it, behind any number of Subsets.
-
-    >>> from unet_lib.data import SimulatedNuclei
-    >>> origin(Subset(SimulatedNuclei(9), [7, 8]), 1)[1]
-    8
-    """
-    while isinstance(dataset, Subset):
-        dataset, index = dataset.dataset, dataset.indices[index]
-    return (dataset, index) if isinstance(dataset, SegmentationDataset) else None
-
-
-def stored_pair(dataset: Dataset, index: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """Image and labels as `load` gives them; None for a data set that has no `load`.
-
-    >>> from unet_lib.data import SimulatedNuclei
-    >>> [array.dtype.name for array in stored_pair(SimulatedNuclei(1), 0)]
-    ['uint8', 'int32']
-    """
-    found = origin(dataset, index)
-    return None if found is None else found[0].load(found[1])
-
-
-def without_transform(dataset: Dataset) -> Dataset:
-    """The same pictures without their random transform, as far as the data set is ours.
-
-    >>> from unet_lib.data import SimulatedNuclei
-    >>> without_transform(SimulatedNuclei(2, transform=lambda *pair: pair)).transform is None
-    True
-    """
-    if isinstance(dataset, Subset):
-        return Subset(without_transform(dataset.dataset), dataset.indices)
-    if not isinstance(dataset, SegmentationDataset):
-        return dataset
-    dataset = copy.copy(dataset)
-    dataset.transform = None
-    return dataset
-
-
 def has_transform(dataset: Dataset) -> bool:
     """Whether a data set of ours changes its pictures at each access.
 
     >>> from unet_lib.data import SimulatedNuclei
-    >>> has_transform(Subset(SimulatedNuclei(2), [0]))
+    >>> has_transform(SimulatedNuclei(2))
     False
     """
     found = origin(dataset, 0)

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from unet_lib.doctor.finding import Finding
+from unet_lib.data.findings import Finding
+from unet_lib.doctor.finding import diagnosis
 from unet_lib.doctor.setup import Sample, SetUp, batch_of
 
 PICTURES, SIDE = 4, 64  # of the batch
@@ -53,12 +54,12 @@ def check_rate(setup: SetUp, sample: Sample) -> list[Finding]:
     own, known = trials(setup, sample)
     if known.fell < LEARNED and own.fell < LEARNED:
         found = f"{STEPS} steps on one batch: {_told(own)}, and {_told(known)}"
-        return [Finding.of("cannot-learn", found)]
+        return [diagnosis("cannot-learn", found)]
     if own.fell >= min(HALF, SHARE * known.fell):
         return []
     cause = "rate-too-high" if _is_high(setup, own) else "rate-too-low"
     found = f"{STEPS} steps on one batch: {_told(own)}, while {_told(known)}"
-    return [Finding.of(cause, found)]
+    return [diagnosis(cause, found)]
 
 
 def trials(setup: SetUp, sample: Sample) -> tuple[Trial, Trial]:
@@ -118,7 +119,7 @@ def _try(
 
 
 def _optimizer(setup: SetUp, parameters: list[nn.Parameter], rate: float) -> Optimizer:
-    kind = getattr(setup.settings, "optimizer", "adamw")
+    kind = setup.settings.optimizer
     if kind == "sgd":
         return SGD(parameters, rate, momentum=0.9)
     return Adam(parameters, rate) if kind == "adam" else AdamW(parameters, rate)
@@ -128,8 +129,9 @@ def _is_high(setup: SetUp, own: Trial) -> bool:
     """Whether the loss was thrown about, rather than standing still."""
     if not math.isfinite(own.losses[-1]):
         return True
-    kind = getattr(setup.settings, "optimizer", "adamw")
-    return own.rate > KNOWN_RATE if kind != "sgd" else max(own.losses) > 1.05 * own.losses[0]
+    if setup.settings.optimizer == "sgd":
+        return max(own.losses) > 1.05 * own.losses[0]
+    return own.rate > KNOWN_RATE
 
 
 def _told(trial: Trial) -> str:

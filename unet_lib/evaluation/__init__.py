@@ -1,5 +1,6 @@
 """How good a mask is, and how an image of any size becomes one (chapter 5)."""
 
+from unet_lib.evaluation.context import Context, context_of, measure_context
 from unet_lib.evaluation.instances import label_instances
 from unet_lib.evaluation.metrics import (
     Counts,
@@ -15,28 +16,35 @@ from unet_lib.evaluation.metrics import (
     recall,
 )
 from unet_lib.evaluation.tiles import (
+    find_context,
     foreground_probability,
     predict,
     predict_mask,
+    predict_tiles,
     probabilities,
     tile_slices,
 )
 
 __all__ = [
+    "Context",
     "Counts",
     "SegmentationScores",
     "average_precision",
     "confusion_matrix",
+    "context_of",
     "count_pixels",
     "dice",
+    "find_context",
     "foreground_probability",
     "iou",
     "label_instances",
     "match_instances",
+    "measure_context",
     "pixel_accuracy",
     "precision",
     "predict",
     "predict_mask",
+    "predict_tiles",
     "probabilities",
     "recall",
     "tile_slices",

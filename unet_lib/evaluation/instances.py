@@ -16,23 +16,31 @@ def label_instances(
     seed_threshold: float = 0.5,
     smoothing: float = 0.25,
     minimum_pixels: int = 12,
+    borders: bool = False,
 ) -> Int32[np.ndarray, "H W"]:
     """Numbers the objects 1..n by a watershed, 0 is background.
 
-    With three classes (background, interior, border, see `unet_lib.data.interior_border`) the
-    seeds are the connected regions whose interior is likelier than `seed_threshold`; with one
-    channel they are the peaks of the distance to the background, smoothed over `smoothing` times
-    the typical radius, so that it suits small and large objects. Each seed then grows through
-    the foreground. Objects under `minimum_pixels` vanish.
+    The seeds are the peaks of the distance to the background, smoothed over `smoothing` times the
+    typical radius, so that it suits small and large objects. With `borders` the three channels
+    are background, interior and border (see `unet_lib.data.interior_border`), and the seeds are
+    the connected regions whose interior is likelier than `seed_threshold`. Each seed then grows
+    through the foreground. Objects under `minimum_pixels` vanish.
+    Raises ValueError for `borders` without three channels.
 
+    >>> import torch
     >>> logits = torch.full((1, 9, 21), -9.0)
     >>> logits[0, 2:7, 2:7] = logits[0, 2:7, 12:17] = 9.0
     >>> int(label_instances(logits).max())
     2
     """
+    if borders and len(logits) != 3:
+        raise ValueError(
+            f"{len(logits)} channels; background, interior and border were expected: use a network "
+            "that was trained for instances, or leave borders out"
+        )
     foreground = foreground_probability(logits).numpy() > threshold
     distance = ndimage.distance_transform_edt(foreground)
-    if len(logits) == 3:
+    if borders:
         seeds = label(probabilities(logits)[1].numpy() > seed_threshold)
     else:
         seeds = label(_peaks(distance, smoothing) & foreground)

@@ -1,19 +1,25 @@
 """Prediction: an image of any size by overlapping tiles, then a mask and instances (chapter 5)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor
+from torch import Tensor, nn
 
-from unet_lib.model.unet import SegmentationModel
+from unet_lib.evaluation.context import Context, context_of, measure_context
+from unet_lib.model.base import SegmentationModel, evaluated
+
+Network = Callable[..., Any]
+"""Images (N, C, H, W) -> logits (N, K, H, W): a module, or any function."""
 
 
 def predict(
-    model: SegmentationModel,
+    model: Network,
     image: Float[Tensor, "... C H W"],
     tile: int | None = None,
     halo: int | None = None,
+    grid: int | None = None,
 ) -> Float[Tensor, "... K H W"]:
     """Logits of one image (C, H, W) or a batch (N, C, H, W), on the CPU, tile by tile.
 
@@ -21,10 +27,17 @@ def predict(
     keeps only the tile: memory follows the tile, not the image. The default tile is 256 pixels, or
     twice the halo, so that context is not most of the work. With the default halo, which covers
     the receptive field, the result equals that of the whole image; a smaller one is faster
-    and may leave seams. Both are rounded up to multiples of `model.grid`, so that every tile
+    and may leave seams. Both are rounded up to multiples of the model's grid, so that every tile
     meets the pooling grid where the whole image does. Runs in eval mode, on the model's device.
 
-    Raises ValueError for `tile` < 1 or `halo` < 0, and for a model with `padding="valid"`.
+    A network that is no `SegmentationModel` does not know halo and grid: pass them, or they are
+    measured (`measure_context`). Where every pixel depends on the whole image there is no halo:
+    the default is one tile. Images are continued beyond their borders as in a mirror where a
+    network takes only multiples of its grid, and by what `padding="valid"` loses, so the logits
+    are always as high and wide as the image.
+
+    Raises ValueError for `tile` < 1 or `halo` < 0, for a tile where there is no halo, and for a
+    network whose logits have another size.
 
     >>> from unet_lib.model import UNet
     >>> model = UNet(1, width=2, depth=2)
@@ -32,29 +45,106 @@ def predict(
     >>> torch.allclose(predict(model, image, tile=16), predict(model, image, tile=80), atol=1e-5)
     True
     """
-    if model.output_size(model.minimum_size) != model.minimum_size:
-        raise ValueError('predict needs a model with padding="same"; got one with "valid"')
-    halo = model.halo if halo is None else halo
-    tile = max(256, 2 * halo) if tile is None else tile
+    return predict_tiles(model, image, find_context(model, image.shape[-3], halo, grid), tile)
+
+
+def find_context(
+    model: Network, channels: int, halo: int | None = None, grid: int | None = None
+) -> Context:
+    """What tiles have to respect: known, given or measured, in this order.
+
+    >>> find_context(torch.sigmoid, channels=1, halo=0, grid=1)
+    Context(halo=0, grid=1, border=0, smallest=1, step=1)
+    """
+    if isinstance(model, SegmentationModel):
+        context = context_of(model)
+        return context._replace(
+            halo=context.halo if halo is None else halo, grid=context.grid if grid is None else grid
+        )
+    if halo is None or grid is None:
+        if not isinstance(model, nn.Module):
+            raise ValueError("pass halo and grid: only those of a torch.nn.Module can be measured")
+        measured = measure_context(model, channels)
+        halo = measured.halo if halo is None else halo
+        grid = measured.grid if grid is None else grid
+    return Context(halo, grid, 0, grid, grid)
+
+
+def predict_tiles(
+    model: Network,
+    image: Float[Tensor, "... C H W"],
+    context: Context,
+    tile: int | None = None,
+) -> Float[Tensor, "... K H W"]:
+    """The same as `predict` where the context is known already, for many images.
+
+    >>> image = torch.rand(1, 30, 20)
+    >>> torch.equal(predict_tiles(torch.neg, image, Context(halo=0, grid=1), tile=7), -image)
+    True
+    """
+    images = image[None] if image.ndim == 3 else image
+    height, width = images.shape[-2:]
+    tile, halo = _tile_and_halo(context, tile, max(height, width))
+    first = next(model.parameters(), images) if isinstance(model, nn.Module) else images
+    logits = torch.empty(0)
+    with evaluated(model) if isinstance(model, nn.Module) else torch.no_grad():
+        for rows, seen_rows, top in _windows(height, tile, halo, context):
+            for columns, seen_columns, left in _windows(width, tile, halo, context):
+                seen = _mirrored(_mirrored(images, seen_rows, -2), seen_columns, -1)
+                part = model(seen.to(first.device))
+                _check_size(part, seen, context.border)
+                if not logits.numel():
+                    logits = torch.empty(len(images), part.shape[1], height, width)
+                part = part[..., top : top + rows.stop - rows.start, :]
+                logits[..., rows, columns] = part[..., left : left + columns.stop - columns.start]
+    return logits[0] if image.ndim == 3 else logits
+
+
+def _tile_and_halo(context: Context, tile: int | None, longest: int) -> tuple[int, int]:
+    """Both as multiples of the grid; the halo is what exceeds the border."""
+    if context.halo is None and tile is not None and tile < longest:
+        raise ValueError(
+            f"the network takes means over the whole image, so {longest} pixels in tiles of {tile} "
+            "would give other logits: leave tile out, or pass the halo that is enough for you"
+        )
+    halo = context.halo or 0
+    if tile is None:
+        tile = longest if context.halo is None else max(256, 2 * halo)
     if tile < 1 or halo < 0:
         raise ValueError(f"tile must be at least 1 and halo at least 0, got {tile} and {halo}")
-    grid = model.grid
-    tile, halo = (-(-size // grid) * grid for size in (tile, halo))
-    images = image[None] if image.ndim == 3 else image
-    device, was_training = next(model.parameters()).device, model.training
-    model.eval()
-    with torch.inference_mode():
-        n, _, height, width = images.shape
-        logits = torch.empty(n, model.settings.out_channels, height, width)
-        for rows, outer_rows in tile_slices(height, tile, halo, grid):
-            for columns, outer_columns in tile_slices(width, tile, halo, grid):
-                part = model(images[..., outer_rows, outer_columns].to(device)).float().cpu()
-                top, left = rows.start - outer_rows.start, columns.start - outer_columns.start
-                part = part[..., top : top + rows.stop - rows.start, :]
-                part = part[..., left : left + columns.stop - columns.start]
-                logits[..., rows, columns] = part
-    model.train(was_training)
-    return logits[0] if image.ndim == 3 else logits
+    sizes = tile, max(0, halo - context.border)
+    tile, halo = (-(-size // context.grid) * context.grid for size in sizes)
+    return tile, halo
+
+
+def _windows(
+    length: int, tile: int, halo: int, context: Context
+) -> Iterator[tuple[slice, range, int]]:
+    """The tiles along one side: the pixels of one, those that the model sees, where it begins."""
+    for inner, outer in tile_slices(length, tile, halo, context.grid):
+        start = outer.start - context.border
+        size = context.admissible(outer.stop + context.border - start)
+        yield inner, range(start, start + size), inner.start - outer.start
+
+
+def _mirrored(images: Tensor, places: range, side: int) -> Tensor:
+    """Some rows or columns; those beyond the border as in a mirror on the last pixel."""
+    length = images.shape[side]
+    if places.start >= 0 and places.stop <= length:
+        return images.narrow(side, places.start, len(places))
+    period = max(1, 2 * length - 2)
+    index = torch.arange(places.start, places.stop, device=images.device).remainder(period)
+    return images.index_select(side, torch.minimum(index, period - index))
+
+
+def _check_size(logits: Any, images: Tensor, border: int) -> None:
+    expected = tuple(size - 2 * border for size in images.shape[-2:])
+    if not isinstance(logits, Tensor) or logits.shape[2:] != expected:
+        found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise ValueError(
+            f"the network made {found} of images {tuple(images.shape)}; logits (N, K, "
+            f"{expected[0]}, {expected[1]}) were expected: wrap it in a module that gives them"
+        )
 
 
 def tile_slices(length: int, tile: int, halo: int, grid: int = 1) -> Iterator[tuple[slice, slice]]:
@@ -83,7 +173,7 @@ def probabilities(logits: Float[Tensor, "... K H W"]) -> Float[Tensor, "... K H 
 
 
 def predict_mask(
-    model: SegmentationModel,
+    model: Network,
     image: Float[Tensor, "C H W"],
     threshold: float = 0.5,
     tile: int | None = None,

@@ -9,14 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Shaped, UInt8
+from jaxtyping import Float32, Int32, Shaped, UInt8
+
+Image = Path | str | np.ndarray
 
 
 class OnnxModel:
-    """A file that `unet_lib.shipping.export.export_onnx` wrote for a task, ready for pictures.
+    """A file that `unet_lib.shipping.export.export_onnx` wrote for a task, ready for images.
 
-    `task`, `classes` and `about` hold what the file says about itself. Raises ValueError for a
-    file that is missing or not one of ours, that has no task, or whose network pads nothing.
+    Takes image files (which needs Pillow) and arrays as `Trained` does, (H, W) or (H, W, 3), not
+    normalized. `task`, `classes` and `about` hold what the file says about itself. Raises
+    ValueError for a file that is missing or not one of ours, that has no task, or whose network
+    pads nothing.
 
     >>> import tempfile
     >>> from unet_lib.shipping.export import export_onnx
@@ -56,52 +60,30 @@ class OnnxModel:
         self.task: dict[str, Any] = self.about["task"]
         self.classes: list[str] = self.about["classes"]
 
-    def prepare(self, image: Shaped[np.ndarray, "H W *C"]) -> Float32[np.ndarray, "1 C H W"]:
-        """A gray (H, W) or color (H, W, 3) picture as the network has learned to see it.
+    def prepare(self, image: Image) -> Float32[np.ndarray, "1 C H W"]:
+        """A gray (H, W) or color (H, W, 3) image as the network has learned to see it.
 
-        Raises ValueError for other shapes, small pictures, NaN and infinity, and types without
-        numbers or without a range.
+        Raises ValueError, naming the file if it is one, for other shapes, small images, NaN and
+        infinity, and types without numbers or without a range.
         """
-        if not isinstance(image, np.ndarray) or image.dtype.kind not in "uif":
-            found = getattr(image, "dtype", type(image).__name__)
-            raise ValueError(
-                f"the picture is of type {found}; an array of numbers was expected, such as uint8: "
-                "np.asarray(picture)"
-            )
-        color = self.task["mode"] == "RGB"
-        smallest = self.about["minimum_size"]
-        if (
-            image.ndim != 2 + color
-            or image.shape[2:] != (3,) * color
-            or min(image.shape[:2]) < smallest
-        ):
-            expected = "(H, W, 3)" if color else "(H, W)"
-            raise ValueError(
-                f"the picture has shape {image.shape}; {expected} was expected, with sides of at "
-                f"least {smallest} pixels"
-            )
-        if bad := np.count_nonzero(~np.isfinite(image)):
-            raise ValueError(
-                f"the picture holds {bad} NaN or infinite values of {image.size}; finite ones were "
-                "expected: remove or replace them where the picture is made"
-            )
-        if self.task["normalize"] == "percentiles":
-            low, high = np.percentile(image, (1.0, 99.8), axis=(0, 1))
-            contrast = high - low
-            scale = np.divide(1.0, contrast, out=np.zeros_like(contrast), where=contrast > 0)
-            values = (image - low) * scale
-        elif image.dtype in (np.uint8, np.uint16):
-            values = image / np.float32(np.iinfo(image.dtype).max)
-        else:
-            raise ValueError(f"the picture holds {image.dtype}; uint8 or uint16 was expected")
-        values = values.astype(np.float32)
-        return np.ascontiguousarray(np.moveaxis(np.atleast_3d(values), 2, 0))[None]
+        if isinstance(image, np.ndarray):
+            return self._normalized(self._checked(image))
+        pixels = _read(Path(image), self.task["mode"])
+        try:
+            return self._normalized(self._checked(pixels))
+        except ValueError as error:
+            raise ValueError(f"{image}: {error}") from error
 
-    def logits(self, image: Shaped[np.ndarray, "H W *C"]) -> Float32[np.ndarray, "K H W"]:
-        """The logits of a picture, as its file gives it: uint8 or uint16, say."""
-        return self._session.run(["logits"], {"images": self.prepare(image)})[0][0]
+    def logits(self, image: Image) -> Float32[np.ndarray, "K H W"]:
+        """The logits of an image, as its file gives it: uint8 or uint16, say."""
+        images = self.prepare(image)
+        height, width = images.shape[2:]
+        step = self.about.get("multiple_of", 1)  # the network takes no other heights and widths
+        beyond = [(0, 0), (0, 0), (0, -height % step), (0, -width % step)]
+        images = np.pad(images, beyond, mode="reflect") if step > 1 else images
+        return self._session.run(["logits"], {"images": images})[0][0, :, :height, :width]
 
-    def probabilities(self, image: Shaped[np.ndarray, "H W *C"]) -> Float32[np.ndarray, "K H W"]:
+    def probabilities(self, image: Image) -> Float32[np.ndarray, "K H W"]:
         """From 0 to 1: the sigmoid of one channel, the softmax of several."""
         logits = self.logits(image)
         if len(logits) == 1:
@@ -109,10 +91,122 @@ class OnnxModel:
         raised = np.exp(logits - logits.max(axis=0))
         return raised / raised.sum(axis=0)
 
-    def mask(self, image: Shaped[np.ndarray, "H W *C"]) -> UInt8[np.ndarray, "H W"]:
+    def mask(self, image: Image) -> UInt8[np.ndarray, "H W"]:
         """Class indices; for any other task 1 where foreground is likelier than the threshold."""
         p = self.probabilities(image)
         if self.task["target"] == "classes":
             return p.argmax(axis=0).astype(np.uint8)
-        foreground = p[0] if len(p) == 1 else 1 - p[0]
-        return (foreground > self.task["threshold"]).astype(np.uint8)
+        return (_foreground(p) > self.task["threshold"]).astype(np.uint8)
+
+    def instances(self, image: Image) -> Int32[np.ndarray, "H W"]:
+        """The objects, numbered 1 to n, by the watershed of `unet_lib.evaluation.label_instances`.
+
+        Needs SciPy and scikit-image. ValueError where they are missing, or where the network
+        tells classes apart.
+        """
+        if self.task["target"] == "classes":
+            raise ValueError(
+                "the network tells classes apart, not objects; instances need one trained with "
+                'target "foreground" or "instances"'
+            )
+        try:
+            from skimage.measure import label
+            from skimage.segmentation import watershed
+        except ImportError as error:
+            raise ValueError(
+                f"instances need {error.name}: pip install scipy scikit-image"
+            ) from error
+        p = self.probabilities(image)
+        foreground = _foreground(p) > self.task["threshold"]
+        distance, peaks = _distance_and_peaks(foreground)
+        seeds = label(p[1] > 0.5 if self.task["target"] == "instances" else peaks & foreground)
+        labels = watershed(-distance, seeds, mask=foreground)
+        lost = label(foreground & (labels == 0))  # foreground that holds no seed
+        labels = np.where(lost > 0, lost + labels.max(), labels)
+        kept = np.bincount(labels.ravel()) >= 12  # objects of fewer pixels vanish
+        kept[0] = False
+        return np.where(kept, np.cumsum(kept), 0).astype(np.int32)[labels]
+
+    def _checked(self, image: np.ndarray) -> np.ndarray:
+        if image.dtype.kind not in "uif":
+            raise ValueError(
+                f"the image is of type {image.dtype}; an array of numbers was expected, such as "
+                "uint8: np.asarray(picture)"
+            )
+        color, smallest = self.task["mode"] == "RGB", self.about["minimum_size"]
+        if image.ndim < 2 or image.shape[2:] != (3,) * color or min(image.shape[:2]) < smallest:
+            expected = "(H, W, 3)" if color else "(H, W)"
+            raise ValueError(
+                f"the image has shape {image.shape}; {expected} was expected, with sides of at "
+                f"least {smallest} pixels"
+            )
+        if bad := np.count_nonzero(~np.isfinite(image)):
+            raise ValueError(
+                f"the image holds {bad} NaN or infinite values of {image.size}; finite ones were "
+                "expected: remove or replace them where the image is made"
+            )
+        return image
+
+    def _normalized(self, image: Shaped[np.ndarray, "H W *C"]) -> Float32[np.ndarray, "1 C H W"]:
+        if self.task["normalize"] == "percentiles":
+            low, high = np.percentile(image, (1.0, 99.8), axis=(0, 1))
+            contrast = high - low
+            scale = np.divide(1.0, contrast, out=np.zeros_like(contrast), where=contrast > 0)
+            values = (image - low) * scale
+        elif image.dtype in (np.uint8, np.uint16):
+            values = image / np.float32(np.iinfo(image.dtype).max)
+        elif image.dtype.kind == "f" and image.min() >= 0 and image.max() <= 1:
+            values = image
+        else:
+            raise ValueError(
+                f"the image holds {image.dtype} from {image.min():g} to {image.max():g}; uint8, "
+                "uint16, or floats from 0 to 1 were expected"
+            )
+        values = values.astype(np.float32)
+        return np.ascontiguousarray(np.moveaxis(np.atleast_3d(values), 2, 0))[None]
+
+
+def _foreground(p: Float32[np.ndarray, "K H W"]) -> Float32[np.ndarray, "H W"]:
+    return p[0] if len(p) == 1 else 1 - p[0]
+
+
+def _distance_and_peaks(foreground: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The distance to the background, and its maxima smoothed by the typical radius."""
+    from scipy import ndimage
+
+    distance = ndimage.distance_transform_edt(foreground)
+    inside = distance[distance > 0]
+    typical = np.percentile(inside, 95) if inside.size else 1.0
+    sigma = float(np.clip(0.25 * typical, 0.5, 8.0))
+    smooth = ndimage.gaussian_filter(distance, sigma)
+    return distance, smooth == ndimage.maximum_filter(smooth, 1 + 2 * int(np.ceil(2 * sigma)))
+
+
+def _read(path: Path, mode: str) -> np.ndarray:
+    """The pixels of a file, upright, gray or color as `mode` says; nothing is scaled."""
+    try:
+        from PIL import Image, ImageOps
+    except ImportError as error:
+        raise ValueError(f"{path} needs Pillow: pip install pillow, or pass an array") from error
+    try:
+        with Image.open(path) as file:
+            pages, picture = getattr(file, "n_frames", 1), ImageOps.exif_transpose(file)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+    if picture.mode.startswith("I;16") or picture.mode == "F":
+        pixels = np.array(picture)
+        pixels = pixels if picture.mode == "F" else pixels.astype(np.uint16)
+    elif picture.mode in ("1", "L", "P", "RGB") and "transparency" not in picture.info:
+        pixels = np.array(picture.convert("RGB"))
+    else:
+        pages = 0
+    if pages != 1:
+        raise ValueError(
+            f"{path} holds {pages or 'no'} images of gray or RGB without transparency; one was "
+            "expected: convert it, or pass an array"
+        )
+    if mode == "RGB":
+        return pixels if pixels.ndim == 3 else np.dstack([pixels] * 3)
+    if pixels.ndim == 3 and (pixels != pixels[..., :1]).any():
+        raise ValueError(f"{path} holds colors; a gray image was expected: convert it")
+    return pixels if pixels.ndim == 2 else pixels[..., 0]

@@ -7,7 +7,7 @@ from unet_lib.training.checkpoint import (
     load_weights,
     save_checkpoint,
 )
-from unet_lib.training.epoch import OneClassWarning, TrainingError, evaluate, train_epoch
+from unet_lib.training.epoch import OutOfMemoryError, TrainingError, evaluate, train_epoch
 from unet_lib.training.loop import fit
 from unet_lib.training.losses import (
     bce_dice_loss,
@@ -15,23 +15,27 @@ from unet_lib.training.losses import (
     cross_entropy_dice_loss,
     cross_entropy_loss,
     dice_loss,
+    segmentation_loss,
 )
-from unet_lib.training.precision import Mode, bf16_cost, choose_mode, step_seconds
-from unet_lib.training.probes import learning_rate_range_test, overfit_one_batch
+from unet_lib.training.monitor import OneClassWarning
+from unet_lib.training.precision import Mode, choose_mode, step_seconds
+from unet_lib.training.probes import learning_rate_range_test, overfit_one_batch, short_training
 from unet_lib.training.settings import History, TrainingSettings
-from unet_lib.training.task import Task, load_task, score_pictures
+from unet_lib.training.task import Task, load_task
+from unet_lib.training.trained import Trained
 
 __all__ = [
     "CheckpointError",
     "History",
     "Mode",
     "OneClassWarning",
+    "OutOfMemoryError",
     "Task",
+    "Trained",
     "TrainingError",
     "TrainingSettings",
     "bce_dice_loss",
     "bce_loss",
-    "bf16_cost",
     "choose_mode",
     "cross_entropy_dice_loss",
     "cross_entropy_loss",
@@ -45,7 +49,8 @@ __all__ = [
     "load_weights",
     "overfit_one_batch",
     "save_checkpoint",
-    "score_pictures",
+    "segmentation_loss",
+    "short_training",
     "step_seconds",
     "train_epoch",
 ]

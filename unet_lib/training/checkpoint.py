@@ -1,7 +1,7 @@
 """Checkpoints: a model, the settings that made it, and what a run needs to go on (chapter 4).
 
-Written beside the old file, flushed to disk, then renamed: whoever is killed while saving still
-has the old one. Read with `weights_only=True`, so a checkpoint cannot run code.
+Written beside the old file, flushed to disk, then renamed: a program that is killed while saving
+leaves the old one. Read with `weights_only=True`, so a checkpoint cannot run code.
 """
 
 import importlib
@@ -10,15 +10,17 @@ import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 from zipfile import BadZipFile
 
 import torch
+from torch import nn
 
 from unet_lib.data.write import write_atomically
 from unet_lib.model.base import SegmentationModel
 
-_JUNK = (KeyError, IndexError, ValueError, TypeError, AttributeError)  # from a text, unpickled
+# What unpickling raises, besides its own errors, for a file that is no pickle
+_JUNK = (KeyError, IndexError, ValueError, TypeError, AttributeError)
 FORMAT = 1
 ROOMS = {"EncoderUNet": "unet_lib.transfer"}
 """Where the kinds of networks live that nothing here imports: a checkpoint that holds one does."""
@@ -28,20 +30,26 @@ class CheckpointError(ValueError):
     """A checkpoint that cannot be used: the message says the file, what is wrong and the cure."""
 
 
-def save_checkpoint(path: Path | str, model: SegmentationModel, **state: Any) -> None:
+def save_checkpoint(path: Path | str, model: nn.Module, **state: Any) -> None:
     """Saves the weights with the model's settings, and anything else a run wants to keep.
+
+    Of a network that is no `SegmentationModel` the file holds the weights and where its class is
+    defined: it can be loaded by whoever makes the network first (`load_model(path, model)`).
 
     `state` may hold numbers, strings, lists, dicts and tensors (an optimizer's state dict, say).
 
     >>> import tempfile
+    >>> from unet_lib.model import UNet
     >>> file = Path(tempfile.mkdtemp()) / "model.pt"
     >>> save_checkpoint(file, UNet(1, width=2, depth=1), epoch=3)
     >>> load_checkpoint(file)["epoch"]
     3
     """
+    own = isinstance(model, SegmentationModel)
+    about = asdict(model.settings) if own else {"module": type(model).__module__}
     contents = {
         "format": FORMAT,
-        "model": json.dumps(asdict(model.settings) | {"kind": type(model).__name__}),
+        "model": json.dumps(about | {"kind": type(model).__name__}),
         "weights": model.state_dict(),
         **state,
     }
@@ -106,47 +114,62 @@ def stored_object(kind: Callable[..., Any], text: str, source: Path | str) -> An
         ) from error
 
 
-def load_model(path: Path | str) -> SegmentationModel:
+@overload
+def load_model(path: Path | str) -> SegmentationModel: ...
+@overload
+def load_model(path: Path | str, model: nn.Module) -> nn.Module: ...
+def load_model(path: Path | str, model: nn.Module | None = None) -> nn.Module:
     """The model of a checkpoint, rebuilt from its stored settings, on the CPU, in eval mode.
 
-    Raises CheckpointError, naming the tensors, where the weights do not fit the settings, and
-    for a kind of model that this version does not know.
+    With `model`, a network as it was in training, of any class, the weights are copied into it.
+    Raises CheckpointError, naming the tensors, where the weights do not fit, and for a kind of
+    model that this version does not know.
 
     >>> import tempfile
+    >>> from unet_lib.model import UNet
     >>> file = Path(tempfile.mkdtemp()) / "model.pt"
     >>> save_checkpoint(file, UNet(1, width=2, depth=1))
     >>> load_model(file).settings.width
     2
     """
     contents = load_checkpoint(path)
-
-    def build(kind: str = "UNet", **settings: Any) -> SegmentationModel:
-        if kind in ROOMS:
-            importlib.import_module(ROOMS[kind])
-        if kind not in SegmentationModel.kinds:
-            known = sorted({*SegmentationModel.kinds, *ROOMS})
-            raise CheckpointError(
-                f"{path} holds a {kind}; known are {', '.join(known)}: import the module that "
-                "defines it, or update unet-lib"
-            )
-        return SegmentationModel.kinds[kind](**settings)
-
-    model = stored_object(build, contents["model"], path)  # the first ones did not say their kind
+    if model is None:  # the first checkpoints did not say their kind
+        settings = {"kind": "UNet"} | stored_object(dict, contents["model"], path)
+        kind = _kind(settings.pop("kind"), settings.get("module"), path)
+        model = stored_object(kind, json.dumps(settings), path)
     load_weights(model, contents["weights"], path)
     return model.eval()
 
 
+def _kind(name: str, module: str | None, path: Path | str) -> type[SegmentationModel]:
+    """The class of a stored network; `module` is that of a class that is not of this library."""
+    if module is not None:
+        raise CheckpointError(
+            f"{path} holds the weights of a {name} of {module}, which only its owner can make: "
+            f"pass one with the settings of its training, model={name}(...)"
+        )
+    if name in ROOMS:
+        importlib.import_module(ROOMS[name])
+    if name not in SegmentationModel.kinds:
+        known = sorted({*SegmentationModel.kinds, *ROOMS})
+        raise CheckpointError(
+            f"{path} holds a {name}; known are {', '.join(known)}: import the module that "
+            "defines it, or update unet-lib"
+        )
+    return SegmentationModel.kinds[name]
+
+
 def load_weights(
-    model: torch.nn.Module, weights: Mapping[str, Any], source: Path | str = "the weights"
+    model: nn.Module, weights: Mapping[str, Any], source: Path | str | None = None
 ) -> None:
     """Copies a state dict into the model, all of it or nothing.
 
     Raises CheckpointError that lists what is missing, unexpected or of another shape.
 
-    >>> load_weights(torch.nn.Linear(2, 1), {"bias": torch.zeros(1)})
+    >>> load_weights(nn.Linear(2, 1), {"bias": torch.zeros(1)})
     Traceback (most recent call last):
     ...
-    unet_lib.training.checkpoint.CheckpointError: the weights does not fit the model: missing ...
+    unet_lib.training.checkpoint.CheckpointError: the weights do not fit the model: missing ...
     """
     own = model.state_dict()
     wrong = {
@@ -163,5 +186,6 @@ def load_weights(
         hint = ""
         if any(name.startswith(("module.", "_orig_mod.")) for name in weights):
             hint = '; save the unwrapped model: its names begin with "module." or "_orig_mod."'
-        raise CheckpointError(f"{source} does not fit the model: {found}{hint}")
+        start = "" if source is None else f"{source}: "
+        raise CheckpointError(f"{start}the weights do not fit the model: {found}{hint}")
     model.load_state_dict(dict(weights))

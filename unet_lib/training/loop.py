@@ -10,77 +10,95 @@ import json
 import math
 import time
 import warnings
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate.utils import set_seed
 from torch import nn
-from torch.optim import SGD, Adam, AdamW, Optimizer
-from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, OneCycleLR
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, SequentialSampler
 from tqdm import tqdm
 
 from unet_lib.data.base import picture_name
-from unet_lib.evaluation.metrics import Counts, SegmentationScores
-from unet_lib.model.unet import SegmentationModel
-from unet_lib.training.checkpoint import (
-    CheckpointError,
-    load_checkpoint,
-    load_weights,
-    save_checkpoint,
-)
-from unet_lib.training.devices import (
-    EPOCHS_PER_SEED,
-    check_processes,
-    choose_together,
-    new_accelerator,
-)
+from unet_lib.evaluation.metrics import SegmentationScores
+from unet_lib.training.checkpoint import CheckpointError, load_weights
 from unet_lib.training.epoch import (
     LossFunction,
-    OneClassWarning,
+    OnStep,
     TrainingError,
     evaluate,
     train_epoch,
 )
-from unet_lib.training.losses import bce_dice_loss
+from unet_lib.training.loaders import Collate, Data, new_loaders
+from unet_lib.training.losses import segmentation_loss
+from unet_lib.training.monitor import (
+    Direction,
+    Metric,
+    OneClassWarning,
+    check_monitor,
+    one_class,
+)
+from unet_lib.training.optimizers import ParameterGroups, groups_of, new_optimizer, new_schedule
+from unet_lib.training.precision import EPOCHS_PER_SEED, Mode, agree_on_mode, new_accelerator
+from unet_lib.training.run_folder import RunFolder, stored_mode
 from unet_lib.training.settings import History, TrainingSettings
-
-ParameterGroups = Callable[[nn.Module], list[dict[str, Any]]]
+from unet_lib.training.task import Task
 
 LINES = 10  # printed in a run, about
 
 
 def fit(
-    model: SegmentationModel,
-    train_set: Dataset,
-    validation_set: Dataset | None = None,
+    model: nn.Module,
+    train: Data,
+    validation: Data | None = None,
     *,
-    loss: LossFunction = bce_dice_loss,
+    task: Task | None = None,
+    loss: LossFunction | None = None,
     settings: TrainingSettings | None = None,
-    scores: Callable[[], SegmentationScores] = SegmentationScores,
+    metrics: Mapping[str, Metric] | None = None,
     monitor: str = "dice_per_image",
+    mode: Direction = "max",
     folder: Path | str | None = None,
     resume: bool = False,
-    extra: dict[str, Any] | None = None,
+    sampler: Iterable[int] | None = None,
+    collate: Collate | None = None,
     parameter_groups: ParameterGroups | None = None,
+    on_step: OnStep | None = None,
     on_epoch: Callable[[dict[str, float]], Any] | None = None,
     verbose: bool = True,
 ) -> History:
-    """Trains the model in place and returns the history, one row an epoch.
+    """Trains the model in place; returns the history, one row an epoch.
 
-    The best epoch is the one with the highest `monitor` on the validation set. With a `folder`
-    every epoch writes `last.pt` there, and the best one `best.pt`; `resume=True` goes on from
-    `last.pt`, to the same result as an uninterrupted run. `extra` is stored in both, beside
-    what fit itself needs. `parameter_groups` is called with the model and returns groups as
-    optimizers take them, `{"params": [...], "lr": largest rate}`; without it all parameters have
-    the rate of the settings. `on_epoch` is called with each row.
+    Args:
+        model: Any network that takes images and gives logits.
+        train: Images with their targets: a data set, or a DataLoader of your own.
+        validation: The same, for scores of images that are not trained on.
+        task: What the network predicts: prepares data sets, gives loss and scores, and is stored
+            in the checkpoints.
+        loss: Called with logits and target; without it the task's, or cross-entropy + Dice.
+        settings: How to train; `TrainingSettings()` if none are given.
+        metrics: More scores by name: functions of the logits and the target of one image, (1, K,
+            H, W), averaged over the images for which they are a number, or torchmetrics metrics.
+        monitor: The score that finds the best epoch, or "loss", or "validation_loss".
+        mode: "max" where the best is the largest, "min" where it is the smallest.
+        folder: Every epoch writes `last.pt` there, the best one `best.pt`.
+        resume: Go on from `last.pt`, to the same result as an uninterrupted run.
+        sampler: Draws the images of a training set, in place of their order by chance.
+        collate: Makes a batch of a list of items.
+        parameter_groups: Called with the model; returns groups as optimizers take them,
+            `{"params": [...], "lr": largest rate}`, in place of one rate for all.
+        on_step: Called with the number of each step, from 1 on, and its loss.
+        on_epoch: Called with each row.
+        verbose: Print the course of the training.
+
+    Raises:
+        ValueError: Data that gives no batch, a monitor that no epoch will have.
+        TrainingError: A loss that is not finite; too little memory.
+        CheckpointError: `last.pt` comes from other settings; a network that cannot be saved.
+
     Warns (OneClassWarning), once, when the last epoch, or some (2 to 5) in a row, predict one
     and the same class for every pixel of the validation set.
-    Raises ValueError for an empty data set, TrainingError for a loss that is not finite and
-    CheckpointError where `last.pt` comes from other settings.
 
     >>> from unet_lib.data import SimulatedNuclei, foreground
     >>> from unet_lib.model import UNet
@@ -90,25 +108,24 @@ def fit(
     >>> len(fit(model, nuclei, settings=settings, verbose=False).rows)
     2
     """
-    settings = settings or TrainingSettings()
-    run = _Run(model, train_set, validation_set, loss, settings, parameter_groups, verbose)
-    s, folder = run.settings, None if folder is None else Path(folder)
-    best, best_weights = -math.inf, None
-    if folder is not None and resume and (folder / "last.pt").exists():
-        best = run.restore(folder / "last.pt")
-        if (folder / "best.pt").exists():
-            best_weights = load_checkpoint(folder / "best.pt")["weights"]
+    s, metrics = settings or TrainingSettings(), metrics or {}
+    check_monitor(monitor, mode, metrics, validation is not None)
+    loader, checks = new_loaders(train, validation, s, task, sampler, collate)
+    loss = loss or (segmentation_loss if task is None else task.loss)
+    files = RunFolder(folder, s, task, (monitor, mode))
+    stored = files.stored() if resume else {}
+    groups = groups_of(model, parameter_groups)
+    chosen = stored_mode(stored) or agree_on_mode(model, loader, loss, s.precision, verbose)
+    run = _Run(model, loader, checks, loss, s, groups, chosen)
     try:
-        for epoch in range(len(run.history.rows) + 1, s.epochs + 1):
-            if s.patience and _epochs_since_best(run.history, monitor) >= s.patience:
-                break
-            row = run.epoch(epoch, scores(), verbose)
-            if better := row.get(monitor, -math.inf) > best:
-                best, best_weights = row[monitor], copy.deepcopy(model.state_dict())
-            if folder is not None:
-                run.save(folder / "last.pt", best, extra or {})
-                if better:
-                    run.save(folder / "best.pt", best, extra or {})
+        best_weights = run.restore(stored, files) if stored else None
+        files.try_out(model, run.state())
+        while run.goes_on(monitor, mode):
+            row = run.epoch(task, metrics, on_step, verbose)
+            if row is run.history.best(monitor, mode):
+                best_weights = copy.deepcopy(model.state_dict())
+                files.save("best.pt", model, run.state())
+            files.save("last.pt", model, run.state())
             if on_epoch is not None:
                 on_epoch(row)
     finally:  # also when the reader interrupts the kernel: the model is usable
@@ -119,80 +136,98 @@ def fit(
 
 
 class _Run:
-    """What `fit` works with: everything that Accelerate prepared, and how to store it."""
+    """What `fit` works with: everything that Accelerate prepared, and the history."""
 
     def __init__(
         self,
-        model: SegmentationModel,
-        train_set: Dataset,
-        validation_set: Dataset | None,
+        model: nn.Module,
+        loader: DataLoader,
+        checks: DataLoader | None,
         loss: LossFunction,
         settings: TrainingSettings,
-        parameter_groups: ParameterGroups | None,
-        verbose: bool,
+        groups: list[dict[str, Any]],
+        mode: Mode,
     ) -> None:
-        for name, dataset in (("training", train_set), ("validation", validation_set)):
-            if dataset is not None and not len(dataset):  # type: ignore[arg-type]
-                raise ValueError(f"the {name} set is empty; check its folder, or how it was split")
-        s = self.settings = settings
-        self.loss, self.unwrapped = loss, model
-        mode = choose_together(model, train_set, loss, s, verbose)
-        self.accelerator = new_accelerator(mode.precision, s)
-        check_processes(self.accelerator)
+        self.settings, self.loss, self.unwrapped, self.mode = settings, loss, model, mode
+        self.accelerator = new_accelerator(mode.precision, settings)
         if mode.channels_last:
             model.to(memory_format=torch.channels_last)
-        groups = _groups(model, parameter_groups)
-        optimizer = _optimizer(groups, s, fused=self.accelerator.device.type in ("cpu", "cuda"))
-        train = DataLoader(train_set, s.batch_size, shuffle=True, num_workers=s.num_workers)
-        self.model, self.optimizer, self.train = self.accelerator.prepare(model, optimizer, train)
-        self.validation = None
-        if validation_set is not None:
-            loader = DataLoader(validation_set, s.batch_size, num_workers=s.num_workers)
-            self.validation = self.accelerator.prepare(loader)
-        steps = s.epochs * math.ceil(len(self.train) / s.accumulation_steps)
-        self.schedule = _schedule(optimizer, s, steps)
+        fused = self.accelerator.device.type in ("cpu", "cuda")
+        optimizer = new_optimizer(groups, settings, fused)
+        self.model, self.optimizer, self.train = self.accelerator.prepare(model, optimizer, loader)
+        self.checks = None if checks is None else self.accelerator.prepare(checks)
+        steps = settings.epochs * math.ceil(len(self.train) / settings.accumulation_steps)
+        self.schedule = new_schedule(optimizer, settings, steps)
         self.history = History(mode=str(mode))
         self.one_class_epochs, self.warned = 0, False
 
-    def epoch(self, epoch: int, scores: SegmentationScores, verbose: bool) -> dict[str, float]:
-        """Trains and evaluates once; every random number follows from the seed and the epoch."""
-        s, start = self.settings, time.perf_counter()
-        set_seed(s.seed * EPOCHS_PER_SEED + epoch, device_specific=True)
-        self.train.set_epoch(epoch)
-        verbose = verbose and self.accelerator.is_main_process
-        bar = tqdm(
-            self.train, f"epoch {epoch}", leave=False, disable=not verbose or None, unit="batch"
-        )
+    def goes_on(self, monitor: str, mode: Direction) -> bool:
+        """Whether another epoch is due: there are more, and patience is not at its end."""
+        rows, best = self.history.rows, self.history.best(monitor, mode)
+        patience = self.settings.patience
+        waited = 0 if best is None else len(rows) - best["epoch"]
+        return len(rows) < self.settings.epochs and not 0 < patience <= waited
+
+    def epoch(
+        self, task: Task | None, metrics: Mapping[str, Metric], on_step: OnStep | None, tell: bool
+    ) -> dict[str, float]:
+        """Trains and evaluates once."""
+        epoch, start = len(self.history.rows) + 1, time.perf_counter()
+        tell = tell and self.accelerator.is_main_process
         rate = max(group["lr"] for group in self.optimizer.param_groups)
-        parts = (self.model, bar, self.loss, self.optimizer, self.accelerator, self.schedule)
-        with bar:
-            try:
-                loss = train_epoch(*parts, clip_norm=s.clip_norm)
-            except TrainingError as error:
-                raise TrainingError(
-                    f"epoch {epoch}, {error}{self._files(epoch, error.step)}"
-                ) from (error.__cause__)
+        loss = self._train(epoch, on_step, tell)
         row = {"epoch": epoch, "learning_rate": rate, "loss": loss}
-        if self.validation is not None:
-            result = evaluate(self.model, self.validation, self.loss, scores, self.accelerator)
+        if self.checks is not None:
+            scores = SegmentationScores() if task is None else task.scores()
+            result = evaluate(self.model, self.checks, self.loss, scores, self.accelerator, metrics)
             row |= {"validation_loss": result.pop("loss")} | result
             self._warn_of_one_class(epoch, scores)
         row["seconds"] = time.perf_counter() - start
         self.history.rows.append(row)
-        if verbose and (epoch in (1, s.epochs) or epoch % max(1, s.epochs // LINES) == 0):
-            shown = ("loss", "validation_loss", "dice_per_image")
+        epochs = self.settings.epochs
+        if tell and (epoch in (1, epochs) or epoch % max(1, epochs // LINES) == 0):
+            shown = ("loss", "validation_loss", "dice_per_image", *metrics)
             numbers = "  ".join(f"{name} {row[name]:.3f}" for name in shown if name in row)
-            tqdm.write(f"epoch {epoch:3d}/{s.epochs}  {numbers}  {row['seconds']:.1f} s")
+            tqdm.write(f"epoch {epoch:3d}/{epochs}  {numbers}  {row['seconds']:.1f} s")
         return row
 
-    def _files(self, epoch: int, step: int | None) -> str:
-        """Names the pictures of a step: the sampler repeats its order from the epoch."""
-        if not step:
+    def _train(self, epoch: int, on_step: OnStep | None, tell: bool) -> float:
+        """One epoch; every random number follows from the seed and the epoch."""
+        s, before = self.settings, (epoch - 1) * len(self.train)
+        seed = s.seed * EPOCHS_PER_SEED + epoch
+        set_seed(seed, device_specific=True)
+        self.train.set_epoch(epoch)
+        if (generator := getattr(self._sampler, "generator", None)) is not None:
+            generator.manual_seed(seed)
+
+        def counted(step: int, loss: float) -> None:
+            if on_step is not None:
+                on_step(before + step, loss)
+
+        bar = tqdm(
+            self.train, f"epoch {epoch}", leave=False, disable=not tell or None, unit="batch"
+        )
+        parts = self.optimizer, self.accelerator, self.schedule, s.clip_norm, counted
+        with bar:
+            try:
+                return train_epoch(self.model, bar, self.loss, *parts)
+            except TrainingError as error:
+                error.epoch, error.images = epoch, self._images(epoch, error.step)
+                raise
+
+    @property
+    def _sampler(self) -> Any:
+        batches = self.train.batch_sampler
+        return getattr(getattr(batches, "batch_sampler", batches), "sampler", None)
+
+    def _images(self, epoch: int, step: int | None) -> str:
+        """The names of a step's images, where the sampler repeats its order from the epoch."""
+        repeats = hasattr(self._sampler, "epoch") or isinstance(self._sampler, SequentialSampler)
+        if not step or not repeats:
             return ""
         self.train.set_epoch(epoch)
         indices = next(itertools.islice(iter(self.train.batch_sampler), step - 1, None), [])
-        names = [picture_name(self.train.dataset, index) for index in indices]
-        return f"; pictures of this batch: {', '.join(names)}" if names else ""
+        return ", ".join(picture_name(self.train.dataset, index) for index in indices)
 
     def _warn_of_one_class(self, epoch: int, scores: SegmentationScores) -> None:
         """Once, and not while a slow start may still explain it."""
@@ -209,121 +244,34 @@ class _Run:
                 stacklevel=4,
             )
 
-    def save(self, path: Path, best: float, extra: dict[str, Any]) -> None:
-        if not self.accelerator.is_main_process:
-            return
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint needs beside the model, so that the run can go on from it."""
         scaler = self.accelerator.scaler
-        save_checkpoint(
-            path,
-            self.unwrapped,
-            training=json.dumps(asdict(self.settings)),
-            history=self.history.to_json(),
-            best=best,
-            optimizer=self.optimizer.state_dict(),
-            schedule=self.schedule.state_dict(),
-            scaler=scaler.state_dict() if scaler is not None else {},
-            **extra,
-        )
+        return {
+            "history": self.history.to_json(),
+            "mode": list(self.mode),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "scaler": scaler.state_dict() if scaler is not None else {},
+        }
 
-    def restore(self, path: Path) -> float:
-        """Goes back to where `path` was saved; returns the best score until then."""
-        contents = load_checkpoint(path)
-        needed = {"training", "history", "best", "optimizer", "schedule", "scaler"}
-        if missing := sorted(needed - set(contents)):
-            raise CheckpointError(
-                f"{path} holds a model but no run to go on with (it lacks {', '.join(missing)}); "
-                "load it with load_model and train on, into another folder"
-            )
-        own = asdict(self.settings)
-        stored = asdict(TrainingSettings()) | json.loads(contents["training"])
-        if differ := [f"{k}: {stored[k]} there, {own[k]} here" for k in own if stored[k] != own[k]]:
-            raise CheckpointError(
-                f"{path} was trained with other settings ({'; '.join(differ)}); resume with the "
-                "same, or train into another folder"
-            )
-        load_weights(self.unwrapped, contents["weights"], path)
+    def restore(self, contents: Mapping[str, Any], files: RunFolder) -> dict[str, Any] | None:
+        """Goes back to where the contents were saved; returns the best weights until then."""
+        load_weights(self.unwrapped, contents["weights"], files.last)
         try:
             self.optimizer.load_state_dict(contents["optimizer"])
         except ValueError as error:
             raise CheckpointError(
-                f"{path} was trained with other parameter groups ({error}); resume with the same "
-                "parameter_groups, or train into another folder"
+                f"{files.last} was trained with other parameter groups ({error}); resume with the "
+                "same parameter_groups, or train into another folder"
             ) from error
         self.schedule.load_state_dict(contents["schedule"])
         if self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(contents["scaler"])
         self.history.rows = json.loads(contents["history"])
-        return contents["best"]
+        return files.best_weights()
 
     def close(self) -> None:
         """Gives the model back as it was handed in: no wrapper, no autocast."""
         self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
         self.accelerator.free_memory()
-
-
-def one_class(counts: Counts) -> str:
-    """Says which class every pixel was given though the truth has several; else nothing.
-
-    `counts` as `SegmentationScores.counts` holds them: of one channel, or of K classes.
-
-    >>> one, none = torch.tensor([[1]]), torch.tensor([[0]])
-    >>> one_class(Counts(tp=none, fp=none, fn=one, tn=3 * one))
-    'every pixel of the validation set is predicted as background, though 25 % are not'
-    """
-    tp, fp, fn, tn = (c.sum(0).double() for c in (counts.tp, counts.fp, counts.fn, counts.tn))
-    predicted, true = tp + fp, tp + fn
-    names = [f"class {k}" for k in range(len(true))]
-    if len(true) == 1:  # make two classes of it
-        predicted = torch.cat([fn + tn, predicted])
-        true = torch.cat([fp + tn, true])
-        names = ["background", "foreground"]
-    if (predicted > 0).sum() != 1 or (true > 0).sum() < 2:
-        return ""
-    only = int(predicted.argmax())
-    other = 100 * float(1 - true[only] / true.sum())
-    return (
-        f"every pixel of the validation set is predicted as {names[only]}, though "
-        f"{other:.2g} % are not"
-    )
-
-
-def _groups(model: nn.Module, chosen: ParameterGroups | None) -> list[dict[str, Any]]:
-    """What the optimizer gets: all parameters, or the chosen ones if they are the model's."""
-    if not any(p.requires_grad for p in model.parameters()):
-        raise ValueError("every parameter of the model is frozen; let some learn: requires_grad_()")
-    if chosen is None:
-        return [{"params": model.parameters()}]
-    groups = [g if isinstance(g, dict) else {"params": [g]} for g in chosen(model)]
-    groups = [group | {"params": list(group["params"])} for group in groups]
-    own, given = set(model.parameters()), {p for group in groups for p in group["params"]}
-    if not given or given - own:
-        raise ValueError(
-            f"parameter_groups gave {len(given)} parameters, {len(given - own)} of them not of "
-            "this model; make them from the model that it is called with"
-        )
-    if wrong := [group["lr"] for group in groups if not group.get("lr", 0) >= 0]:
-        raise ValueError(f"parameter_groups: a rate must be 0 or more, got {wrong[0]}")
-    return groups
-
-
-def _optimizer(groups: list[dict[str, Any]], settings: TrainingSettings, fused: bool) -> Optimizer:
-    common = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay, "fused": fused}
-    if settings.optimizer == "sgd":
-        return SGD(groups, momentum=0.9, **common)
-    return {"adam": Adam, "adamw": AdamW}[settings.optimizer](groups, **common)
-
-
-def _schedule(optimizer: Optimizer, settings: TrainingSettings, steps: int) -> LRScheduler:
-    if settings.schedule == "one-cycle":  # Smith and Topin (2018)
-        largest = [group["lr"] for group in optimizer.param_groups]
-        return OneCycleLR(optimizer, largest, total_steps=max(steps, 2) + 1)
-    if settings.schedule == "cosine":
-        return CosineAnnealingLR(optimizer, T_max=steps)
-    return ConstantLR(optimizer, factor=1.0)
-
-
-def _epochs_since_best(history: History, monitor: str) -> int:
-    if not history.rows or monitor not in history.rows[0]:
-        return 0
-    values = history.column(monitor)
-    return len(values) - 1 - values.index(max(values))

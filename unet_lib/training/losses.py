@@ -7,6 +7,7 @@ one channel, logits (N, 1, H, W) with a target (N, 1, H, W) of 0 and 1; or K cla
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float, Shaped
@@ -16,10 +17,15 @@ from torch.nn import functional as F
 Logits = Float[Tensor, "N K H W"]
 Target = Shaped[Tensor, "N H W"] | Shaped[Tensor, "N 1 H W"]
 Loss = Float[Tensor, ""]
+ClassWeights = Sequence[float] | Tensor | None
 
 
 def bce_loss(
-    logits: Logits, target: Target, ignore_index: int | None = None, weight: Tensor | None = None
+    logits: Logits,
+    target: Target,
+    *,
+    ignore_index: int | None = None,
+    weight: Tensor | None = None,
 ) -> Loss:
     """Binary cross-entropy per pixel, its mean over the pixels that are not ignored.
 
@@ -31,16 +37,16 @@ def bce_loss(
     0.6931
     """
     target, valid = _check(logits, target, ignore_index, binary=True)
-    loss = F.binary_cross_entropy_with_logits(logits.float(), target.float(), reduction="none")
-    return _mean(loss, valid, weight)
+    return _cross_entropy(logits, target, valid, weight)
 
 
 def cross_entropy_loss(
     logits: Logits,
     target: Target,
+    *,
     ignore_index: int | None = None,
     weight: Tensor | None = None,
-    class_weights: Sequence[float] | Tensor | None = None,
+    class_weights: ClassWeights = None,
 ) -> Loss:
     """Cross-entropy of K classes per pixel, its mean over the pixels that are not ignored.
 
@@ -53,45 +59,32 @@ def cross_entropy_loss(
     1.3863
     """
     target, valid = _check(logits, target, ignore_index, binary=False)
-    if class_weights is not None:
-        class_weights = torch.as_tensor(class_weights, dtype=torch.float32, device=logits.device)
-        if class_weights.shape != (logits.shape[1],):
-            raise ValueError(
-                f"expected {logits.shape[1]} class weights, one per channel of the logits, "
-                f"got {class_weights.numel()}"
-            )
-    loss = F.cross_entropy(logits.float(), target.long(), weight=class_weights, reduction="none")
-    return _mean(loss, valid, weight)
+    return _cross_entropy(logits, target, valid, weight, class_weights)
 
 
 def dice_loss(
-    logits: Logits, target: Target, smooth: float = 1.0, ignore_index: int | None = None
+    logits: Logits, target: Target, *, smooth: float = 1.0, ignore_index: int | None = None
 ) -> Loss:
     """One minus the soft Dice of each class over the whole batch, averaged over the classes.
 
     Milletari et al. (2016) with probabilities in place of a mask. Sums run over the batch, so a
-    picture with an empty mask needs no special case; `smooth`, in pixels, keeps the gradient
+    image with an empty mask needs no special case; `smooth`, in pixels, keeps the gradient
     alive where the whole batch is empty. Shapes and errors as in `bce_loss` (K = 1) and
     `cross_entropy_loss` (K > 1).
 
     >>> round(dice_loss(torch.full((1, 1, 2, 2), 20.0), torch.ones(1, 1, 2, 2)).item(), 4)
     0.0
     """
-    binary = logits.shape[1] == 1
-    target, valid = _check(logits, target, ignore_index, binary)
-    if binary:
-        probabilities, truth, valid = logits.float().sigmoid(), target.float(), valid.float()
-    else:
-        probabilities, valid = logits.float().softmax(dim=1), valid[:, None].float()
-        truth = F.one_hot(target.long(), logits.shape[1]).movedim(-1, 1).float()
-    pixels = (0, 2, 3)  # everything but the class
-    intersection = (probabilities * truth * valid).sum(pixels)
-    total = ((probabilities + truth) * valid).sum(pixels)
-    return (1 - (2 * intersection + smooth) / (total + smooth)).mean()
+    target, valid = _check(logits, target, ignore_index, binary=logits.shape[1] == 1)
+    return _dice(logits, target, valid, smooth)
 
 
 def bce_dice_loss(
-    logits: Logits, target: Target, ignore_index: int | None = None, weight: Tensor | None = None
+    logits: Logits,
+    target: Target,
+    *,
+    ignore_index: int | None = None,
+    weight: Tensor | None = None,
 ) -> Loss:
     """`bce_loss` + `dice_loss`: a steady gradient at every pixel, and the score itself.
 
@@ -100,20 +93,96 @@ def bce_dice_loss(
     >>> torch.equal(bce_dice_loss(logits, target), both)
     True
     """
-    bce = bce_loss(logits, target, ignore_index, weight)
-    return bce + dice_loss(logits, target, ignore_index=ignore_index)
+    target, valid = _check(logits, target, ignore_index, binary=True)
+    return unchecked_loss(logits, target, valid, weight)
 
 
 def cross_entropy_dice_loss(
-    logits: Logits, target: Target, ignore_index: int | None = None, weight: Tensor | None = None
+    logits: Logits,
+    target: Target,
+    *,
+    ignore_index: int | None = None,
+    weight: Tensor | None = None,
+    class_weights: ClassWeights = None,
 ) -> Loss:
     """`cross_entropy_loss` + `dice_loss`: the same sum for K classes.
 
-    >>> cross_entropy_dice_loss(torch.zeros(1, 2, 4, 4), torch.zeros(1, 4, 4).long()).shape
-    torch.Size([])
+    Both kinds of weights belong to the cross-entropy; Dice counts each class the same by itself.
+
+    >>> logits, target = torch.zeros(1, 2, 4, 4), torch.zeros(1, 4, 4).long()
+    >>> weighed = cross_entropy_dice_loss(logits, target, class_weights=[0.0, 1.0])
+    >>> torch.equal(weighed, dice_loss(logits, target))
+    True
     """
-    cross_entropy = cross_entropy_loss(logits, target, ignore_index, weight)
-    return cross_entropy + dice_loss(logits, target, ignore_index=ignore_index)
+    target, valid = _check(logits, target, ignore_index, binary=False)
+    return unchecked_loss(logits, target, valid, weight, class_weights)
+
+
+def segmentation_loss(logits: Logits, target: Target, **options: Any) -> Loss:
+    """`bce_dice_loss` for logits of one channel, `cross_entropy_dice_loss` for several.
+
+    `options` are those of the two: ignore_index, weight, and class_weights for several channels.
+
+    >>> logits, target = torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)
+    >>> torch.equal(segmentation_loss(logits, target), bce_dice_loss(logits, target))
+    True
+    """
+    several = logits.shape[1] > 1
+    return (cross_entropy_dice_loss if several else bce_dice_loss)(logits, target, **options)
+
+
+def unchecked_loss(
+    logits: Tensor,
+    target: Tensor,
+    valid: Tensor,
+    weight: Tensor | None = None,
+    class_weights: ClassWeights = None,
+) -> Tensor:
+    """The arithmetic of `bce_dice_loss` and `cross_entropy_dice_loss`, whatever the target holds.
+
+    `valid` is 1 at the pixels that count; the target holds a class, not `ignore_index`, at the
+    others, too. Nothing looks at a value, so tensors without content can pass.
+
+    >>> logits, target = torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)
+    >>> torch.equal(unchecked_loss(logits, target, target), bce_dice_loss(logits, target))
+    True
+    """
+    cross_entropy = _cross_entropy(logits, target, valid, weight, class_weights)
+    return cross_entropy + _dice(logits, target, valid)
+
+
+def _cross_entropy(
+    logits: Tensor,
+    target: Tensor,
+    valid: Tensor,
+    weight: Tensor | None,
+    class_weights: ClassWeights = None,
+) -> Tensor:
+    logits = logits.float()
+    if logits.shape[1] == 1:
+        loss = F.binary_cross_entropy_with_logits(logits, target.float(), reduction="none")
+        return _mean(loss, valid, weight)
+    if class_weights is not None:
+        class_weights = torch.as_tensor(class_weights, dtype=torch.float32, device=logits.device)
+        if class_weights.shape != (logits.shape[1],):
+            raise ValueError(
+                f"expected {logits.shape[1]} class weights, one per channel of the logits, "
+                f"got {class_weights.numel()}"
+            )
+    loss = F.cross_entropy(logits, target.long(), weight=class_weights, reduction="none")
+    return _mean(loss, valid, weight)
+
+
+def _dice(logits: Tensor, target: Tensor, valid: Tensor, smooth: float = 1.0) -> Tensor:
+    if logits.shape[1] == 1:
+        probabilities, truth, valid = logits.float().sigmoid(), target.float(), valid.float()
+    else:
+        probabilities, valid = logits.float().softmax(dim=1), valid[:, None].float()
+        truth = F.one_hot(target.long(), logits.shape[1]).movedim(-1, 1).float()
+    pixels = (0, 2, 3)  # everything but the class
+    intersection = (probabilities * truth * valid).sum(pixels)
+    total = ((probabilities + truth) * valid).sum(pixels)
+    return (1 - (2 * intersection + smooth) / (total + smooth)).mean()
 
 
 def _mean(loss: Tensor, valid: Tensor, weight: Tensor | None) -> Tensor:

@@ -2,18 +2,45 @@
 
 import copy
 import itertools
+from collections.abc import Iterator
 
 from torch import Tensor, nn
-from torch.optim import AdamW
+from torch.optim import AdamW, Optimizer
 
-from unet_lib.training.epoch import Batches, LossFunction
-from unet_lib.training.losses import bce_dice_loss
+from unet_lib.training.epoch import Batches, LossFunction, logits_and_target
+from unet_lib.training.losses import segmentation_loss
+
+
+def short_training(
+    model: nn.Module,
+    batches: Batches,
+    loss: LossFunction,
+    optimizer: Optimizer,
+    clip_norm: float = 0.0,
+) -> Iterator[float]:
+    """Trains on each batch once; gives each loss before its step is taken, so one can stop there.
+
+    >>> import torch
+    >>> model, batch = nn.Conv2d(1, 1, 1), (torch.ones(1, 1, 4, 4), torch.ones(1, 1, 4, 4))
+    >>> optimizer = AdamW(model.parameters(), 0.1)
+    >>> losses = list(short_training(model, 9 * [batch], segmentation_loss, optimizer))
+    >>> losses[-1] < losses[0]
+    True
+    """
+    for images, target in batches:
+        value = loss(*logits_and_target(model, images, target))
+        yield value.item()
+        optimizer.zero_grad()
+        value.backward()
+        if clip_norm:
+            nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
+        optimizer.step()
 
 
 def learning_rate_range_test(
     model: nn.Module,
     loader: Batches,
-    loss: LossFunction,
+    loss: LossFunction = segmentation_loss,
     low: float = 1e-5,
     high: float = 1.0,
     steps: int = 40,
@@ -24,34 +51,31 @@ def learning_rate_range_test(
     the rates and the losses. A good largest rate is a twentieth to a hundredth of the one with
     the lowest loss, where the curve is already falling.
 
+    >>> import torch
     >>> images = torch.eye(8)[None, None]
     >>> loader = [(images, images)]
-    >>> rates, losses = learning_rate_range_test(nn.Conv2d(1, 1, 1), loader, bce_dice_loss, steps=3)
+    >>> rates, losses = learning_rate_range_test(nn.Conv2d(1, 1, 1), loader, steps=3)
     >>> [float(f"{rate:.1g}") for rate in rates]
     [1e-05, 0.003, 1.0]
     """
     model = copy.deepcopy(model).train()
     optimizer = AdamW(model.parameters(), low)
-    rates, losses = [], []
+    rates = [low * (high / low) ** (step / max(steps - 1, 1)) for step in range(steps)]
     batches = itertools.chain.from_iterable(itertools.repeat(loader))
-    for step, (images, target) in enumerate(itertools.islice(batches, steps)):
-        rates.append(low * (high / low) ** (step / max(steps - 1, 1)))
-        optimizer.param_groups[0]["lr"] = rates[-1]
-        value = loss(model(images), target)
-        losses.append(value.item())
-        if not losses[-1] <= 10 * min(losses):  # nan too
+    losses: list[float] = []
+    for rate, value in zip(rates, short_training(model, batches, loss, optimizer), strict=False):
+        optimizer.param_groups[0]["lr"] = rate
+        losses.append(value)
+        if not value <= 10 * min(losses):  # nan too
             break
-        optimizer.zero_grad()
-        value.backward()
-        optimizer.step()
-    return rates, losses
+    return rates[: len(losses)], losses
 
 
 def overfit_one_batch(
     model: nn.Module,
     images: Tensor,
     target: Tensor,
-    loss: LossFunction = bce_dice_loss,
+    loss: LossFunction = segmentation_loss,
     steps: int = 60,
     learning_rate: float = 2e-3,
 ) -> list[float]:
@@ -59,6 +83,7 @@ def overfit_one_batch(
 
     Works on a copy of the model.
 
+    >>> import torch
     >>> from unet_lib.model import UNet
     >>> images = torch.eye(8)[None, None]
     >>> losses = overfit_one_batch(UNet(1, width=4, depth=1), images, images, steps=30)
@@ -67,11 +92,4 @@ def overfit_one_batch(
     """
     model = copy.deepcopy(model).train()
     optimizer = AdamW(model.parameters(), learning_rate)
-    losses = []
-    for _ in range(steps):
-        value = loss(model(images), target)
-        optimizer.zero_grad()
-        value.backward()
-        optimizer.step()
-        losses.append(value.item())
-    return losses
+    return list(short_training(model, itertools.repeat((images, target), steps), loss, optimizer))

@@ -2,8 +2,10 @@
 
 import json
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Literal, get_args, get_type_hints
+
+Precision = Literal["auto", "float32", "bf16", "fp16"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class TrainingSettings:
     """Pull of the weights towards zero."""
     schedule: Literal["one-cycle", "cosine", "constant"] = "one-cycle"
     """How the learning rate moves over the run."""
-    precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
+    precision: Precision = "auto"
     """"auto" times float32 and bf16 on a few images and takes the faster."""
     accumulation_steps: int = 1
     """Batches whose gradients are added up before each step of the optimizer."""
@@ -42,20 +44,20 @@ class TrainingSettings:
     """Order of the images and random numbers of the transforms."""
     num_workers: int = 0
     """Processes that prepare images; 0 prepares them in the main process."""
+    drop_last: bool = False
+    """Leave out the images of an epoch that do not fill a batch; in training only."""
 
     def __post_init__(self) -> None:
         lowest = {"epochs": 1, "batch_size": 1, "accumulation_steps": 1, "learning_rate": 1e-12}
-        for name, value in asdict(self).items():
-            if isinstance(value, int | float) and not value >= lowest.get(name, 0):
-                raise ValueError(f"{name} must be at least {lowest.get(name, 0)}, got {value}")
-            if value == math.inf:
-                raise ValueError(f"{name} must be finite, got {value}")
         for name, kind in get_type_hints(type(self)).items():
-            value, words = getattr(self, name), get_args(kind)
+            value, words, least = getattr(self, name), get_args(kind), lowest.get(name, 0)
             if words and value not in words:
                 raise ValueError(f"{name} must be one of {words}, got {value!r}")
             if kind is int and not isinstance(value, int):
                 raise ValueError(f"{name} must be a whole number, got {value!r}")
+            if kind in (int, float) and not least <= value < math.inf:
+                bound = "finite" if value == math.inf else f"at least {least}"
+                raise ValueError(f"{name} must be {bound}, got {value}")
 
 
 @dataclass
@@ -75,6 +77,18 @@ class History:
         if self.rows and name not in self.rows[0]:
             raise KeyError(f"no column {name!r}; there are {list(self.rows[0])}")
         return [row[name] for row in self.rows]
+
+    def best(
+        self, monitor: str = "dice_per_image", mode: Literal["max", "min"] = "max"
+    ) -> dict[str, float] | None:
+        """The row with the largest (or smallest) value of a score; None where no row has it.
+
+        >>> History([{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.3}]).best("loss", "min")
+        {'epoch': 2, 'loss': 0.3}
+        """
+        rows = [row for row in self.rows if not math.isnan(row.get(monitor, math.nan))]
+        choose = max if mode == "max" else min
+        return choose(rows, key=lambda row: row[monitor], default=None)
 
     def to_json(self) -> str:
         """The rows as JSON, as it is stored in the checkpoint."""

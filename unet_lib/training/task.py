@@ -1,33 +1,35 @@
-"""What a network predicts and how its pictures are prepared, kept in its checkpoint (chapter 4).
+"""What a network predicts and how its images are prepared, kept in its checkpoint (chapter 4).
 
-Weights alone do not say whether the pictures were gray, how they were normalized, or from which
+Weights alone do not say whether the images were gray, how they were normalized, or from which
 probability on a pixel counts as found. A `Task` does, so a checkpoint can be used without asking.
 """
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, Int64, Shaped, UInt8
-from torch import Tensor
+from jaxtyping import Float, Int32, Int64, Shaped, UInt8
+from torch import Tensor, nn
+from torch.utils.data import Dataset, Subset
 
-from unet_lib.data.base import ImageArray, Normalize, SegmentationDataset, image_tensor
+from unet_lib.data.arrays import image_tensor
+from unet_lib.data.base import Normalize, SegmentationDataset, with_
+from unet_lib.data.findings import DataError, Finding
 from unet_lib.data.normalize import normalize_percentiles, scale_by_dtype
 from unet_lib.data.targets import foreground, interior_border
 from unet_lib.evaluation.instances import label_instances
-from unet_lib.evaluation.metrics import SegmentationScores, average_precision
-from unet_lib.evaluation.tiles import foreground_probability, predict
-from unet_lib.model.unet import SegmentationModel
+from unet_lib.evaluation.metrics import SegmentationScores
+from unet_lib.evaluation.tiles import foreground_probability
+from unet_lib.model.base import SegmentationModel
 from unet_lib.training.checkpoint import CheckpointError, load_checkpoint, stored_object
-from unet_lib.training.losses import bce_dice_loss, cross_entropy_dice_loss
+from unet_lib.training.losses import segmentation_loss
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a network predicts, from which pictures; checks itself.
+    """What a network predicts, from which images; checks itself.
 
     Raises ValueError, naming the field, for values that do not fit together.
 
@@ -39,9 +41,9 @@ class Task:
     """One channel for anything but label 0; one channel a class; or background, interior and
     border, to tell touching objects apart."""
     mode: Literal["L", "RGB"] = "L"
-    """Gray pictures or color."""
+    """Gray images or color."""
     normalize: Literal["percentiles", "type"] = "percentiles"
-    """Stretch each picture between its percentiles, or divide by the largest value of its type."""
+    """Stretch each image between its percentiles, or divide by the largest value of its type."""
     num_classes: int | None = None
     """Masks hold classes 0 to this minus one; found out by reading them if it is not given."""
     ignore_index: int | None = None
@@ -62,7 +64,7 @@ class Task:
 
     @property
     def in_channels(self) -> int:
-        """Channels of the pictures."""
+        """Channels of the images."""
         return 1 if self.mode == "L" else 3
 
     @property
@@ -70,16 +72,62 @@ class Task:
         """Channels of the logits; ValueError while the number of classes is not known."""
         if self.target == "classes" and self.num_classes is None:
             raise ValueError('num_classes is needed for target "classes"')
-        return {"foreground": 1, "instances": 3}.get(self.target) or self.num_classes
+        return {"foreground": 1, "instances": 3}.get(self.target) or self.num_classes or 0
 
     @property
     def normalization(self) -> Normalize:
         """The function that `normalize` names."""
         return normalize_percentiles if self.normalize == "percentiles" else scale_by_dtype
 
-    def prepare(self, image: ImageArray) -> Float[Tensor, "C H W"]:
-        """A picture, as `read_image` gives it, as the network has learned to see it."""
+    def prepare(self, image: Shaped[np.ndarray, "..."]) -> Float[Tensor, "C H W"]:
+        """An image, as `read_image` gives it, as the network has learned to see it.
+
+        Raises DataError for an array that is no gray image (H, W) or, with mode "RGB", no color
+        image (H, W, 3), for NaN and infinity, and for numbers that `normalize` does not take.
+        """
+        color = self.mode == "RGB"
+        if image.dtype.kind not in "uif" or image.ndim < 2 or image.shape[2:] != (3,) * color:
+            found = f"an array of shape {image.shape} and type {image.dtype}"
+            kind = "a color image (H, W, 3)" if color else "a gray image (H, W)"
+            cure = f'of a picture of Pillow: np.asarray(picture.convert("{self.mode}"))'
+            raise DataError(Finding("unusable-file", found, f"{kind} of numbers", cure))
+        if bad := np.count_nonzero(~np.isfinite(image)):
+            found = f"{bad} of {image.size} values are NaN or infinite"
+            cure = "replace them, or leave the image out"
+            raise DataError(Finding("not-finite", found, cure=cure))
         return image_tensor(self.normalization(image))
+
+    def apply(self, dataset: Dataset) -> Dataset:
+        """The data set as the network is to see it, also behind Subset.
+
+        Its images are normalized as the task says, and its labels become targets unless it has a
+        `target` of its own. A data set that is not of this library comes back as it is.
+        Raises ValueError for a data set of another mode, or one that was made with another
+        `normalize`.
+
+        >>> from unet_lib.data import SimulatedNuclei
+        >>> Task("instances").apply(SimulatedNuclei(2))[0][1].unique().tolist()
+        [0, 1, 2]
+        """
+        base = dataset
+        while isinstance(base, Subset):
+            base = base.dataset
+        if not isinstance(base, SegmentationDataset):
+            return dataset
+        if (mode := getattr(base, "mode", self.mode)) != self.mode:
+            raise ValueError(
+                f'the data set reads images of mode "{mode}", the task wants mode "{self.mode}": '
+                "choose one for both"
+            )
+        wanted, given = self.normalization, base.normalize
+        if getattr(base, "normalize_given", False) and given is not wanted:
+            raise ValueError(
+                f"the data set was made with normalize={getattr(given, '__name__', given)}, the "
+                f"task wants {wanted.__name__}: leave normalize out there, or choose another "
+                "normalize in the task"
+            )
+        target = {"target": self.encode} if base.target is None else {}
+        return with_(dataset, normalize=wanted, **target)
 
     def encode(self, labels: Int64[Tensor, "H W"]) -> Shaped[Tensor, "..."]:
         """The target that the loss wants: (1, H, W) for foreground, else classes (H, W)."""
@@ -96,15 +144,14 @@ class Task:
 
     def loss(self, logits: Tensor, target: Tensor) -> Float[Tensor, ""]:
         """Cross-entropy + Dice, of one channel or of several."""
-        several = cross_entropy_dice_loss if logits.shape[1] > 1 else bce_dice_loss
-        return several(logits, target, self.ignore_index)
+        return segmentation_loss(logits, target, ignore_index=self.ignore_index)
 
     def scores(self) -> SegmentationScores:
         """An empty collection of scores: of the foreground, or means over the classes."""
         return SegmentationScores(self.threshold, self.ignore_index, self.target == "instances")
 
     def mask(self, logits: Float[Tensor, "K H W"]) -> UInt8[np.ndarray, "H W"]:
-        """The classes that the logits of a picture stand for; 1 is foreground where there is one.
+        """The classes that the logits of an image stand for; 1 is foreground where there is one.
 
         >>> import torch
         >>> Task().mask(torch.tensor([[[-1.0, 2.0]]]))
@@ -114,8 +161,57 @@ class Task:
             return logits.argmax(0).numpy().astype(np.uint8)
         return (foreground_probability(logits) > self.threshold).numpy().astype(np.uint8)
 
+    def instances(self, logits: Float[Tensor, "K H W"]) -> Int32[np.ndarray, "H W"]:
+        """The objects that the logits of an image stand for, numbered 1 to n.
+
+        Raises ValueError for target "classes".
+
+        >>> import torch
+        >>> Task().instances(torch.full((1, 9, 9), 5.0)).max()
+        np.int32(1)
+        """
+        self.require_objects()
+        return label_instances(logits, self.threshold, borders=self.target == "instances")
+
+    def require_objects(self) -> None:
+        """Raises ValueError where the network tells classes apart, and so finds no objects.
+
+        >>> Task("classes", num_classes=3).require_objects()
+        Traceback (most recent call last):
+        ...
+        ValueError: the network tells classes apart, not objects; instances need ...
+        """
+        if self.target == "classes":
+            raise ValueError(
+                "the network tells classes apart, not objects; instances need one trained with "
+                'target "foreground" or "instances"'
+            )
+
+    def require_channels(self, model: nn.Module) -> None:
+        """Raises ValueError where a network of this library has other channels than the task.
+
+        >>> from unet_lib.model import UNet
+        >>> Task().require_channels(UNet(3, 1, width=1, depth=1))
+        Traceback (most recent call last):
+        ...
+        ValueError: the task takes 1 and gives 1 channels, the network 3 and 1; ...
+        """
+        if not isinstance(model, SegmentationModel):
+            return
+        own = self.in_channels, self.out_channels
+        channels = model.settings.in_channels, model.settings.out_channels
+        if channels != own:
+            raise ValueError(
+                f"the task takes {own[0]} and gives {own[1]} channels, the network {channels[0]} "
+                f"and {channels[1]}; take the task of its training"
+            )
+
     def stored(self) -> dict[str, str]:
-        """What to pass to `fit` or `save_checkpoint` (`**task.stored()`) to keep the task."""
+        """What to pass to `save_checkpoint` (`**task.stored()`) to keep the task.
+
+        >>> Task(threshold=0.4).stored()["task"]
+        '{"target": "foreground", ... "threshold": 0.4}'
+        """
         return {"task": json.dumps(asdict(self))}
 
 
@@ -134,39 +230,6 @@ def load_task(path: Path | str) -> Task:
     if stored is None:
         raise CheckpointError(
             f"{path} does not say what its network predicts; save it with **Task(...).stored(), "
-            "or train with fit(..., extra=Task(...).stored())"
+            "or train with fit(..., task=Task(...))"
         )
     return stored_object(Task, stored, path)
-
-
-def score_pictures(
-    model: SegmentationModel,
-    task: Task,
-    dataset: SegmentationDataset,
-    instances: bool = False,
-    thresholds: Sequence[float] = (0.5, 0.7, 0.9),
-) -> dict[str, float]:
-    """Scores of a network on whole pictures of any size, by names that say how they are pooled.
-
-    The data set gives labels, not targets. With `instances` the labels number objects, and the
-    average precision at each threshold of the IoU is added, over the objects of all pictures.
-
-    >>> from unet_lib.data import SimulatedNuclei
-    >>> from unet_lib.model import UNet
-    >>> nuclei = SimulatedNuclei(2, size=(32, 32))
-    >>> list(score_pictures(UNet(1, width=2, depth=1), Task(), nuclei, instances=True))[-1]
-    'ap_at_iou_0.9_pooled'
-    """
-    scores, predicted, true = task.scores(), [], []
-    for index in range(len(dataset)):
-        image, labels = dataset[index]
-        logits = predict(model, image)
-        scores.update(logits[None], task.encode(labels)[None])
-        if instances:
-            predicted.append(label_instances(logits, task.threshold))
-            true.append(labels.numpy())
-    result = scores.compute()
-    if instances:
-        precision = average_precision(predicted, true, thresholds)
-        result |= {f"ap_at_iou_{at}_pooled": value for at, value in precision.items()}
-    return result

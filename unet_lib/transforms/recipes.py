@@ -1,6 +1,11 @@
 """Transforms put together for a kind of pictures (chapter 6 measures what they are worth)."""
 
 import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torchvision.transforms import v2
 
 from unet_lib.transforms.geometry import RandomRightAngle, random_crop, random_flips, random_scale
 from unet_lib.transforms.intensity import (
@@ -49,3 +54,55 @@ def augment_nuclei(size: tuple[int, int], elastic: float = 0.0) -> Joint:
         sometimes(0.3, random_noise(0.1)),
         sometimes(0.3, random_blur(1.5)),
     )
+
+
+class Repeatable:
+    """A transform with the same random numbers for every image, in every epoch.
+
+    >>> from unet_lib.transforms import random_crop
+    >>> cut = Repeatable(random_crop((2, 2)))
+    >>> pair = torch.rand(1, 9, 9), torch.arange(81).reshape(9, 9)
+    >>> torch.equal(cut(*pair)[1], cut(*pair)[1])
+    True
+    """
+
+    def __init__(self, transform: Joint) -> None:
+        self.transform = transform
+
+    def __call__(self, image: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Both transformed; torch's random numbers go on as if nothing had been drawn."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return self.transform(image, labels)
+
+
+def views(
+    crop: int | tuple[int, int] | None, augment: Literal["none", "flip", "all"], fill_labels: int
+) -> tuple[Joint | None, Repeatable | None]:
+    """How images are seen in training, cropped and turned at random, and in validation.
+
+    "flip" mirrors left to right, "all" also top to bottom, with quarter turns. Validation sees
+    one and the same part of each image. Raises ValueError for another word, and for quarter turns
+    of a crop that is no square.
+
+    >>> training, validation = views(48, "all", fill_labels=0)
+    >>> pair = torch.rand(1, 90, 70), torch.zeros(90, 70, dtype=torch.int64)
+    >>> training(*pair)[0].shape, validation(*pair)[1].shape
+    (torch.Size([1, 48, 48]), torch.Size([48, 48]))
+    """
+    size = (crop, crop) if isinstance(crop, int) else crop
+    turns = {
+        "none": [],
+        "flip": [v2.RandomHorizontalFlip()],
+        "all": [random_flips(), RandomRightAngle()],
+    }
+    if augment not in turns:
+        raise ValueError(f"augment={augment!r}; expected one of {', '.join(map(repr, turns))}")
+    if size is not None and augment == "all" and len(set(size)) > 1:
+        raise ValueError(
+            f"crop={size}: quarter turns would change its shape; cut squares, or pass "
+            'augment="flip"'
+        )
+    cut = [] if size is None else [random_crop(size, fill_labels)]
+    training = [*cut, *turns[augment]]
+    return compose(*training) if training else None, Repeatable(*cut) if cut else None

@@ -61,7 +61,7 @@ def train(nuclei, steps, precision="float32"):
     return model, weights
 
 
-@pytest.mark.filterwarnings("ignore::unet_lib.training.epoch.OneClassWarning")
+@pytest.mark.filterwarnings("ignore::unet_lib.training.OneClassWarning")
 class TestRecording:
     def test_training_is_the_same_with_and_without(self, nuclei):
         (model, weights), (alone, nothing) = train(nuclei, [0, 1, 6]), train(nuclei, [])

@@ -1,4 +1,4 @@
-"""CamVid: street scenes filmed from a car, eleven classes, with the drive of each picture."""
+"""CamVid: street scenes filmed from a car, eleven classes, with the drive of each image."""
 
 from pathlib import Path
 from typing import Literal
@@ -6,9 +6,10 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from unet_lib.data.base import DataError, ImageArray, LabelArray, Normalize, Target, Transform
+from unet_lib.data.arrays import ImageArray, LabelArray
+from unet_lib.data.base import Normalize, Target, Transform
+from unet_lib.data.findings import DataError
 from unet_lib.data.folder import PairedFolder
-from unet_lib.data.normalize import scale_by_dtype
 from unet_lib.data.sets.download import data_folder
 
 # fmt: off
@@ -26,29 +27,26 @@ class CamVid(PairedFolder):
     The Cambridge-driving Labeled Video Database (Brostow, Fauqueur and Cipolla, "Semantic object
     classes in video", Pattern Recognition Letters, 2009; for research, not for commercial use),
     in the layout, the size and the eleven classes of SegNet (Badrinarayanan, Kendall and Cipolla,
-    2017). The pictures are frames of four films: `drives` names the film of each. All of "val" is
-    a few seconds of a film of which the rest is in "train"; in "test" only the pictures of
+    2017). The images are frames of four films: `drives` names the film of each. All of "val" is
+    a few seconds of a film of which the rest is in "train"; in "test" only the images of
     Seq05VD are from a film that "train" has nothing of. Score the two parts of "test" apart.
 
     Args:
         root: the folder with `train`, `trainannot`, `val`, ...; without it, `CamVid` in the
             folder that the environment variable UNET_DATA_DIR names, else in `data`.
         split: "train", "val" or "test".
-        size: height and width to shrink the pictures to when they are read (images antialiased,
+        size: height and width to shrink the images to when they are read (images antialiased,
             labels from the nearest pixel); without it they stay as they are.
-        normalize: see `SegmentationDataset`, also for `transform` and `target`.
-        transform: changes image and labels together.
-        target: makes of the labels what the loss wants.
+        normalize, transform, target: as in `SegmentationDataset`.
 
     Raises:
         DataError: the data is not there, with the way to get it; or files are damaged.
-        ValueError: another split.
 
     Example:
         >>> CamVid("no/such/folder")
         Traceback (most recent call last):
             ...
-        unet_lib.data.base.DataError: no/such/folder: no train and trainannot in it; pass root=...
+        unet_lib.data.findings.DataError: no/such/folder: no train and trainannot in it; pass ...
     """
 
     num_classes = len(CAMVID_CLASSES)
@@ -60,12 +58,10 @@ class CamVid(PairedFolder):
         split: Literal["train", "val", "test"] = "train",
         *,
         size: tuple[int, int] | None = None,
-        normalize: Normalize = scale_by_dtype,
+        normalize: Normalize | None = None,
         transform: Transform | None = None,
         target: Target | None = None,
     ) -> None:
-        if split not in ("train", "val", "test"):
-            raise ValueError(f"split={split!r}; 'train', 'val' or 'test' was expected")
         folder = data_folder("CamVid") if root is None else Path(root)
         images, masks = folder / split, folder / f"{split}annot"
         if not (images.is_dir() and masks.is_dir()):
@@ -88,9 +84,9 @@ class CamVid(PairedFolder):
 
     @property
     def drives(self) -> list[str]:
-        """The film that each picture is a frame of: what stands before the _ of its file's name.
+        """The film that each image is a frame of: what stands before the _ of its file's name.
 
-        To divide pictures without dividing a film: `split(camvid, groups=camvid.drives)`.
+        To divide images without dividing a film: `split(camvid, groups=camvid.drives)`.
         """
         return [pair.image.stem.split("_")[0] for pair in self.pairs]
 

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Literal
 
-from unet_lib.data.base import DataError, Normalize, Target, Transform
+from unet_lib.data.base import Normalize, Target, Transform
+from unet_lib.data.findings import DataError
 from unet_lib.data.folder import PairedFolder
 from unet_lib.data.normalize import normalize_percentiles
 from unet_lib.data.sets.download import by_hand, data_folder, fetch_archive
@@ -25,9 +26,7 @@ class DSB2018(PairedFolder):
             the folder that the environment variable UNET_DATA_DIR names, else in `data`.
         split: "train" or "test".
         download: fetch the archive to `root` if there is nothing yet.
-        normalize: see `SegmentationDataset`, also for `transform` and `target`.
-        transform: changes image and labels together.
-        target: makes of the labels what the loss wants, for example `foreground`.
+        normalize, transform, target: as in `SegmentationDataset`.
 
     Raises:
         DataError: the data is not there, with the ways to get it; or files are damaged.
@@ -36,8 +35,10 @@ class DSB2018(PairedFolder):
         >>> DSB2018("no/such/folder")
         Traceback (most recent call last):
             ...
-        unet_lib.data.base.DataError: no/such/folder: no train/images and train/masks in it; ...
+        unet_lib.data.findings.DataError: no/such/folder: no train/images and train/masks in it; ...
     """
+
+    default_normalize = staticmethod(normalize_percentiles)
 
     def __init__(
         self,
@@ -45,7 +46,7 @@ class DSB2018(PairedFolder):
         split: Literal["train", "test"] = "train",
         download: bool = False,
         *,
-        normalize: Normalize = normalize_percentiles,
+        normalize: Normalize | None = None,
         transform: Transform | None = None,
         target: Target | None = None,
     ) -> None:

@@ -119,7 +119,7 @@ def _clouds(rng: np.random.Generator, height: int, width: int) -> Float[np.ndarr
 def _draw_object(
     rng: np.random.Generator, index: int, image: Image.Image, labels: Image.Image
 ) -> None:
-    """Draw one object of class `index` into both pictures, in front of what is there."""
+    """Draw one object of class `index` into both images, in front of what is there."""
     width, height = image.size
     scale = min(width, height) * rng.uniform(0.2, 0.4)
     center = (width, height) * rng.uniform(0.2, 0.8, 2)

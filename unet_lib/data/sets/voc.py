@@ -10,22 +10,15 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import UInt8
 from PIL import Image
 from torchvision.datasets import VOCSegmentation
 
-from unet_lib.data.base import (
-    DataError,
-    ImageArray,
-    LabelArray,
-    Normalize,
-    SegmentationDataset,
-    Target,
-    Transform,
-)
+from unet_lib.data.arrays import ImageArray, LabelArray
+from unet_lib.data.base import Normalize, SegmentationDataset, Target, Transform
 from unet_lib.data.files import read_image, read_mask
-from unet_lib.data.normalize import scale_by_dtype
+from unet_lib.data.findings import DataError
 from unet_lib.data.sets.scenes import VOID, draw_scene
+from unet_lib.data.write import voc_palette
 
 # fmt: off
 VOC_CLASSES = (
@@ -45,9 +38,7 @@ class VOC(SegmentationDataset):
         root: the folder that holds `VOCdevkit/VOC2012`.
         image_set: which list of names: "train", "val" or "trainval".
         download: let torchvision fetch the real VOC 2012 (2 GB) to `root`.
-        normalize: see `SegmentationDataset`, also for `transform` and `target`.
-        transform: changes image and labels together.
-        target: makes of the labels what the loss wants.
+        normalize, transform, target: as in `SegmentationDataset`.
 
     Raises:
         DataError: the data is not there, or the list is empty.
@@ -70,7 +61,7 @@ class VOC(SegmentationDataset):
         image_set: Literal["train", "val", "trainval"] = "train",
         download: bool = False,
         *,
-        normalize: Normalize = scale_by_dtype,
+        normalize: Normalize | None = None,
         transform: Transform | None = None,
         target: Target | None = None,
     ) -> None:
@@ -96,23 +87,6 @@ class VOC(SegmentationDataset):
     def name(self, index: int) -> str:
         """The image's file."""
         return self.files.images[index]
-
-
-def voc_palette() -> UInt8[np.ndarray, "256 3"]:
-    """VOC's color of each index: its bits, dealt out in turn to red, green and blue.
-
-    Bit 0 of the index becomes the highest bit of red, bit 1 of green, bit 2 of blue, bit 3 the
-    second highest of red, and so on: neighboring indices get colors far apart.
-
-    Example:
-        >>> voc_palette()[[0, 1, 2, 15, 255]].tolist()
-        [[0, 0, 0], [128, 0, 0], [0, 128, 0], [192, 128, 128], [224, 224, 192]]
-    """
-    index = np.arange(256)
-    palette = np.zeros((256, 3), int)
-    for bit in range(8):
-        palette[:, bit % 3] |= (index >> bit & 1) << (7 - bit // 3)
-    return palette.astype(np.uint8)
 
 
 def write_voc_scenes(

@@ -1,0 +1,151 @@
+"""A trained network with its task: files and arrays alike, what makes no sense refused, scores."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from unet_lib.data import PairedFolder, simulate_nuclei
+from unet_lib.data.write import save_gray, save_labels
+from unet_lib.evaluation import label_instances, predict, probabilities
+from unet_lib.model import UNet
+from unet_lib.training import CheckpointError, Task, Trained, save_checkpoint
+
+CLASSES = Task("classes", num_classes=3)
+
+
+def new(task: Task) -> Trained:
+    torch.manual_seed(0)
+    return Trained(UNet(task.in_channels, task.out_channels, width=4, depth=1), task)
+
+
+@pytest.mark.parametrize("task", [Task(threshold=0.4), Task("instances"), CLASSES])
+def test_files_and_arrays_give_the_same(tmp_path, task) -> None:
+    trained, file = new(task), tmp_path / "a.png"
+    image, _ = simulate_nuclei(seed=3, size=(41, 56))
+    Image.fromarray(image).save(file)
+    logits = predict(trained.model, task.prepare(image))
+    np.testing.assert_array_equal(trained.logits(image, tile=16).round(4), logits.numpy().round(4))
+    for x in (image, file, str(file)):
+        np.testing.assert_array_equal(trained.probabilities(x), probabilities(logits).numpy())
+        np.testing.assert_array_equal(trained.mask(x), task.mask(logits))
+        if task.target == "classes":
+            with pytest.raises(ValueError, match="tells classes apart, not objects"):
+                trained.instances(x)
+        else:
+            numbered = label_instances(logits, task.threshold, borders=task.target == "instances")
+            np.testing.assert_array_equal(trained.instances(x), numbered)
+
+
+@pytest.mark.parametrize(
+    ("task", "image", "told"),
+    [
+        (
+            Task(),
+            np.zeros((8, 8, 3), np.uint8),
+            r"shape \(8, 8, 3\) and type uint8; expected a gray image \(H",
+        ),
+        (
+            Task(mode="RGB"),
+            np.zeros((8, 8), np.uint8),
+            r"expected a color image \(H, W, 3\) of numbers: ",
+        ),
+        (Task(), np.zeros((8, 8), bool), "type bool; expected a gray image"),
+        (Task(), np.zeros(8), r"shape \(8,\) and"),
+        (Task(), np.diag([np.nan] * 8), "8 of 64 values are NaN or infinite; replace them"),
+        (Task(), np.zeros((1, 8), np.uint8), "1 pixels high or wide is too small for depth 1"),
+        (
+            Task(normalize="type"),
+            np.zeros((8, 8), int),
+            "type int64; expected uint8, uint16 or float in",
+        ),
+    ],
+)
+def test_arrays_that_make_no_sense(task, image, told) -> None:
+    with pytest.raises(ValueError, match=told):
+        new(task).mask(image)
+
+
+def test_files_that_make_no_sense_are_named(tmp_path) -> None:
+    files = {name: tmp_path / name for name in ("color.png", "nan.tif", "thin.png")}
+    Image.new("RGB", (8, 8), (1, 2, 3)).save(files["color.png"])
+    Image.fromarray(np.full((8, 8), np.nan, np.float32)).save(files["nan.tif"])
+    Image.new("L", (1, 8)).save(files["thin.png"])
+    messages = {
+        "none.png": "no such file",
+        "color.png": "a color image",
+        "nan.tif": "64 of 64 values are NaN",
+        "thin.png": "an image 1 pixels high or wide is too small",
+    }
+    for name, told in messages.items():
+        with pytest.raises(ValueError, match=rf"{name}: {told}"):
+            new(Task()).mask(tmp_path / name)
+
+
+class Foreign(nn.Module):
+    """A network of somebody else, which takes multiples of 4 alone."""
+
+    def __init__(self, channels: int = 1) -> None:
+        super().__init__()
+        self.down, self.up = nn.Conv2d(1, 4, 4, 4), nn.ConvTranspose2d(4, channels, 4, 4)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        if images.shape[2] % 4 or images.shape[3] % 4:
+            raise RuntimeError("wrong input shape")
+        return self.up(self.down(images))
+
+
+def test_a_network_of_ones_own_is_loaded_by_its_owner(tmp_path) -> None:
+    model, path = Foreign(), tmp_path / "best.pt"
+    save_checkpoint(path, model, **Task().stored())
+    with pytest.raises(CheckpointError, match=r"weights of a Foreign of .* model=Foreign"):
+        Trained.load(path)
+    trained = Trained.load(path, model=Foreign(), threshold=0.3, device="cpu")
+    assert trained.task == Task(threshold=0.3)
+    image = np.random.default_rng(0).integers(0, 255, (22, 31)).astype(np.uint8)
+    assert trained.mask(image).shape == (22, 31)
+    whole = trained.logits(image[:20, :28])
+    expected = model.eval()(trained.task.prepare(image[:20, :28])[None])[0].detach().numpy()
+    np.testing.assert_allclose(whole, expected, atol=1e-5)
+    with pytest.raises(CheckpointError, match=r"best\.pt: the weights do not fit the model"):
+        Trained.load(path, model=Foreign(2))
+    with pytest.raises(ValueError, match="the network gives 2 channels, its task 1; take the task"):
+        Trained(Foreign(2), Task()).mask(image)
+
+
+def test_a_task_of_other_channels_is_found_when_loading(tmp_path) -> None:
+    save_checkpoint(tmp_path / "a.pt", UNet(3, width=1, depth=1), **Task().stored())
+    with pytest.raises(CheckpointError, match=r"a\.pt: the task takes 1 .* the network 3 and 1"):
+        Trained.load(tmp_path / "a.pt")
+
+
+class Through(nn.Module):
+    """Hands the image through: white is foreground."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return 20 * images - 10
+
+
+@pytest.mark.parametrize("folder", [partial(PairedFolder), partial(PairedFolder, target=len)])
+def test_scores_of_a_perfect_network_are_1(tmp_path, folder) -> None:
+    mask = np.zeros((16, 20), np.uint8)
+    mask[2:7, 3:9] = mask[9:14, 3:9] = 255
+    numbered = np.where(mask > 0, 1, 0)
+    numbered[9:14] *= 2
+    for kind in ("images", "masks"):
+        (tmp_path / kind).mkdir()
+    save_gray(tmp_path / "images" / "1.png", mask)
+    save_labels(tmp_path / "masks" / "1.png", numbered)
+    dataset = folder(tmp_path / "images", tmp_path / "masks", instances=True)
+    trained = Trained(Through(), Task(normalize="type"))
+    scores = trained.scores(dataset, instances=True)
+    assert set(scores.values()) == {1.0}
+    assert len(scores) == 10
+    assert scores.keys() - trained.scores(dataset) == {
+        f"ap_at_iou_{t}_pooled" for t in (0.5, 0.7, 0.9)
+    }
+    with pytest.raises(ValueError, match="tells classes apart"):
+        new(CLASSES).scores(dataset, instances=True)

@@ -1,0 +1,193 @@
+"""Whether an ONNX file computes what its network computes, at several sizes (chapter 13)."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from unet_lib.evaluation.context import Context, context_of, measure_context
+from unet_lib.model.base import SegmentationModel, evaluated
+from unet_lib.training.task import Task
+
+
+class ExportError(ValueError):
+    """A network that cannot be exported, or a file that differs: the message says the cure."""
+
+
+def require_onnx() -> ModuleType:
+    """The package onnxruntime; ExportError, with the command, where it or its kin are missing.
+
+    >>> require_onnx().__name__
+    'onnxruntime'
+    """
+    try:
+        import onnx  # noqa: F401  # here and not above: training needs none of them
+        import onnxruntime
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise ExportError(
+            f"export needs the package {error.name}, which is not installed: "
+            'pip install "unet-lib[export]"'
+        ) from error
+    return onnxruntime
+
+
+class Facts(NamedTuple):
+    """What export has to know of a network, and the file says of it.
+
+    >>> from unet_lib.model import UNet
+    >>> facts_of(UNet(1, width=2, depth=1)).minimum
+    2
+    """
+
+    settings: dict[str, Any]
+    minimum: int
+    step: int
+    samples: list[Tensor]
+
+
+def facts_of(model: nn.Module, task: Task | None = None, grid: int | None = None) -> Facts:
+    """Settings, sizes, and three batches of noise: high, wide, and odd where that is allowed.
+
+    Raises ExportError for weights that are not float32, for another task, and for a network that
+    is not of this library without a task.
+
+    >>> from unet_lib.model import UNet
+    >>> [tuple(batch.shape) for batch in facts_of(UNet(1, width=2, depth=1)).samples]
+    [(1, 1, 4, 11), (1, 1, 17, 4), (2, 1, 11, 17)]
+    """
+    kind = type(model).__name__
+    numbers = sorted({str(p.dtype).removeprefix("torch.") for p in model.parameters()})
+    if numbers != ["float32"]:
+        raise ExportError(
+            f"a {kind} of {' and '.join(numbers)}; float32 was expected: export it after "
+            "model.float()"
+        )
+    if isinstance(model, SegmentationModel):
+        try:
+            _ = task and task.require_channels(model)
+        except ValueError as error:
+            raise ExportError(str(error)) from error
+        context = context_of(model)
+        samples = _samples(context, model.settings.in_channels)
+        settings = asdict(model.settings) | {"kind": kind}
+        return Facts(settings, context.smallest, context.step, samples)
+    if task is None:
+        raise ExportError(
+            f"a {kind}, which does not say its channels and sizes as a SegmentationModel does; "
+            "pass its task (to compare: images), and not torch.compile's wrapper"
+        )
+    grid = grid or measure_context(model, task.in_channels).grid
+    samples = _samples(Context(0, grid, 0, grid, grid), task.in_channels)
+    with evaluated(model):
+        found = model(samples[0].to(next(model.parameters()).device)).shape[1]
+    if found != task.out_channels:
+        raise ExportError(f"the task gives {task.out_channels} channels, the network {found}")
+    settings = {"kind": kind, "in_channels": task.in_channels, "out_channels": found}
+    return Facts(settings, grid, grid, samples)
+
+
+def _samples(context: Context, channels: int) -> list[Tensor]:
+    start = 2 * context.smallest
+    sizes = range(start, start + 6 * context.grid + 2)
+    admissible = [size for size in sizes if context.admissible(size) == size]
+    small, middle, large = admissible[0], admissible[len(admissible) // 2], admissible[-1]
+    noise = torch.Generator().manual_seed(0)
+    shapes = ((1, small, middle), (1, large, small), (2, middle, large))
+    return [torch.rand(n, channels, h, w, generator=noise) for n, h, w in shapes]
+
+
+def largest_difference(
+    model: nn.Module,
+    path: Path | str,
+    images: Sequence[Tensor] | None = None,
+) -> float:
+    """The largest difference between the logits of a network, in eval mode, and of an ONNX file.
+
+    On `images`, batches (N, C, H, W), or else on noise of three sizes, one of them odd where the
+    network admits it; a network that is not of this library needs `images`.
+    Raises ExportError for a file that is missing or no ONNX file, where it cannot compute what
+    the network can, naming the size, and where logits are NaN or infinite.
+
+    >>> import tempfile
+    >>> from unet_lib.model import UNet
+    >>> from unet_lib.shipping.export import export_onnx
+    >>> file = Path(tempfile.mkdtemp()) / "unet.onnx"
+    >>> one, other = UNet(1, width=2, depth=1), UNet(1, width=2, depth=1)
+    >>> _ = export_onnx(one, file)
+    >>> largest_difference(one, file) < 1e-4 < largest_difference(other, file)
+    True
+    """
+    return compare(model, path, images or facts_of(model).samples)[0]
+
+
+def compare(model: nn.Module, path: Path | str, images: Sequence[Tensor]) -> tuple[float, float]:
+    """The largest difference, and the largest logit of the network, both as amounts.
+
+    >>> compare(nn.Identity(), "none.onnx", [])
+    Traceback (most recent call last):
+    ...
+    unet_lib.shipping.compare.ExportError: none.onnx: no such file; ...
+    """
+    session = _session(path)
+    reference = copy.deepcopy(model).eval().cpu()
+    worst = largest = 0.0
+    for batch in (images.cpu() for images in images):
+        with torch.no_grad():
+            expected = reference(batch).numpy()
+        if not np.isfinite(expected).all():
+            raise ExportError(
+                f"the network gives NaN or infinite logits for {np.sum(~np.isfinite(expected))} of "
+                f"{expected.size} values: look for NaN, infinity and huge numbers in its weights "
+                "and in the images; take the last good checkpoint"
+            )
+        apart = np.abs(_run(session, batch, expected.shape, path) - expected)
+        worst = max(worst, float(apart.max() if np.isfinite(apart).all() else np.inf))
+        largest = max(largest, float(np.abs(expected).max()))
+    return worst, largest
+
+
+def _run(session: Any, images: Tensor, expected: tuple[int, ...], path: Path | str) -> np.ndarray:
+    """What the file makes of a batch; ExportError where it does not take or give its size."""
+    shape = tuple(images.shape)
+    try:
+        (found,) = session.run(["logits"], {"images": images.numpy()})
+    except Exception as error:  # onnxruntime's own classes share no base of their own
+        raise ExportError(
+            f"{path} does not take images of shape {shape}, the network does; export it with "
+            f"dynamic sizes ({error})"
+        ) from error
+    if found.shape != expected:
+        raise ExportError(
+            f"{path} gives logits of shape {found.shape} for images of shape {shape}, the network "
+            f"{expected}; export it with dynamic sizes"
+        )
+    return found
+
+
+def require_file(path: Path) -> None:
+    """Raises ExportError where there is no such file.
+
+    >>> require_file(Path(__file__))
+    """
+    if not path.is_file():
+        raise ExportError(f'{path}: no such file; export_onnx or "unet_lib export" writes it')
+
+
+def _session(path: Path | str) -> Any:
+    """What runs a file: it keeps its warnings to itself and uses PyTorch's thread count."""
+    ort = require_onnx()
+    require_file(Path(path))
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = torch.get_num_threads()
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own classes share no base of their own
+        raise ExportError(f"{path} is no ONNX file, or cut short; export it anew") from error

@@ -1,0 +1,168 @@
+"""A trained network with its task: from an image to its mask and its scores (chapters 4 and 5)."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int32, UInt8
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from unet_lib.data.base import with_
+from unet_lib.data.files import read_image
+from unet_lib.data.findings import DataError, Finding
+from unet_lib.evaluation.context import Context
+from unet_lib.evaluation.metrics import average_precision
+from unet_lib.evaluation.tiles import find_context, predict_tiles, probabilities
+from unet_lib.training.checkpoint import CheckpointError, load_model
+from unet_lib.training.task import Task, load_task
+
+Image = Path | str | np.ndarray
+"""A file, or what `read_image` makes of one: (H, W) or (H, W, 3), not normalized."""
+
+
+class Trained:
+    """A network that knows what it predicts, ready for image files and arrays of any size.
+
+    Images are predicted by tiles (see `predict`). Errors name the file: one that cannot be read,
+    color for a task of gray images, NaN, too small, a type of numbers without a range.
+    Raises ValueError where the network has other channels than the task.
+
+    >>> from unet_lib.model import UNet
+    >>> trained = Trained(UNet(1, width=2, depth=1), Task())
+    >>> trained.mask(np.zeros((20, 31), np.uint8)).shape
+    (20, 31)
+    """
+
+    def __init__(self, model: nn.Module, task: Task) -> None:
+        task.require_channels(model)
+        self.model, self.task = model, task
+
+    @classmethod
+    def load(
+        cls,
+        path: Path | str,
+        model: nn.Module | None = None,
+        threshold: float | None = None,
+        device: torch.device | str | None = None,
+    ) -> "Trained":
+        """The network and the task of a checkpoint, on the GPU if there is one.
+
+        A network that is not of this library is made by its owner and passed as `model`;
+        `threshold` replaces that of the task. Raises CheckpointError for a file that cannot be
+        used, or without a task.
+
+        >>> Trained.load("runs/none/best.pt")
+        Traceback (most recent call last):
+        ...
+        unet_lib.training.checkpoint.CheckpointError: no checkpoint runs/none/best.pt; ...
+        """
+        task = load_task(path)
+        network = load_model(path) if model is None else load_model(path, model)
+        try:
+            task.require_channels(network)
+        except ValueError as error:
+            raise CheckpointError(f"{path}: {error}") from error
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        return cls(
+            network.to(device), task if threshold is None else replace(task, threshold=threshold)
+        )
+
+    def logits(self, image: Image, tile: int | None = None) -> Float32[np.ndarray, "K H W"]:
+        """What the network gives for each pixel; `tile` as in `predict`."""
+        return self._logits(image, tile).numpy()
+
+    def probabilities(self, image: Image, tile: int | None = None) -> Float32[np.ndarray, "K H W"]:
+        """From 0 to 1: the sigmoid of one channel, the softmax of several."""
+        return probabilities(self._logits(image, tile)).numpy()
+
+    def mask(self, image: Image, tile: int | None = None) -> UInt8[np.ndarray, "H W"]:
+        """Class indices; for any other task 1 where foreground is likelier than the threshold."""
+        return self.task.mask(self._logits(image, tile))
+
+    def instances(self, image: Image, tile: int | None = None) -> Int32[np.ndarray, "H W"]:
+        """The objects, numbered 1 to n; ValueError where the task is to tell classes apart."""
+        self.task.require_objects()
+        return self.task.instances(self._logits(image, tile))
+
+    def scores(
+        self,
+        dataset: Dataset,
+        instances: bool = False,
+        thresholds: Sequence[float] = (0.5, 0.7, 0.9),
+    ) -> dict[str, float]:
+        """Scores on whole images of any size, by names that say how they are pooled.
+
+        The data set gives labels; a `target` of its own is left aside. With `instances` the
+        labels number objects, and the average precision at each threshold of the IoU is added,
+        over the objects of all images.
+
+        >>> from unet_lib.data import SimulatedNuclei
+        >>> from unet_lib.model import UNet
+        >>> nuclei = SimulatedNuclei(2, size=(32, 32))
+        >>> trained = Trained(UNet(1, width=2, depth=1), Task())
+        >>> list(trained.scores(nuclei, instances=True))[-1]
+        'ap_at_iou_0.9_pooled'
+        """
+        if instances:
+            self.task.require_objects()
+        labeled = with_(self.task.apply(dataset), target=None)
+        scores, predicted, true = self.task.scores(), [], []
+        for index in range(len(labeled)):
+            image, labels = labeled[index]
+            logits = self._predict(image)
+            scores.update(logits[None], self.task.encode(labels)[None])
+            if instances:
+                predicted.append(self.task.instances(logits))
+                true.append(labels.numpy())
+        result = scores.compute()
+        if instances:
+            precision = average_precision(predicted, true, thresholds)
+            result |= {f"ap_at_iou_{at}_pooled": value for at, value in precision.items()}
+        return result
+
+    def prepare(self, image: Image) -> Float[Tensor, "C H W"]:
+        """An image as the network has learned to see it; errors name the file, if it is one."""
+        if isinstance(image, np.ndarray):
+            return self.task.prepare(image)
+        pixels = read_image(image, self.task.mode)
+        with _naming(image):
+            return self.task.prepare(pixels)
+
+    def _logits(self, image: Image, tile: int | None) -> Float[Tensor, "K H W"]:
+        prepared = self.prepare(image)
+        with _naming(image):
+            return self._predict(prepared, tile)
+
+    def _predict(
+        self, image: Float[Tensor, "C H W"], tile: int | None = None
+    ) -> Float[Tensor, "K H W"]:
+        logits = predict_tiles(self.model, image, self.context, tile)
+        if len(logits) != self.task.out_channels:
+            raise ValueError(
+                f"the network gives {len(logits)} channels, its task {self.task.out_channels}; "
+                "take the task of its training"
+            )
+        return logits
+
+    @cached_property
+    def context(self) -> Context:
+        """Found once: a network that does not know its context is measured."""
+        return find_context(self.model, self.task.in_channels)
+
+
+@contextmanager
+def _naming(image: Image) -> Iterator[None]:
+    """Errors inside name the file, if the image is one."""
+    try:
+        yield
+    except ValueError as error:
+        if isinstance(image, np.ndarray):
+            raise
+        own = error.findings if isinstance(error, DataError) else ()
+        findings = own or (Finding("unusable-file", str(error)),)
+        raise DataError(*(replace(one, files=(str(image),)) for one in findings)) from error
