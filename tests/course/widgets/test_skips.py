@@ -134,11 +134,7 @@ def test_variants_depend_on_the_own_skip_and_those_below(evaluate):
         ([True] * 3, "With all skips on, the Dice of it is 0.900."),
         ([True, False, True], "With skip 2 off, the Dice of it is 0.750 instead of 0.900: "),
         ([False, False, True], "With skips 1 and 2 off, the Dice of it is 0.750 instead"),
-        (
-            [False] * 3,
-            "all skips off, the Dice of it is 0.750 instead of 0.900: 5 pixels missed "
-            "instead of 1, 1 pixels wrong instead of 1.",
-        ),
+        ([False] * 3, "0.900: 5 pixels missed instead of 1, 1 pixels wrong instead of 1."),
     ],
 )
 def test_sentences(evaluate, skips, text):
@@ -160,7 +156,6 @@ def test_state(widget):
         ({"images": torch.rand(3, 1, 20, 27)}, "as many images as targets .* got 3, 2 and 3"),
         ({"names": ["one"]}, "got 2, 2 and 1"),
         ({"targets": torch.full((2, 20, 27), 255)}, r"picture 1: expected a target of 0 and 1"),
-        ({"targets": torch.zeros(2, 9, 9)}, r"one shape \(H, W\), got \(20, 27\), \(9, 9\)"),
         ({"maps": 5}, "1 to 4 maps a stage, as many as the largest stage has channels, got 5"),
         ({"maps": 0}, "got 0"),
     ],
