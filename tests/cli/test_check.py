@@ -247,6 +247,14 @@ def test_constant_copies_are_told_once(tmp_path, capsys):
     assert "1 finding constant-images" in findings(capsys, paired(tmp_path, a=pair, b=pair))
 
 
+def test_files_stored_in_color(tmp_path, capsys):
+    image = np.arange(4800).reshape(40, 40, 3) % 251
+    red = np.eye(40)[..., None] * [255, 0, 0]
+    told = findings(capsys, paired(tmp_path, a=(image, np.eye(40)), b=(np.eye(40), red)))
+    assert 'cure: pass mode="RGB" (in a shell: --mode RGB)' in told
+    assert "of the masks (in a shell: --palette 0,0,0:0 255,0,0:1)" in told
+
+
 def test_missing_checkpoint(tmp_path, capsys):
     told = findings(capsys, tmp_path / "best.pt")
     assert "no checkpoint" in told
