@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from unet_lib.course.exercises import say
 from unet_lib.data import SimulatedNuclei, foreground
 from unet_lib.evaluation.metrics import count_pixels, dice
-from unet_lib.model.unet import count_parameters
+from unet_lib.model.base import count_parameters
 from unet_lib.training.losses import bce_dice_loss
 
 GUESS = 0.42  # the best constant guess in the exercise with curves: 15 % foreground
