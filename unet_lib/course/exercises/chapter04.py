@@ -5,6 +5,7 @@ Each takes the reader's answer, prints one line that teaches, and never raises.
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,11 +14,21 @@ from torch.optim import SGD
 from torch.utils.data import DataLoader, TensorDataset
 
 from unet_lib.course.exercises import say
+from unet_lib.course.exercises.harness import (
+    NotYet,
+    ask,
+    check,
+    close,
+    expect,
+    got,
+    lesson,
+    number,
+    short,
+)
 from unet_lib.training.epoch import train_epoch
 from unet_lib.training.losses import bce_loss, dice_loss
 
 RATE = 0.5  # of the steps in the checks: large, so that a wrong gradient shows
-Run = tuple[object, list[Tensor]]  # what a training function returned, and the weights after it
 
 
 def range_test_curve() -> tuple[list[float], list[float]]:
@@ -36,39 +47,32 @@ def range_test_curve() -> tuple[list[float], list[float]]:
     return rates, losses
 
 
+@check
 def check_learning_rate(rate: object) -> None:
     """Judges the largest rate that a reader chose from `range_test_curve`.
 
     >>> check_learning_rate(0.1)
     Not yet: 0.1 lies at the bottom of the curve, just before it rises: this is the edge. ...
     """
-    if isinstance(rate, bool) or not isinstance(rate, int | float):
-        return say(False, f"expected one number, the learning rate; got {rate!r}.")
-    if not rate > 0:
-        return say(
-            False, f"a learning rate is larger than 0; with {rate} nothing moves, or uphill."
-        )
-    if rate > 0.2:
-        return say(False, f"at {rate:g} the loss is rising: the steps leap out of every valley.")
-    if rate > 0.05:
-        return say(
-            False,
-            f"{rate:g} lies at the bottom of the curve, just before it rises: this is the edge. "
-            "Small steps brought the network there; a whole run at this rate may fail. Go left, "
-            "to a twentieth of it.",
-        )
-    if rate > 0.007:
-        return say(
-            False,
-            f"at {rate:g} the loss is falling, but the lowest point, at 0.1, is only "
-            f"{0.1 / rate:.1f} times as high. Keep a factor of twenty.",
-        )
-    if rate < 1e-3:
-        return say(
-            False,
-            f"at {rate:g} the curve is still flat: this works, in ten times as many steps as "
-            "needed or more. Go right, to where the loss is falling.",
-        )
+    rate = number(rate, f"expected one number, the learning rate; got {short(rate)}.")
+    expect(rate > 0, f"a learning rate is larger than 0; with {rate} nothing moves, or uphill.")
+    expect(rate <= 0.2, f"at {rate:g} the loss is rising: the steps leap out of every valley.")
+    expect(
+        rate <= 0.05,
+        f"{rate:g} lies at the bottom of the curve, just before it rises: this is the edge. "
+        "Small steps brought the network there; a whole run at this rate may fail. Go left, "
+        "to a twentieth of it.",
+    )
+    expect(
+        rate <= 0.007,
+        f"at {rate:g} the loss is falling, but the lowest point, at 0.1, is only "
+        f"{0.1 / rate:.1f} times as high. Keep a factor of twenty.",
+    )
+    expect(
+        rate >= 1e-3,
+        f"at {rate:g} the curve is still flat: this works, in ten times as many steps as "
+        "needed or more. Go right, to where the loss is falling.",
+    )
     say(
         True,
         f"at {rate:g} the loss is falling, and the edge at 0.1 is well away. Anything from 0.001 "
@@ -76,6 +80,7 @@ def check_learning_rate(rate: object) -> None:
     )
 
 
+@check
 def check_dice_loss(loss: object) -> None:
     """Judges a Dice loss for K classes: logits (N, K, H, W), class indices (N, H, W) -> a number.
 
@@ -83,21 +88,18 @@ def check_dice_loss(loss: object) -> None:
     Right: equal to unet_lib.training.dice_loss for 2, 3 and 5 classes, with a slope.
     """
     for k, absent in ((3, False), (2, False), (5, False), (4, True)):
-        logits, target = _classes(k)
+        (logits, target), hint = _classes(k), ""
         if absent:
             target = target.clamp(max=k - 2)
-        result, problem = _call(loss, logits, target)
-        if problem and absent:
-            problem += (
-                ". No pixel of this batch has the last class: tell one_hot how many there are."
-            )
-        if problem or not isinstance(result, Tensor):
-            return say(False, problem or f"expected a tensor with one number, got {_short(result)}")
-        if result.shape != ():
-            shape = tuple(result.shape)
-            return say(False, f"expected one number, got the shape {shape}: take the mean.")
-        if message := _dice_mistake(result, logits, target):
-            return say(False, message)
+            hint = "No pixel of this batch has the last class: tell one_hot how many there are."
+        result = ask(loss, logits, target, hints={Exception: hint})
+        if not isinstance(result, Tensor):
+            raise NotYet(f"expected a tensor with one number, got {got(result)}")
+        shape = tuple(result.shape)
+        expect(shape == (), f"expected one number, got the shape {shape}: take the mean.")
+        if not close(result, dice_loss(logits, target), within=1e-5):
+            raise NotYet(_dice_mistake(result, logits, target))
+        expect(result.requires_grad, _NO_SLOPE)
     say(True, "equal to unet_lib.training.dice_loss for 2, 3 and 5 classes, with a slope.")
 
 
@@ -112,10 +114,7 @@ def _classes(k: int) -> tuple[Tensor, Tensor]:
 
 def _dice_mistake(result: Tensor, logits: Tensor, target: Tensor) -> str:
     """What is wrong with this Dice loss, as far as it can be told from its value."""
-    right = dice_loss(logits, target)
-    if _close(result, right):
-        return "" if result.requires_grad else _NO_SLOPE
-    k = logits.shape[1]
+    right, k = dice_loss(logits, target), logits.shape[1]
     truth = F.one_hot(target, k).movedim(-1, 1).float()
     p, hard = logits.softmax(1), F.one_hot(logits.argmax(1), k).movedim(-1, 1).float()
     wrong = (
@@ -133,22 +132,17 @@ def _dice_mistake(result: Tensor, logits: Tensor, target: Tensor) -> str:
             "class first, then their mean.",
         ),
     )
-    known = [message for value, message in wrong if _close(result, value)]
-    return next(
-        iter(known),
+    other = (
         f"for {k} classes expected {right.item():.4f}, got {result.item():.4f}. Print the sums of "
-        "one class, and compare them with a pencil on a picture of 2 x 2 pixels.",
+        "one class, and compare them with a pencil on a picture of 2 x 2 pixels."
     )
+    return lesson(result, wrong, other, within=1e-5)
 
 
 _NO_SLOPE = (
     "the value has no slope: argmax, .item() or .detach() cuts the way back to the network. "
     "Compute with the probabilities themselves."
 )
-
-
-def _close(this: Tensor, that: Tensor) -> bool:
-    return math.isclose(this.item(), that.item(), abs_tol=1e-5)
 
 
 def _dice(
@@ -163,6 +157,7 @@ def _dice(
     return (1 - (factor * overlap + smooth) / (total + smooth)).mean()
 
 
+@check
 def check_train_epoch(train: object) -> None:
     """Judges train(model, loader, loss, optimizer) -> mean loss, as `train_epoch` has it.
 
@@ -171,29 +166,25 @@ def check_train_epoch(train: object) -> None:
     """
     images, target = _pictures(10)
     loader = DataLoader(TensorDataset(images, target), batch_size=4)  # 4, 4 and 2 pictures
-    (result, weights), problem = _trained(train, loader)
-    (mean, right), _ = _trained(train_epoch, loader)
-    if problem or (problem := _loop_mistake(weights, right, loader)):
-        return say(False, problem)
+    result, weights = _trained(train, loader)
+    mean, right = _trained(train_epoch, loader)
+    if not _equal(weights, right):
+        raise NotYet(_loop_mistake(weights, loader))
     if not isinstance(result, float):
-        return say(
-            False,
-            f"the weights are right; expected the mean loss as a Python float, got "
-            f"{_short(result)}: take .item(), or the graph of every batch stays in memory.",
+        raise NotYet(
+            "the weights are right; expected the mean loss as a Python float, got "
+            f"{got(result)}: take .item(), or the graph of every batch stays in memory."
         )
-    if not math.isclose(result, mean, rel_tol=1e-4):
-        return say(
-            False,
-            f"the weights are right, the mean loss should be {mean:.4f} and is {result:.4f}: the "
-            "last batch has 2 pictures, the others 4. Weigh each batch by its size.",
-        )
+    expect(
+        close(result, mean, within=0, relative=1e-4),
+        f"the weights are right, the mean loss should be {mean:.4f} and is {result:.4f}: the "
+        "last batch has 2 pictures, the others 4. Weigh each batch by its size.",
+    )
     say(True, "weights and mean loss equal those of unet_lib.training.train_epoch.")
 
 
-def _loop_mistake(weights: list[Tensor], right: list[Tensor], loader: DataLoader) -> str:
+def _loop_mistake(weights: list[Tensor], loader: DataLoader) -> str:
     """Which line of the loop is missing, told from the weights that it leads to."""
-    if _equal(weights, right):
-        return ""
     mistakes = (
         ((True, False, True), "gradients of earlier batches are still in the sum: zero_grad."),
         (
@@ -208,7 +199,7 @@ def _loop_mistake(weights: list[Tensor], right: list[Tensor], loader: DataLoader
         ((True, True, False), "the weights did not move: is optimizer.step() called?"),
     )
     for how, message in mistakes:
-        if _equal(weights, _trained(_loop(*how), loader)[0][1]):
+        if _equal(weights, _trained(_loop(*how), loader)[1]):
             return message
     return (
         "the weights differ from those that train_epoch leads to. For each batch, in this order: "
@@ -232,6 +223,7 @@ def _loop(mode: bool, clear: bool, step: bool) -> Callable[..., float]:
     return train
 
 
+@check
 def check_accumulate(step: object) -> None:
     """Judges step(model, images, target, loss, optimizer, parts): one step, the batch in parts.
 
@@ -240,12 +232,10 @@ def check_accumulate(step: object) -> None:
     """
     for count, parts in ((8, 2), (8, 4), (10, 4)):
         images, target = _pictures(count)
-        whole, _ = _steps(_accumulate(parts=1), images, target, parts)
-        weights, problem = _steps(step, images, target, parts)
-        if problem or not _equal(weights, whole):
-            return say(False, problem or _accumulation_mistake(weights, images, target, parts))
-        if problem := _nothing_saved(step, images, target, parts):
-            return say(False, problem)
+        weights = _steps(step, images, target, parts)
+        if not _equal(weights, _steps(_accumulate(parts=1), images, target, parts)):
+            raise NotYet(_accumulation_mistake(weights, images, target, parts))
+        _judge_saving(step, images, target, parts)
     say(True, "two steps in 2 or 4 parts lead to the weights of two steps on the whole batch.")
 
 
@@ -264,7 +254,7 @@ def _accumulation_mistake(weights: list[Tensor], images: Tensor, target: Tensor,
     if _equal(weights, _weights(_network(norm=False))):
         return "the weights did not move: backward for each part, then one optimizer.step()."
     for how, message in mistakes:
-        if _equal(weights, _steps(_accumulate(**how), images, target, parts)[0]):
+        if _equal(weights, _steps(_accumulate(**how), images, target, parts)):
             return message
     return (
         f"after two steps on {count} pictures in {parts} parts the weights differ from those of "
@@ -272,25 +262,24 @@ def _accumulation_mistake(weights: list[Tensor], images: Tensor, target: Tensor,
     )
 
 
-def _nothing_saved(step: object, images: Tensor, target: Tensor, parts: int) -> str:
+def _judge_saving(step: object, images: Tensor, target: Tensor, parts: int) -> None:
     """What keeps a right step from saving memory: the whole batch, or all its graphs, at once."""
     model = _network(norm=False)
     sizes: list[int] = []
     backward: list[Tensor] = []
     model.register_forward_pre_hook(lambda model, inputs: sizes.append(len(inputs[0])))
     model[0].weight.register_post_accumulate_grad_hook(backward.append)
-    _call(step, model, images, target, bce_loss, SGD(model.parameters(), RATE), parts)
-    if max(sizes, default=0) > math.ceil(len(images) / parts):
-        return (
-            f"the weights are right, but {max(sizes)} of {len(images)} pictures went through at "
-            f"once, so little memory was saved: images.chunk({parts})."
-        )
-    if len(backward) < len(sizes):
-        return (
-            "the weights are right, but the graphs of all parts were kept until one backward, so "
-            "no memory was saved: call backward for each part."
-        )
-    return ""
+    ask(step, model, images, target, bce_loss, SGD(model.parameters(), RATE), parts)
+    expect(
+        max(sizes, default=0) <= math.ceil(len(images) / parts),
+        f"the weights are right, but {max(sizes, default=0)} of {len(images)} pictures went "
+        f"through at once, so little memory was saved: images.chunk({parts}).",
+    )
+    expect(
+        len(backward) >= len(sizes),
+        "the weights are right, but the graphs of all parts were kept until one backward, so "
+        "no memory was saved: call backward for each part.",
+    )
 
 
 def _accumulate(
@@ -330,35 +319,22 @@ def _weights(model: nn.Module) -> list[Tensor]:
     return [p.detach().clone() for p in model.parameters()]
 
 
-def _trained(train: object, loader: DataLoader) -> tuple[Run, str]:
+def _trained(train: object, loader: DataLoader) -> tuple[Any, list[Tensor]]:
     """What `train` returned and made of a network that was last used for evaluation."""
     model = _network(norm=True).eval()
-    result, problem = _call(train, model, loader, bce_loss, SGD(model.parameters(), RATE))
-    return (result, _weights(model)), problem  # type: ignore[return-value]
+    result = ask(train, model, loader, bce_loss, SGD(model.parameters(), RATE))
+    return result, _weights(model)
 
 
-def _steps(step: object, images: Tensor, target: Tensor, parts: int) -> tuple[list[Tensor], str]:
+def _steps(step: object, images: Tensor, target: Tensor, parts: int) -> list[Tensor]:
     """The weights after two steps; the second shows whether gradients were left behind."""
     model = _network(norm=False)
     optimizer = SGD(model.parameters(), RATE)
     for _ in range(2):
-        _, problem = _call(step, model, images, target, bce_loss, optimizer, parts)
-    return _weights(model), problem
+        ask(step, model, images, target, bce_loss, optimizer, parts)
+    return _weights(model)
 
 
 def _equal(these: list[Tensor], those: list[Tensor]) -> bool:
-    return all(
-        torch.allclose(a, b, rtol=1e-4, atol=1e-6) for a, b in zip(these, those, strict=True)
-    )
-
-
-def _call(function: object, *arguments: object) -> tuple[object, str]:
-    """The result, and what went wrong if it raised; a wrong answer must not stop a notebook."""
-    try:
-        return function(*arguments), ""
-    except Exception as error:
-        return None, f"your function raised {type(error).__name__}: {error}"
-
-
-def _short(value: object) -> str:
-    return f"a {type(value).__name__}" if value is not None else "None (is there a return?)"
+    pairs = zip(these, those, strict=True)
+    return all(close(a, b, within=1e-6, relative=1e-4) for a, b in pairs)

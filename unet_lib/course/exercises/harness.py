@@ -291,6 +291,8 @@ def _sketched(value: object) -> str:
     """An argument in a few letters: an array by its shape, a number as it is."""
     if isinstance(value, Tensor | np.ndarray):
         return f"{kind(value)} {tuple(value.shape)}"
+    if type(value) in (list, tuple) and not all(isinstance(x, Real | str) for x in value):
+        return f"{kind(value)} of {len(value)}"
     return short(value) if isinstance(value, Real | str | list | tuple) else kind(value)
 
 
