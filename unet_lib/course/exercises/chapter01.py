@@ -2,18 +2,8 @@
 
 import numpy as np
 
-from unet_lib.course.exercises import say
-from unet_lib.course.exercises.harness import (
-    NotYet,
-    about,
-    array,
-    ask,
-    check,
-    expect,
-    kind,
-    lesson,
-    number,
-)
+from unet_lib.course.exercises.harness import NotYet, about, ask, check, expect, kind, say
+from unet_lib.course.exercises.values import array, lesson, number
 from unet_lib.model.unet import UNet
 
 SMALL, KERNEL = np.array([[1, 2], [3, 0]]), np.array([[1, 2], [0, 3]])

@@ -7,19 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unet_lib.course.exercises import say
-from unet_lib.course.exercises.harness import (
-    NotYet,
-    about,
-    ask,
-    check,
-    close,
-    expect,
-    lesson,
-    short,
-    tensor,
-    whole,
-)
+from unet_lib.course.exercises.harness import NotYet, about, ask, check, expect, say, short
+from unet_lib.course.exercises.values import close, lesson, tensor, whole
 
 # (in_channels, out_channels, width, depth); the first is the article's network
 _COUNTED = ((3, 1, 64, 4), (1, 1, 16, 4), (1, 3, 8, 2), (3, 21, 32, 3))

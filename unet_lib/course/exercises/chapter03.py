@@ -7,20 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from unet_lib.course.exercises import say
-from unet_lib.course.exercises.harness import (
-    NotYet,
-    about,
-    ask,
-    check,
-    close,
-    expect,
-    items,
-    kind,
-    lesson,
-    number,
-    whole,
-)
+from unet_lib.course.exercises.harness import NotYet, about, ask, check, expect, kind, say
+from unet_lib.course.exercises.values import close, items, lesson, number, whole
 from unet_lib.transforms import resize
 
 Batch = list[tuple[Tensor, Tensor]]

@@ -5,6 +5,7 @@ Each takes the reader's answer, prints one line that teaches, and never raises.
 
 import math
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import torch
@@ -13,22 +14,13 @@ from torch.nn import functional as F
 from torch.optim import SGD
 from torch.utils.data import DataLoader, TensorDataset
 
-from unet_lib.course.exercises import say
-from unet_lib.course.exercises.harness import (
-    NotYet,
-    ask,
-    check,
-    close,
-    expect,
-    got,
-    lesson,
-    number,
-    short,
-)
+from unet_lib.course.exercises.harness import NotYet, ask, check, expect, say, short
+from unet_lib.course.exercises.values import close, got, lesson, number
 from unet_lib.training.epoch import train_epoch
 from unet_lib.training.losses import bce_loss, dice_loss
 
 RATE = 0.5  # of the steps in the checks: large, so that a wrong gradient shows
+ROUNDING = {"within": 1e-6, "relative": 1e-4}  # between weights that should be equal
 
 
 def range_test_curve() -> tuple[list[float], list[float]]:
@@ -117,6 +109,10 @@ def _dice_mistake(result: Tensor, logits: Tensor, target: Tensor) -> str:
     right, k = dice_loss(logits, target), logits.shape[1]
     truth = F.one_hot(target, k).movedim(-1, 1).float()
     p, hard = logits.softmax(1), F.one_hot(logits.argmax(1), k).movedim(-1, 1).float()
+    one_sum = (
+        "all classes went into one sum, so large classes drown small ones: one Dice for each "
+        "class first, then their mean."
+    )
     wrong = (
         (1 - right, "this is the Dice, which should grow; the loss is one minus that."),
         (_dice(logits.sigmoid(), truth), "take the softmax over the classes, not a sigmoid."),
@@ -126,11 +122,7 @@ def _dice_mistake(result: Tensor, logits: Tensor, target: Tensor) -> str:
         (_dice(p, truth, power=2), "this sums p squared, as the paper does; here p is summed."),
         (_dice(p, truth, factor=1.0), "the overlap counts twice: 2 * overlap / (sum + sum)."),
         (_dice(p, truth, pixels=(2, 3)), "sum over the whole batch (dim 0), not per picture."),
-        (
-            _dice(p, truth, pixels=(0, 1, 2, 3)),
-            "all classes went into one sum, so large classes drown small ones: one Dice for each "
-            "class first, then their mean.",
-        ),
+        (_dice(p, truth, pixels=(0, 1, 2, 3)), one_sum),
     )
     other = (
         f"for {k} classes expected {right.item():.4f}, got {result.item():.4f}. Print the sums of "
@@ -145,14 +137,8 @@ _NO_SLOPE = (
 )
 
 
-def _dice(
-    p: Tensor,
-    truth: Tensor,
-    smooth: float = 1.0,
-    factor: float = 2.0,
-    pixels: tuple[int, ...] = (0, 2, 3),
-    power: int = 1,
-) -> Tensor:
+def _dice(p: Tensor, truth: Tensor, smooth=1.0, factor=2.0, pixels=(0, 2, 3), power=1) -> Tensor:
+    """The Dice loss; the options make the usual mistakes."""
     overlap, total = (p * truth).sum(pixels), (p**power + truth).sum(pixels)
     return (1 - (factor * overlap + smooth) / (total + smooth)).mean()
 
@@ -168,7 +154,7 @@ def check_train_epoch(train: object) -> None:
     loader = DataLoader(TensorDataset(images, target), batch_size=4)  # 4, 4 and 2 pictures
     result, weights = _trained(train, loader)
     mean, right = _trained(train_epoch, loader)
-    if not _equal(weights, right):
+    if not close(weights, right, **ROUNDING):
         raise NotYet(_loop_mistake(weights, loader))
     if not isinstance(result, float):
         raise NotYet(
@@ -183,28 +169,25 @@ def check_train_epoch(train: object) -> None:
     say(True, "weights and mean loss equal those of unet_lib.training.train_epoch.")
 
 
-def _loop_mistake(weights: list[Tensor], loader: DataLoader) -> str:
+def _loop_mistake(weights: Tensor, loader: DataLoader) -> str:
     """Which line of the loop is missing, told from the weights that it leads to."""
+    averages = (
+        "the model was in evaluation mode, so batch normalization used its stored averages: "
+        "call model.train() first."
+    )
+    both = "two bugs: gradients add up (zero_grad), and the model is in evaluation mode (train)."
     mistakes = (
         ((True, False, True), "gradients of earlier batches are still in the sum: zero_grad."),
-        (
-            (False, True, True),
-            "the model was in evaluation mode, so batch normalization used its stored averages: "
-            "call model.train() first.",
-        ),
-        (
-            (False, False, True),
-            "two bugs: gradients add up (zero_grad), and the model is in evaluation mode (train).",
-        ),
+        ((False, True, True), averages),
+        ((False, False, True), both),
         ((True, True, False), "the weights did not move: is optimizer.step() called?"),
     )
-    for how, message in mistakes:
-        if _equal(weights, _trained(_loop(*how), loader)[1]):
-            return message
-    return (
+    other = (
         "the weights differ from those that train_epoch leads to. For each batch, in this order: "
         "zero_grad, forward, backward, step."
     )
+    wrong = ((_trained(_loop(*how), loader)[1], message) for how, message in mistakes)
+    return lesson(weights, wrong, other, **ROUNDING)
 
 
 def _loop(mode: bool, clear: bool, step: bool) -> Callable[..., float]:
@@ -233,33 +216,32 @@ def check_accumulate(step: object) -> None:
     for count, parts in ((8, 2), (8, 4), (10, 4)):
         images, target = _pictures(count)
         weights = _steps(step, images, target, parts)
-        if not _equal(weights, _steps(_accumulate(parts=1), images, target, parts)):
+        if not close(weights, _steps(_accumulate(parts=1), images, target, parts), **ROUNDING):
             raise NotYet(_accumulation_mistake(weights, images, target, parts))
         _judge_saving(step, images, target, parts)
     say(True, "two steps in 2 or 4 parts lead to the weights of two steps on the whole batch.")
 
 
-def _accumulation_mistake(weights: list[Tensor], images: Tensor, target: Tensor, parts: int) -> str:
+def _accumulation_mistake(weights: Tensor, images: Tensor, target: Tensor, parts: int) -> str:
     """What is wrong with a step in parts, told from the weights that it leads to."""
     count = len(images)
+    unequal = (
+        f"right for equal parts, but {count} pictures in {parts} chunks are not equal: weigh "
+        "each part by len(part) / len(images)."
+    )
     mistakes = (
         ({"scale": False}, f"the gradient is {parts} times too long, a sum of {parts} means."),
         ({"often": True}, f"{parts} steps were taken: call optimizer.step() after the last part."),
-        (
-            {"even": True},
-            f"right for equal parts, but {count} pictures in {parts} chunks are not equal: weigh "
-            "each part by len(part) / len(images).",
-        ),
+        ({"even": True}, unequal),
     )
-    if _equal(weights, _weights(_network(norm=False))):
-        return "the weights did not move: backward for each part, then one optimizer.step()."
-    for how, message in mistakes:
-        if _equal(weights, _steps(_accumulate(**how), images, target, parts)):
-            return message
-    return (
+    still = "the weights did not move: backward for each part, then one optimizer.step()."
+    other = (
         f"after two steps on {count} pictures in {parts} parts the weights differ from those of "
         "the whole batch. Is the gradient emptied once before each step, not between the parts?"
     )
+    wrong = ((_steps(_accumulate(**how), images, target, parts), text) for how, text in mistakes)
+    at_first = (_weights(_network(norm=False)), still)
+    return lesson(weights, chain([at_first], wrong), other, **ROUNDING)
 
 
 def _judge_saving(step: object, images: Tensor, target: Tensor, parts: int) -> None:
@@ -270,10 +252,11 @@ def _judge_saving(step: object, images: Tensor, target: Tensor, parts: int) -> N
     model.register_forward_pre_hook(lambda model, inputs: sizes.append(len(inputs[0])))
     model[0].weight.register_post_accumulate_grad_hook(backward.append)
     ask(step, model, images, target, bce_loss, SGD(model.parameters(), RATE), parts)
+    most = max(sizes, default=0)
     expect(
-        max(sizes, default=0) <= math.ceil(len(images) / parts),
-        f"the weights are right, but {max(sizes, default=0)} of {len(images)} pictures went "
-        f"through at once, so little memory was saved: images.chunk({parts}).",
+        most <= math.ceil(len(images) / parts),
+        f"the weights are right, but {most} of {len(images)} pictures went through at once, so "
+        f"little memory was saved: images.chunk({parts}).",
     )
     expect(
         len(backward) >= len(sizes),
@@ -315,26 +298,21 @@ def _network(norm: bool) -> nn.Sequential:
         return nn.Sequential(first, middle, nn.ReLU(), nn.Conv2d(3, 1, 1))
 
 
-def _weights(model: nn.Module) -> list[Tensor]:
-    return [p.detach().clone() for p in model.parameters()]
+def _weights(model: nn.Module) -> Tensor:
+    return nn.utils.parameters_to_vector(model.parameters()).detach()
 
 
-def _trained(train: object, loader: DataLoader) -> tuple[Any, list[Tensor]]:
+def _trained(train: object, loader: DataLoader) -> tuple[Any, Tensor]:
     """What `train` returned and made of a network that was last used for evaluation."""
     model = _network(norm=True).eval()
     result = ask(train, model, loader, bce_loss, SGD(model.parameters(), RATE))
     return result, _weights(model)
 
 
-def _steps(step: object, images: Tensor, target: Tensor, parts: int) -> list[Tensor]:
+def _steps(step: object, images: Tensor, target: Tensor, parts: int) -> Tensor:
     """The weights after two steps; the second shows whether gradients were left behind."""
     model = _network(norm=False)
     optimizer = SGD(model.parameters(), RATE)
     for _ in range(2):
         ask(step, model, images, target, bce_loss, optimizer, parts)
     return _weights(model)
-
-
-def _equal(these: list[Tensor], those: list[Tensor]) -> bool:
-    pairs = zip(these, those, strict=True)
-    return all(close(a, b, within=1e-6, relative=1e-4) for a, b in pairs)
