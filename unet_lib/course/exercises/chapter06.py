@@ -165,10 +165,7 @@ def _judge_views(found: Tensor, model: nn.Module, image: Tensor) -> None:
     wrong = (
         (logits[0].sigmoid(), one),
         (torch.stack(logits).sigmoid().mean(0), four),
-        (
-            further.sigmoid().mean(0),
-            "the predictions were turned on instead of back: rot90 with -k.",
-        ),
+        (further.sigmoid().mean(0), onward),
         (back.mean(0).sigmoid(), of_logits),
         (back.mean(0), "these are logits: take the sigmoid of each view."),
         (back.sigmoid().sum(0), "this is the sum of four views: divide by 4."),

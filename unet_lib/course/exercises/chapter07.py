@@ -136,10 +136,7 @@ def _judge_rates(answer: object, stages: int, rate: float, decay: float) -> None
     deepest = "the deepest stage has the decoder's rate; it should already have decay times it."
     wrong = (
         (right, ""),
-        (
-            [rate] * count,
-            "all rates are the same: each stage should have decay times that of the next.",
-        ),
+        ([rate] * count, same),
         (right[::-1], around),
         ([*right[1:], rate], deepest),
     )

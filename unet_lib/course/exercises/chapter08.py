@@ -82,13 +82,10 @@ def check_scaled_rate(scaled: object) -> None:
 
 def _scaling_mistake(result: float, rate: float, factor: float, optimizer: str) -> str:
     """What is wrong with this rate, as far as it can be told from its value."""
-    other, why = {
-        "sgd": (factor**0.5, "its step is rate times gradient, so nothing shrinks with the noise."),
-        "adamw": (
-            factor,
-            "it divides by the root of the squared gradient, and with it by the noise.",
-        ),
-    }[optimizer]
+    other, why = factor, "it divides by the root of the squared gradient, and with it by the noise."
+    if optimizer == "sgd":
+        other = factor**0.5
+        why = "its step is rate times gradient, so nothing shrinks with the noise."
     around = "the other way round: a larger batch means fewer steps, which have to be longer."
     wrong = (
         (rate * other, why),

@@ -144,7 +144,7 @@ def kind(value: object) -> str:
     ('an int', 'a list', 'None')
     """
     name = type(value).__name__
-    return "None" if value is None else f"{'an' if name[0] in 'aeinou' else 'a'} {name}"
+    return "None" if value is None else f"{'an' if name[0] in 'aeinouAEIO' else 'a'} {name}"
 
 
 def short(value: object) -> str:
@@ -157,7 +157,7 @@ def short(value: object) -> str:
         text = " ".join(repr(value).split())
     except Exception:  # of a class of the reader's
         text = kind(value)
-    return text if len(text) < 60 else f"{text[:57]}..."
+    return _cut(text)
 
 
 def described(error: BaseException) -> str:
@@ -167,12 +167,16 @@ def described(error: BaseException) -> str:
     'ValueError: too small'
     """
     text = (str(error).strip().splitlines() or ["without a message"])[0].rstrip(".")
-    told = f"{type(error).__name__}: {text if len(text) < 300 else text[:297] + '...'}"
+    told = f"{type(error).__name__}: {_cut(text, 300)}"
     frames = extract_tb(error.__traceback__)
     own = [frame for frame in frames if not frame.filename.startswith(LIBRARIES)]
     if not own or _ours(error):
         return told
-    return f"{told} (your line {own[-1].lineno}: {(own[-1].line or '')[:60]})"
+    return f"{told} (your line {own[-1].lineno}: {_cut(own[-1].line or '')})"
+
+
+def _cut(text: str, most: int = 60) -> str:
+    return text if len(text) < most else f"{text[: most - 3]}..."
 
 
 def _ours(error: BaseException) -> bool:

@@ -27,7 +27,7 @@ def number(value: object, otherwise: str) -> float:
         raise NotYet(otherwise)
     if not isinstance(value, int):
         return float(value)
-    return value if abs(value) < 10**300 else math.copysign(math.inf, value)
+    return value if abs(value) < 10**300 else math.inf * (1 if value > 0 else -1)
 
 
 def whole(value: object, otherwise: str) -> int:
@@ -94,7 +94,7 @@ def close(found: object, right: object, within: float = 1e-6, relative: float = 
                 for x in (found, right))  # fmt: skip
     except Exception:  # rows of different lengths, or a class of the reader's
         return False
-    if a.shape != b.shape or a.dtype.kind not in "iuf":
+    if a.shape != b.shape or not {a.dtype.kind, b.dtype.kind} <= {*"iuf"}:
         return False
     return bool(np.allclose(a, b, rtol=relative, atol=within, equal_nan=True))
 
