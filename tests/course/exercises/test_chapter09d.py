@@ -31,17 +31,14 @@ def healed(skip=0):
 
 SICK = chapter09d.patient()
 INVERTED = [1 - mask for mask in SICK.labels]
-RIGHT = chapter09d.CAUSES_OF
+RIGHT, NEAR = chapter09d.CAUSES_OF, chapter09d.NEAR
 CASES = {
     chapter09d.check_causes: [
         (RIGHT, "Right: and each was told"),
         (["leak"], "Not yet: give a dict"),
         ({}, "Not yet: A has no answer: training Dice 0.95"),
         (RIGHT | {"C": "leak"}, "C: read it again: good while training"),
-        *(
-            (RIGHT | {key: cause}, f"{key}: {hint}")
-            for (key, cause), hint in chapter09d.NEAR.items()
-        ),
+        *((RIGHT | {key: cause}, f"{key}: {hint}") for (key, cause), hint in NEAR.items()),
     ],
     chapter09d.check_healed: [
         (healed(), "Right: three findings, three cures"),

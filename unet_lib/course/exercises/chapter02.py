@@ -119,8 +119,8 @@ def check_any_size(answer: object) -> None:
 
 def _judge_any_size(network: _OnlyMultiplesOf16, images: Tensor, logits: object) -> None:
     """Tells what is wrong with the logits of these images."""
+    cure = "return the network's output, cut to the pictures' size."
     if not isinstance(logits, Tensor):
-        cure = "return the network's output, cut to the pictures' size."
         raise NotYet(f"it returned {short(logits)}; {cure}")
     seen, size = network.seen, images.shape[-2:]
     if seen is None:
@@ -136,12 +136,7 @@ def _judge_any_size(network: _OnlyMultiplesOf16, images: Tensor, logits: object)
         f"the answer has {tuple(logits.shape[-2:])} pixels: cut off again what you padded, "
         "logits[..., :height, :width] if it was on the right and at the bottom.",
     )
-    place = _find(images, seen)
-    if place is None:
-        raise NotYet(
-            "the network did not get the pictures' own pixels: pad them instead of resizing."
-        )
-    top, left = place
+    top, left = _find(images, seen)
     expect(
         torch.equal(logits, seen[:, :1, top : top + size[0], left : left + size[1]]),
         f"the size is right but the pixels have moved: the pictures begin in row {top} and "
@@ -149,14 +144,14 @@ def _judge_any_size(network: _OnlyMultiplesOf16, images: Tensor, logits: object)
     )
 
 
-def _find(images: Tensor, seen: Tensor) -> tuple[int, int] | None:
-    """Row and column where `images` begins inside `seen`, or None."""
+def _find(images: Tensor, seen: Tensor) -> tuple[int, int]:
+    """Row and column where `images` begins inside `seen`."""
     height, width = images.shape[-2:]
     for top in range(seen.shape[-2] - height + 1):
         for left in range(seen.shape[-1] - width + 1):
             if torch.equal(seen[..., top : top + height, left : left + width], images):
                 return top, left
-    return None
+    raise NotYet("the network did not get the pictures' own pixels: pad them instead of resizing.")
 
 
 @check

@@ -36,14 +36,14 @@ def check_folds(answer: object) -> None:
 def _judge_folds(names: str, k: int, folds: list[list[list[int]]]) -> None:
     expect(len(folds) == k, f"there are {len(folds)} folds.")
     everything = list(range(len(names)))
-    for number, (train, validation) in enumerate(folds, start=1):
-        expect(validation, f"fold {number} validates nothing.")
+    for fold, (train, validation) in enumerate(folds, start=1):
+        expect(validation, f"fold {fold} validates nothing.")
         strange = {*train, *validation} - {*everything}
-        expect(not strange, f"in fold {number} there are indices of no picture: {sorted(strange)}.")
+        expect(not strange, f"in fold {fold} there are indices of no picture: {sorted(strange)}.")
         for group in sorted({names[i] for i in train} & {names[i] for i in validation}):
-            raise NotYet(f"in fold {number} group {group} is on both sides.")
+            raise NotYet(f"in fold {fold} group {group} is on both sides.")
         once = sorted(train + validation) == everything
-        expect(once, f"in fold {number} a picture is missing, or there twice.")
+        expect(once, f"in fold {fold} a picture is missing, or there twice.")
     validated = sorted(i for _, validation in folds for i in validation)
     told = "some pictures are validated several times and others never."
     expect(validated == everything, told)
