@@ -1,33 +1,8 @@
 """The checks of chapter 6: a right answer, and each typical wrong one with its message."""
 
-import pytest
 import torch
 
 from unet_lib.course.exercises import chapter06
-
-
-def said(capsys, check, answer):
-    check(answer)
-    return capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        (None, "expected three pairs (row, column), got None"),
-        ([1, 2, 3], "expected three pairs (row, column), got [1, 2, 3]"),
-        ([(0, 0)], "expected three pairs (row, column), got 1."),
-        ([(3, 0), (0, 0), (1, 1)], "a turn clockwise"),
-        ([(3, 0), (3, 3), (2, 2)], "row and column are exchanged"),
-        ([(3, 3), (3, 0), (2, 1)], "half a turn"),
-        ([(0, 0), (3, 0), (2, 1)], "a mirror image"),
-        ([(0, 0), (0, 3), (1, 2)], "the pixels that were asked for"),
-        ([(0, 3), (3, 3), (1, 1)], "pixel (1, 2) does not come from (1, 1)"),
-        ([(0, 3), (3, 3), (2, 2)], "Right: row r and column c"),
-    ],
-)
-def test_sources(capsys, answer, words):
-    assert words in said(capsys, chapter06.check_sources, answer)
 
 
 def shift(image, labels, most, moves=None, wrap=False):
@@ -48,11 +23,41 @@ def unseeded(image, labels, most):
     return shift(image, labels, most, (unseeded.calls % 2, 0))
 
 
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        (None, "expected a function, got None"),
-        (lambda *a: 1 / 0, "your function raised ZeroDivisionError"),
+def views(model, image, back=-1, finish=torch.sigmoid, last=lambda p: p, divide=4):
+    turned = [
+        finish(model(image.rot90(k, (1, 2))[None])[0]).rot90(back * k, (1, 2)) for k in range(4)
+    ]
+    return last(sum(turned) / divide)
+
+
+def detector(transform):
+    labels = torch.zeros(32, 32, dtype=torch.int64)
+    labels[4:14, 6:28], labels[20:30, 4:12] = 9, 5
+    wrong = 0.0
+    for _ in range(8):
+        image, moved = transform(labels[None].float(), labels)
+        if not set(moved.unique().tolist()) <= {0, 5, 9}:
+            return "blended"
+        inside = moved > 0
+        wrong += ((image[0] > 0.5 * image.max()) != inside).float().mean().item() / 8
+    return "apart" if wrong > 0.12 else "fine"
+
+
+CASES = {
+    chapter06.check_sources: [
+        ([(0, 3), (3, 3), (2, 2)], "Right: row r and column c"),
+        (None, "expected three pairs (row, column), got None"),
+        ([1, 2, 3], "expected three pairs (row, column), got [1, 2, 3]"),
+        ([(0, 0)], "expected three pairs (row, column), got 1."),
+        ([(3, 0), (0, 0), (1, 1)], "a turn clockwise"),
+        ([(3, 0), (3, 3), (2, 2)], "row and column are exchanged"),
+        ([(3, 3), (3, 0), (2, 1)], "half a turn"),
+        ([(0, 0), (3, 0), (2, 1)], "a mirror image"),
+        ([(0, 0), (0, 3), (1, 2)], "the pixels that were asked for"),
+        ([(0, 3), (3, 3), (1, 1)], "pixel (1, 2) does not come from (1, 1)"),
+    ],
+    chapter06.check_shift: [
+        (shift, "Right: image and labels move together"),
         (lambda *a: None, "expected the pair (image, labels), got NoneType"),
         (lambda i, lb, m: (i[:, 1:], lb[1:]), "the size stays"),
         (lambda i, lb, m: (i, lb.float()), "the labels became torch.float32"),
@@ -70,24 +75,9 @@ def unseeded(image, labels, most):
             lambda i, lb, m: shift(i, lb, m, [int(torch.randint(-m, m + 1, ())), 0]),
             "the columns moved by [0] only",
         ),
-        (shift, "Right: image and labels move together"),
     ],
-)
-def test_shift(capsys, answer, words):
-    assert words in said(capsys, chapter06.check_shift, answer)
-
-
-def views(model, image, back=-1, finish=torch.sigmoid, last=lambda p: p, divide=4):
-    turned = [
-        finish(model(image.rot90(k, (1, 2))[None])[0]).rot90(back * k, (1, 2)) for k in range(4)
-    ]
-    return last(sum(turned) / divide)
-
-
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        (None, "expected a function"),
+    chapter06.check_views: [
+        (views, "Right: the mean of four views"),
         (lambda model, image: None, "as a tensor, got NoneType"),
         (lambda model, image: model(image[None]), "got (1, 1, 12, 12)"),
         (lambda model, image: model(image[None])[0].sigmoid(), "one view"),
@@ -97,39 +87,18 @@ def views(model, image, back=-1, finish=torch.sigmoid, last=lambda p: p, divide=
         (lambda *a: views(*a, finish=lambda z: z), "these are logits"),
         (lambda *a: views(*a, divide=1), "divide by 4"),
         (lambda model, image: torch.zeros(1, 12, 12), "not the means of four turned views"),
-        (views, "Right: the mean of four views"),
     ],
-)
-def test_views(capsys, answer, words):
-    assert words in said(capsys, chapter06.check_views, answer)
-
-
-def detector(transform):
-    labels = torch.zeros(32, 32, dtype=torch.int64)
-    labels[4:14, 6:28], labels[20:30, 4:12] = 9, 5
-    wrong = 0.0
-    for _ in range(8):
-        image, moved = transform(labels[None].float(), labels)
-        if not set(moved.unique().tolist()) <= {0, 5, 9}:
-            return "blended"
-        inside = moved > 0
-        wrong += ((image[0] > 0.5 * image.max()) != inside).float().mean().item() / 8
-    return "apart" if wrong > 0.12 else "fine"
-
-
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        (7, "expected a function, got 7"),
-        (lambda transform: 1 / 0, "ZeroDivisionError"),
+    chapter06.check_detector: [
+        (detector, "Right: seven transforms"),
         (lambda transform: "fine", "separate calls are \"apart\", you say 'fine'. Pass the labels"),
         (lambda transform: "apart", 'joint flips are "fine"'),
         (
             lambda transform: "apart" if isinstance(transform, chapter06.Separate) else "fine",
             'blended labels are "blended", you say',
         ),
-        (detector, "Right: seven transforms"),
     ],
-)
-def test_detector(capsys, answer, words):
-    assert words in said(capsys, chapter06.check_detector, answer)
+}
+
+
+def test_told(told, check, answer, words):
+    assert words in told(check, answer)

@@ -1,10 +1,9 @@
 """Checks for the exercises of chapter 1: sizes, painting, receptive fields."""
 
-from numbers import Real
-
 import numpy as np
 
-from unet_lib.course.exercises import say
+from unet_lib.course.exercises.harness import NotYet, about, ask, check, expect, kind, say
+from unet_lib.course.exercises.values import array, lesson, number
 from unet_lib.model.unet import UNet
 
 SMALL, KERNEL = np.array([[1, 2], [3, 0]]), np.array([[1, 2], [0, 3]])
@@ -14,6 +13,7 @@ HALO = (2, 9, 23, 51, 107)
 """Pixels that some output pixel sees in some direction."""
 
 
+@check
 def check_output_size(answer: object) -> None:
     """Checks a function (size, depth) -> size of the output without padding, or None.
 
@@ -21,21 +21,12 @@ def check_output_size(answer: object) -> None:
     Not yet: 572 at depth 4 gives 572: that is padding="same". Without padding each 3x3 convolution
     takes one pixel from each side.
     """
-    for size, depth in (
-        (572, 4),
-        (188, 4),
-        (100, 2),
-        (26, 1),
-        (570, 4),
-        (184, 4),
-        (50, 2),
-        (172, 4),
-    ):
-        found, problem = _call(answer, size, depth)
-        expected = _output_size(size, depth)
-        if problem or found != expected:
-            said = f"{size} at depth {depth} gives {found}"
-            return say(False, problem or f"{said}{_why_size(size, depth, found, expected)}")
+    cases = ((572, 4), (188, 4), (100, 2), (26, 1), (570, 4), (184, 4), (50, 2), (172, 4))
+    for size, depth in cases:
+        found, expected = _answered(answer, size, depth), _output_size(size, depth)
+        if found != expected:
+            why = _why_size(size, depth, found, expected)
+            raise NotYet(f"{size} at depth {depth} gives {found}{why}")
     say(True, "572 gives 388, 188 is the smallest size at depth 4, and odd stages are refused.")
 
 
@@ -46,7 +37,7 @@ def _output_size(size: int, depth: int) -> int | None:
         return None
 
 
-def _why_size(size: int, depth: int, found: Real | None, expected: int | None) -> str:
+def _why_size(size: int, depth: int, found: float | None, expected: int | None) -> str:
     """What is behind a wrong size, as the rest of a sentence."""
     if found is None:
         return ", but this size goes through. Follow it: minus 4, halve, and so on."
@@ -62,6 +53,7 @@ def _why_size(size: int, depth: int, found: Real | None, expected: int | None) -
     return f", but the network gives {expected}. Write down every stage, as in the table of 572."
 
 
+@check
 def check_painting(answer: object) -> None:
     """Checks the transposed convolution of [[1, 2], [3, 0]] with [[1, 2], [0, 3]], stride 1.
 
@@ -69,33 +61,33 @@ def check_painting(answer: object) -> None:
     Not yet: the result has shape (2, 2). Two places a side, one pixel apart, and a kernel of 2:
     how far does the last copy reach?
     """
-    try:
-        found = np.array(answer, dtype=float)
-    except (TypeError, ValueError):
-        return say(False, "give a list of rows of numbers, all of one length.")
-    if found.size == 0 or answer is None:
-        return say(False, "the grid is empty. Its first number is 1 times the kernel's first.")
+    found = array(answer, "give a list of rows of numbers, all of one length.")
+    grid = answer is not None and found.size
+    expect(grid, "the grid is empty. Its first number is 1 times the kernel's first.")
     added = _paint(KERNEL, stride=1)
-    if np.array_equal(found, added):
-        return say(True, "the copies overlap, and where they do, they add up.")
-    say(False, _why_grid(found, added))
+    if not np.array_equal(found, added):
+        raise NotYet(_why_grid(found, added))
+    say(True, "the copies overlap, and where they do, they add up.")
 
 
 def _why_grid(found: np.ndarray, added: np.ndarray) -> str:
     """What is behind a wrong grid."""
-    if np.array_equal(found, _paint(KERNEL, stride=2)):
-        return "that is stride 2, copies side by side. With stride 1 they are one pixel apart."
-    if found.shape != added.shape:
-        return (
+    side_by_side = "that is stride 2, copies side by side. With stride 1 they are one pixel apart."
+    told = lesson(found, [(_paint(KERNEL, stride=2), side_by_side)])
+    if told or found.shape != added.shape:
+        return told or (
             f"the result has shape {found.shape}. Two places a side, one pixel apart, and a "
             "kernel of 2: how far does the last copy reach?"
         )
-    if np.array_equal(found, _paint(KERNEL, stride=1, add=False)):
-        return "where two copies overlap you kept the later one. Add them up."
-    if np.array_equal(found, _paint(KERNEL[::-1, ::-1], stride=1)):
-        return "the kernel is turned over. Paint it as it is written."
-    row, column = np.argwhere(found != added)[0]
-    return f"look again at row {row + 1}, column {column + 1}: which copies of the kernel reach it?"
+    row, column = np.argwhere(found != added)[0] + 1
+    later = "where two copies overlap you kept the later one. Add them up."
+    turned = "the kernel is turned over. Paint it as it is written."
+    wrong = (
+        (_paint(KERNEL, stride=1, add=False), later),
+        (_paint(KERNEL[::-1, ::-1], stride=1), turned),
+    )
+    other = f"look again at row {row}, column {column}: which copies of the kernel reach it?"
+    return lesson(found, wrong, other)
 
 
 def _paint(kernel: np.ndarray, stride: int, add: bool = True) -> np.ndarray:
@@ -106,6 +98,7 @@ def _paint(kernel: np.ndarray, stride: int, add: bool = True) -> np.ndarray:
     return large
 
 
+@check
 def check_receptive_field(answer: object) -> None:
     """Checks a function from a list of (kernel, stride) to the receptive field of the stack.
 
@@ -114,17 +107,18 @@ def check_receptive_field(answer: object) -> None:
     two pixels of the picture.
     """
     encoder = 4 * [(3, 1), (3, 1), (2, 2)] + [(3, 1), (3, 1)]
-    for layers in (
+    stacks = (
         [(3, 1)],
         [(3, 1), (3, 1)],
         [(3, 1), (2, 2), (3, 1)],
         [(7, 2), (3, 2), (3, 1)],
         encoder,
-    ):
-        found, problem = _call(answer, layers)
-        if problem or found != _field(layers):
+    )
+    for layers in stacks:
+        found = _answered(answer, layers)
+        if found != _field(layers):
             shown = "the encoder" if layers is encoder else str(layers)[1:-1]
-            return say(False, problem or f"{shown} gives {_why_field(layers, found)}")
+            raise NotYet(f"{shown} gives {_why_field(layers, found)}")
     say(True, "each layer adds (kernel - 1) times the product of the strides before it.")
 
 
@@ -137,25 +131,22 @@ def _field(layers: list[tuple[int, int]], early: bool = False) -> int:
     return field
 
 
-def _why_field(layers: list[tuple[int, int]], found: Real | None) -> str:
+def _why_field(layers: list[tuple[int, int]], found: float | None) -> str:
     """What is behind a wrong receptive field."""
     if found is None:
         return "None. Start with 1 pixel and walk through the layers."
-    if found == sum(kernel - 1 for kernel, _ in layers):
-        return f"{found}: one too few. Without any layer, a pixel sees one pixel: itself."
-    if found == 1 + sum(kernel - 1 for kernel, _ in layers):
-        return (
-            f"{found}: after the layer of stride 2, one step on its grid is two pixels of the "
-            "picture."
-        )
-    if found == _field(layers, early=True):
-        return (
-            f"{found}: a layer's own stride counts only for the layers after it. Add first, "
-            "then multiply."
-        )
+    steps = sum(kernel - 1 for kernel, _ in layers)
+    few = "one too few. Without any layer, a pixel sees one pixel: itself."
+    grid = "after the layer of stride 2, one step on its grid is two pixels of the picture."
+    early = "a layer's own stride counts only for the layers after it. Add first, then multiply."
+    wrong = ((steps, few), (steps + 1, grid), (_field(layers, early=True), early))
+    told = lesson(found, wrong)
+    if told:
+        return f"{found}: {told}"
     return f"{found}, expected {_field(layers)}. Follow the field and the jump on paper."
 
 
+@check
 def check_depth_needed(answer: object) -> None:
     """Checks a function from the diameter of a nucleus, in pixels, to the depth it needs.
 
@@ -164,16 +155,16 @@ def check_depth_needed(answer: object) -> None:
     """
     for diameter in (1, 5, 8, 9, 20, 22, 44, 48, 92):
         depth = next(i for i, reach in enumerate(REACH) if reach >= diameter)
-        found, problem = _call(answer, diameter)
-        if problem or found != depth:
+        found = _answered(answer, diameter)
+        if found != depth:
             said = f"for a diameter of {diameter} you say {found}"
-            return say(False, problem or f"{said}{_why_depth(diameter, found, depth)}")
+            raise NotYet(f"{said}{_why_depth(diameter, found, depth)}")
     say(True, "the reach grows as 2, 8, 20, 44, 92: each pooling doubles it and adds 4.")
 
 
-def _why_depth(diameter: int, found: Real | None, depth: int) -> str:
+def _why_depth(diameter: int, found: float | None, depth: int) -> str:
     """What is behind a wrong depth, as the rest of a sentence."""
-    if found not in range(len(REACH)):
+    if found is None or found not in range(len(REACH)):
         return ". Return the first of the depths 0 to 4 whose reach is at least the diameter."
     if found > depth:
         return f", and {depth} is enough. Try the depths from 0 upward."
@@ -188,15 +179,9 @@ def _why_depth(diameter: int, found: Real | None, depth: int) -> str:
     )
 
 
-def _call(function: object, *arguments: object) -> tuple[Real | None, str]:
-    """What the reader's function returns, and what is wrong if that is no number."""
-    if not callable(function):
-        return None, "pass the function itself, without calling it."
-    shown = ", ".join(map(str, arguments))
-    try:
-        found = function(*arguments)
-    except Exception as error:  # whatever the reader wrote: the page goes on
-        return None, f"your function fails for {shown}: {type(error).__name__}: {error}"
-    if found is None or isinstance(found, Real):
-        return found, ""
-    return None, f"for {shown} you return a {type(found).__name__}. Return a plain number."
+def _answered(answer: object, *arguments: object) -> float | None:
+    """The plain number that the reader's function returns, or None."""
+    found = ask(answer, *arguments)
+    with about(f"for {', '.join(map(str, arguments))} "):
+        told = f"you return {kind(found)}. Return a plain number."
+        return None if found is None else number(found, told)

@@ -5,6 +5,8 @@ Each takes the reader's answer, prints one line that teaches, and never raises.
 
 import math
 from collections.abc import Callable
+from itertools import chain
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,12 +14,13 @@ from torch.nn import functional as F
 from torch.optim import SGD
 from torch.utils.data import DataLoader, TensorDataset
 
-from unet_lib.course.exercises import say
+from unet_lib.course.exercises.harness import NotYet, ask, check, expect, say, short
+from unet_lib.course.exercises.values import close, got, lesson, number
 from unet_lib.training.epoch import train_epoch
 from unet_lib.training.losses import bce_loss, dice_loss
 
 RATE = 0.5  # of the steps in the checks: large, so that a wrong gradient shows
-Run = tuple[object, list[Tensor]]  # what a training function returned, and the weights after it
+ROUNDING = {"within": 1e-6, "relative": 1e-4}  # between weights that should be equal
 
 
 def range_test_curve() -> tuple[list[float], list[float]]:
@@ -36,39 +39,32 @@ def range_test_curve() -> tuple[list[float], list[float]]:
     return rates, losses
 
 
+@check
 def check_learning_rate(rate: object) -> None:
     """Judges the largest rate that a reader chose from `range_test_curve`.
 
     >>> check_learning_rate(0.1)
     Not yet: 0.1 lies at the bottom of the curve, just before it rises: this is the edge. ...
     """
-    if isinstance(rate, bool) or not isinstance(rate, int | float):
-        return say(False, f"expected one number, the learning rate; got {rate!r}.")
-    if not rate > 0:
-        return say(
-            False, f"a learning rate is larger than 0; with {rate} nothing moves, or uphill."
-        )
-    if rate > 0.2:
-        return say(False, f"at {rate:g} the loss is rising: the steps leap out of every valley.")
-    if rate > 0.05:
-        return say(
-            False,
-            f"{rate:g} lies at the bottom of the curve, just before it rises: this is the edge. "
-            "Small steps brought the network there; a whole run at this rate may fail. Go left, "
-            "to a twentieth of it.",
-        )
-    if rate > 0.007:
-        return say(
-            False,
-            f"at {rate:g} the loss is falling, but the lowest point, at 0.1, is only "
-            f"{0.1 / rate:.1f} times as high. Keep a factor of twenty.",
-        )
-    if rate < 1e-3:
-        return say(
-            False,
-            f"at {rate:g} the curve is still flat: this works, in ten times as many steps as "
-            "needed or more. Go right, to where the loss is falling.",
-        )
+    rate = number(rate, f"expected one number, the learning rate; got {short(rate)}.")
+    expect(rate > 0, f"a learning rate is larger than 0; with {rate} nothing moves, or uphill.")
+    expect(rate <= 0.2, f"at {rate:g} the loss is rising: the steps leap out of every valley.")
+    expect(
+        rate <= 0.05,
+        f"{rate:g} lies at the bottom of the curve, just before it rises: this is the edge. "
+        "Small steps brought the network there; a whole run at this rate may fail. Go left, "
+        "to a twentieth of it.",
+    )
+    expect(
+        rate <= 0.007,
+        f"at {rate:g} the loss is falling, but the lowest point, at 0.1, is only "
+        f"{0.1 / rate:.1f} times as high. Keep a factor of twenty.",
+    )
+    expect(
+        rate >= 1e-3,
+        f"at {rate:g} the curve is still flat: this works, in ten times as many steps as "
+        "needed or more. Go right, to where the loss is falling.",
+    )
     say(
         True,
         f"at {rate:g} the loss is falling, and the edge at 0.1 is well away. Anything from 0.001 "
@@ -76,6 +72,7 @@ def check_learning_rate(rate: object) -> None:
     )
 
 
+@check
 def check_dice_loss(loss: object) -> None:
     """Judges a Dice loss for K classes: logits (N, K, H, W), class indices (N, H, W) -> a number.
 
@@ -83,21 +80,18 @@ def check_dice_loss(loss: object) -> None:
     Right: equal to unet_lib.training.dice_loss for 2, 3 and 5 classes, with a slope.
     """
     for k, absent in ((3, False), (2, False), (5, False), (4, True)):
-        logits, target = _classes(k)
+        (logits, target), hint = _classes(k), ""
         if absent:
             target = target.clamp(max=k - 2)
-        result, problem = _call(loss, logits, target)
-        if problem and absent:
-            problem += (
-                ". No pixel of this batch has the last class: tell one_hot how many there are."
-            )
-        if problem or not isinstance(result, Tensor):
-            return say(False, problem or f"expected a tensor with one number, got {_short(result)}")
-        if result.shape != ():
-            shape = tuple(result.shape)
-            return say(False, f"expected one number, got the shape {shape}: take the mean.")
-        if message := _dice_mistake(result, logits, target):
-            return say(False, message)
+            hint = "No pixel of this batch has the last class: tell one_hot how many there are."
+        result = ask(loss, logits, target, hints={Exception: hint})
+        if not isinstance(result, Tensor):
+            raise NotYet(f"expected a tensor with one number, got {got(result)}")
+        shape = tuple(result.shape)
+        expect(shape == (), f"expected one number, got the shape {shape}: take the mean.")
+        if not close(result, dice_loss(logits, target), within=1e-5):
+            raise NotYet(_dice_mistake(result, logits, target))
+        expect(result.requires_grad, _NO_SLOPE)
     say(True, "equal to unet_lib.training.dice_loss for 2, 3 and 5 classes, with a slope.")
 
 
@@ -112,12 +106,13 @@ def _classes(k: int) -> tuple[Tensor, Tensor]:
 
 def _dice_mistake(result: Tensor, logits: Tensor, target: Tensor) -> str:
     """What is wrong with this Dice loss, as far as it can be told from its value."""
-    right = dice_loss(logits, target)
-    if _close(result, right):
-        return "" if result.requires_grad else _NO_SLOPE
-    k = logits.shape[1]
+    right, k = dice_loss(logits, target), logits.shape[1]
     truth = F.one_hot(target, k).movedim(-1, 1).float()
     p, hard = logits.softmax(1), F.one_hot(logits.argmax(1), k).movedim(-1, 1).float()
+    one_sum = (
+        "all classes went into one sum, so large classes drown small ones: one Dice for each "
+        "class first, then their mean."
+    )
     wrong = (
         (1 - right, "this is the Dice, which should grow; the loss is one minus that."),
         (_dice(logits.sigmoid(), truth), "take the softmax over the classes, not a sigmoid."),
@@ -127,18 +122,13 @@ def _dice_mistake(result: Tensor, logits: Tensor, target: Tensor) -> str:
         (_dice(p, truth, power=2), "this sums p squared, as the paper does; here p is summed."),
         (_dice(p, truth, factor=1.0), "the overlap counts twice: 2 * overlap / (sum + sum)."),
         (_dice(p, truth, pixels=(2, 3)), "sum over the whole batch (dim 0), not per picture."),
-        (
-            _dice(p, truth, pixels=(0, 1, 2, 3)),
-            "all classes went into one sum, so large classes drown small ones: one Dice for each "
-            "class first, then their mean.",
-        ),
+        (_dice(p, truth, pixels=(0, 1, 2, 3)), one_sum),
     )
-    known = [message for value, message in wrong if _close(result, value)]
-    return next(
-        iter(known),
+    other = (
         f"for {k} classes expected {right.item():.4f}, got {result.item():.4f}. Print the sums of "
-        "one class, and compare them with a pencil on a picture of 2 x 2 pixels.",
+        "one class, and compare them with a pencil on a picture of 2 x 2 pixels."
     )
+    return lesson(result, wrong, other, within=1e-5)
 
 
 _NO_SLOPE = (
@@ -147,22 +137,13 @@ _NO_SLOPE = (
 )
 
 
-def _close(this: Tensor, that: Tensor) -> bool:
-    return math.isclose(this.item(), that.item(), abs_tol=1e-5)
-
-
-def _dice(
-    p: Tensor,
-    truth: Tensor,
-    smooth: float = 1.0,
-    factor: float = 2.0,
-    pixels: tuple[int, ...] = (0, 2, 3),
-    power: int = 1,
-) -> Tensor:
+def _dice(p: Tensor, truth: Tensor, smooth=1.0, factor=2.0, pixels=(0, 2, 3), power=1) -> Tensor:
+    """The Dice loss; the options make the usual mistakes."""
     overlap, total = (p * truth).sum(pixels), (p**power + truth).sum(pixels)
     return (1 - (factor * overlap + smooth) / (total + smooth)).mean()
 
 
+@check
 def check_train_epoch(train: object) -> None:
     """Judges train(model, loader, loss, optimizer) -> mean loss, as `train_epoch` has it.
 
@@ -171,49 +152,42 @@ def check_train_epoch(train: object) -> None:
     """
     images, target = _pictures(10)
     loader = DataLoader(TensorDataset(images, target), batch_size=4)  # 4, 4 and 2 pictures
-    (result, weights), problem = _trained(train, loader)
-    (mean, right), _ = _trained(train_epoch, loader)
-    if problem or (problem := _loop_mistake(weights, right, loader)):
-        return say(False, problem)
+    result, weights = _trained(train, loader)
+    mean, right = _trained(train_epoch, loader)
+    if not close(weights, right, **ROUNDING):
+        raise NotYet(_loop_mistake(weights, loader))
     if not isinstance(result, float):
-        return say(
-            False,
-            f"the weights are right; expected the mean loss as a Python float, got "
-            f"{_short(result)}: take .item(), or the graph of every batch stays in memory.",
+        raise NotYet(
+            "the weights are right; expected the mean loss as a Python float, got "
+            f"{got(result)}: take .item(), or the graph of every batch stays in memory."
         )
-    if not math.isclose(result, mean, rel_tol=1e-4):
-        return say(
-            False,
-            f"the weights are right, the mean loss should be {mean:.4f} and is {result:.4f}: the "
-            "last batch has 2 pictures, the others 4. Weigh each batch by its size.",
-        )
+    expect(
+        close(result, mean, within=0, relative=1e-4),
+        f"the weights are right, the mean loss should be {mean:.4f} and is {result:.4f}: the "
+        "last batch has 2 pictures, the others 4. Weigh each batch by its size.",
+    )
     say(True, "weights and mean loss equal those of unet_lib.training.train_epoch.")
 
 
-def _loop_mistake(weights: list[Tensor], right: list[Tensor], loader: DataLoader) -> str:
+def _loop_mistake(weights: Tensor, loader: DataLoader) -> str:
     """Which line of the loop is missing, told from the weights that it leads to."""
-    if _equal(weights, right):
-        return ""
+    averages = (
+        "the model was in evaluation mode, so batch normalization used its stored averages: "
+        "call model.train() first."
+    )
+    both = "two bugs: gradients add up (zero_grad), and the model is in evaluation mode (train)."
     mistakes = (
         ((True, False, True), "gradients of earlier batches are still in the sum: zero_grad."),
-        (
-            (False, True, True),
-            "the model was in evaluation mode, so batch normalization used its stored averages: "
-            "call model.train() first.",
-        ),
-        (
-            (False, False, True),
-            "two bugs: gradients add up (zero_grad), and the model is in evaluation mode (train).",
-        ),
+        ((False, True, True), averages),
+        ((False, False, True), both),
         ((True, True, False), "the weights did not move: is optimizer.step() called?"),
     )
-    for how, message in mistakes:
-        if _equal(weights, _trained(_loop(*how), loader)[0][1]):
-            return message
-    return (
+    other = (
         "the weights differ from those that train_epoch leads to. For each batch, in this order: "
         "zero_grad, forward, backward, step."
     )
+    wrong = ((_trained(_loop(*how), loader)[1], message) for how, message in mistakes)
+    return lesson(weights, wrong, other, **ROUNDING)
 
 
 def _loop(mode: bool, clear: bool, step: bool) -> Callable[..., float]:
@@ -232,6 +206,7 @@ def _loop(mode: bool, clear: bool, step: bool) -> Callable[..., float]:
     return train
 
 
+@check
 def check_accumulate(step: object) -> None:
     """Judges step(model, images, target, loss, optimizer, parts): one step, the batch in parts.
 
@@ -240,57 +215,54 @@ def check_accumulate(step: object) -> None:
     """
     for count, parts in ((8, 2), (8, 4), (10, 4)):
         images, target = _pictures(count)
-        whole, _ = _steps(_accumulate(parts=1), images, target, parts)
-        weights, problem = _steps(step, images, target, parts)
-        if problem or not _equal(weights, whole):
-            return say(False, problem or _accumulation_mistake(weights, images, target, parts))
-        if problem := _nothing_saved(step, images, target, parts):
-            return say(False, problem)
+        weights = _steps(step, images, target, parts)
+        if not close(weights, _steps(_accumulate(parts=1), images, target, parts), **ROUNDING):
+            raise NotYet(_accumulation_mistake(weights, images, target, parts))
+        _judge_saving(step, images, target, parts)
     say(True, "two steps in 2 or 4 parts lead to the weights of two steps on the whole batch.")
 
 
-def _accumulation_mistake(weights: list[Tensor], images: Tensor, target: Tensor, parts: int) -> str:
+def _accumulation_mistake(weights: Tensor, images: Tensor, target: Tensor, parts: int) -> str:
     """What is wrong with a step in parts, told from the weights that it leads to."""
     count = len(images)
+    unequal = (
+        f"right for equal parts, but {count} pictures in {parts} chunks are not equal: weigh "
+        "each part by len(part) / len(images)."
+    )
     mistakes = (
         ({"scale": False}, f"the gradient is {parts} times too long, a sum of {parts} means."),
         ({"often": True}, f"{parts} steps were taken: call optimizer.step() after the last part."),
-        (
-            {"even": True},
-            f"right for equal parts, but {count} pictures in {parts} chunks are not equal: weigh "
-            "each part by len(part) / len(images).",
-        ),
+        ({"even": True}, unequal),
     )
-    if _equal(weights, _weights(_network(norm=False))):
-        return "the weights did not move: backward for each part, then one optimizer.step()."
-    for how, message in mistakes:
-        if _equal(weights, _steps(_accumulate(**how), images, target, parts)[0]):
-            return message
-    return (
+    still = "the weights did not move: backward for each part, then one optimizer.step()."
+    other = (
         f"after two steps on {count} pictures in {parts} parts the weights differ from those of "
         "the whole batch. Is the gradient emptied once before each step, not between the parts?"
     )
+    wrong = ((_steps(_accumulate(**how), images, target, parts), text) for how, text in mistakes)
+    at_first = (_weights(_network(norm=False)), still)
+    return lesson(weights, chain([at_first], wrong), other, **ROUNDING)
 
 
-def _nothing_saved(step: object, images: Tensor, target: Tensor, parts: int) -> str:
+def _judge_saving(step: object, images: Tensor, target: Tensor, parts: int) -> None:
     """What keeps a right step from saving memory: the whole batch, or all its graphs, at once."""
     model = _network(norm=False)
     sizes: list[int] = []
     backward: list[Tensor] = []
     model.register_forward_pre_hook(lambda model, inputs: sizes.append(len(inputs[0])))
     model[0].weight.register_post_accumulate_grad_hook(backward.append)
-    _call(step, model, images, target, bce_loss, SGD(model.parameters(), RATE), parts)
-    if max(sizes, default=0) > math.ceil(len(images) / parts):
-        return (
-            f"the weights are right, but {max(sizes)} of {len(images)} pictures went through at "
-            f"once, so little memory was saved: images.chunk({parts})."
-        )
-    if len(backward) < len(sizes):
-        return (
-            "the weights are right, but the graphs of all parts were kept until one backward, so "
-            "no memory was saved: call backward for each part."
-        )
-    return ""
+    ask(step, model, images, target, bce_loss, SGD(model.parameters(), RATE), parts)
+    most = max(sizes, default=0)
+    expect(
+        most <= math.ceil(len(images) / parts),
+        f"the weights are right, but {most} of {len(images)} pictures went through at once, so "
+        f"little memory was saved: images.chunk({parts}).",
+    )
+    expect(
+        len(backward) >= len(sizes),
+        "the weights are right, but the graphs of all parts were kept until one backward, so "
+        "no memory was saved: call backward for each part.",
+    )
 
 
 def _accumulate(
@@ -326,39 +298,21 @@ def _network(norm: bool) -> nn.Sequential:
         return nn.Sequential(first, middle, nn.ReLU(), nn.Conv2d(3, 1, 1))
 
 
-def _weights(model: nn.Module) -> list[Tensor]:
-    return [p.detach().clone() for p in model.parameters()]
+def _weights(model: nn.Module) -> Tensor:
+    return nn.utils.parameters_to_vector(model.parameters()).detach()
 
 
-def _trained(train: object, loader: DataLoader) -> tuple[Run, str]:
+def _trained(train: object, loader: DataLoader) -> tuple[Any, Tensor]:
     """What `train` returned and made of a network that was last used for evaluation."""
     model = _network(norm=True).eval()
-    result, problem = _call(train, model, loader, bce_loss, SGD(model.parameters(), RATE))
-    return (result, _weights(model)), problem  # type: ignore[return-value]
+    result = ask(train, model, loader, bce_loss, SGD(model.parameters(), RATE))
+    return result, _weights(model)
 
 
-def _steps(step: object, images: Tensor, target: Tensor, parts: int) -> tuple[list[Tensor], str]:
+def _steps(step: object, images: Tensor, target: Tensor, parts: int) -> Tensor:
     """The weights after two steps; the second shows whether gradients were left behind."""
     model = _network(norm=False)
     optimizer = SGD(model.parameters(), RATE)
     for _ in range(2):
-        _, problem = _call(step, model, images, target, bce_loss, optimizer, parts)
-    return _weights(model), problem
-
-
-def _equal(these: list[Tensor], those: list[Tensor]) -> bool:
-    return all(
-        torch.allclose(a, b, rtol=1e-4, atol=1e-6) for a, b in zip(these, those, strict=True)
-    )
-
-
-def _call(function: object, *arguments: object) -> tuple[object, str]:
-    """The result, and what went wrong if it raised; a wrong answer must not stop a notebook."""
-    try:
-        return function(*arguments), ""
-    except Exception as error:
-        return None, f"your function raised {type(error).__name__}: {error}"
-
-
-def _short(value: object) -> str:
-    return f"a {type(value).__name__}" if value is not None else "None (is there a return?)"
+        ask(step, model, images, target, bce_loss, optimizer, parts)
+    return _weights(model)

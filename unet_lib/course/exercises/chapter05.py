@@ -1,16 +1,16 @@
 """Checks for the exercises of chapter 5: AP, Dice of empty masks, thresholds, the boundary."""
 
 import math
-from collections.abc import Callable
-from numbers import Real
 
 import numpy as np
 from scipy import ndimage
 
-from unet_lib.course.exercises import say
+from unet_lib.course.exercises.harness import NotYet, about, ask, check, expect, say, short
+from unet_lib.course.exercises.values import close, items, lesson, number
 
 PENCIL = {0.5: 2 / 5, 0.7: 1 / 6, 0.9: 0.0}
 """AP at each IoU threshold, of four true and three predicted nuclei."""
+TWO_DIGITS = 0.006  # are enough
 BOTH = (
     "both halves are matched with true 1. Each nucleus may be used once: one half is a TP, the "
     "other an FP."
@@ -22,6 +22,7 @@ AT_HALF = {
 }
 
 
+@check
 def check_pencil(answer: object) -> None:
     """Checks the three AP of the label images with four nuclei, at IoU 0.5, 0.7 and 0.9.
 
@@ -29,16 +30,14 @@ def check_pencil(answer: object) -> None:
     Not yet: at IoU 0.5 you have 0.67: that is TP / (TP + FP), where a missed nucleus costs nothing.
     AP divides by TP + FP + FN.
     """
-    try:
-        found = [float(value) for value in answer]  # type: ignore[union-attr]
-    except (TypeError, ValueError):
-        return say(False, "give a list of three numbers, for IoU 0.5, 0.7 and 0.9.")
-    if len(found) != 3:
-        return say(False, f"give three numbers, for IoU 0.5, 0.7 and 0.9; there are {len(found)}.")
+    told = "give a list of three numbers, for IoU 0.5, 0.7 and 0.9."
+    found = [number(value, told) for value in items(answer, told)]
+    told = f"give three numbers, for IoU 0.5, 0.7 and 0.9; there are {len(found)}."
+    expect(len(found) == 3, told)
     for (threshold, right), value in zip(PENCIL.items(), found, strict=True):
-        if not _same_fraction(value, right):
+        if not close(value, right, within=TWO_DIGITS):
             why = _why_ap(threshold, value)
-            return say(False, f"at IoU {threshold} you have {value:.2f}: {why}")
+            raise NotYet(f"at IoU {threshold} you have {value:.2f}: {why}")
     say(True, "only one half of the divided nucleus counts, and at IoU 0.9 nothing is a match.")
 
 
@@ -59,14 +58,8 @@ def _why_ap(threshold: float, value: float) -> str:
             PENCIL[0.5]: "that was right at 0.5. Which pairs still reach the higher IoU?",
             PENCIL[0.7]: "the best pair, predicted 3 with true 2, has an IoU of 4/5.",
         }
-    for wrong, why in known.items():
-        if _same_fraction(value, wrong):
-            return why
-    return "write down the IoU of each pair, match each nucleus once, count TP, FP and FN."
-
-
-def _same_fraction(value: float, right: float) -> bool:
-    return math.isclose(value, right, abs_tol=0.006)  # two digits are enough
+    other = "write down the IoU of each pair, match each nucleus once, count TP, FP and FN."
+    return lesson(value, known.items(), other, within=TWO_DIGITS)
 
 
 def _masks(rows: str) -> list[np.ndarray]:
@@ -85,8 +78,10 @@ DICE_CASES = (
     ("a false alarm with empty=nan", "#...|##..", "....|##..", math.nan, 0.5),
 )
 """Name, found, truth (pictures parted by "|"), empty, and the mean Dice per image."""
+EMPTY = {ZeroDivisionError: "Ask for the empty case first."}
 
 
+@check
 def check_dice(answer: object) -> None:
     """Checks a function (found, truth, empty) -> mean Dice per image of lists of masks.
 
@@ -96,9 +91,12 @@ def check_dice(answer: object) -> None:
     """
     for name, found, truth, empty, right in DICE_CASES:
         found, truth = _masks(found), _masks(truth)
-        value, problem = _number(answer, found, truth, empty)
-        if problem or not _close(value, right):
-            return say(False, f"{name}: {problem or _why_dice(value, right, found, truth, empty)}")
+        with about(f"{name}: "):
+            value = ask(answer, found, truth, empty, hints=EMPTY)
+            told = f"you return a {type(value).__name__}. Return one plain number."
+            value = number(value, told)
+            if not close(value, right, within=1e-3):
+                raise NotYet(_why_dice(value, right, found, truth, empty))
     say(True, "0/0 counts what `empty` says, a false alarm 0, and every picture counts the same.")
 
 
@@ -111,21 +109,29 @@ def _why_dice(
     union = [int((a | b).sum()) for a, b in zip(found, truth, strict=True)]
     defined = [t / u if u else empty for t, u in zip(tp, union, strict=True)]
     pooled = 2 * sum(tp) / max(sum(union) + sum(tp), 1)
-    if not any(union) or (math.isnan(value) and not math.isnan(empty)):
-        return told + "0/0 is nan in NumPy. Ask for the empty case before you divide."
-    if math.isnan(value):
-        return told + "nan means: leave this picture out of the mean. np.nanmean does that."
-    if empty == 0:
-        return told + "The argument `empty` says what such a picture counts, here 0."
-    if len(found) > 1 and _close(value, pooled):
-        return (
-            told + "That is pooled: it adds up the pixels first. Score each picture, then average."
-        )
-    if _close(value, float(np.nanmean(defined))):
-        return told + "That is the IoU: Dice counts TP twice, above and below."
-    if any(f.any() and not t.any() for f, t in zip(found, truth, strict=True)):
-        return told + "`empty` is for pictures where nothing was found either."
-    return told + "Follow it through your function by hand."
+    false_alarm = any(f.any() and not t.any() for f, t in zip(found, truth, strict=True))
+    reasons = (
+        (
+            not any(union) or (math.isnan(value) and not math.isnan(empty)),
+            "0/0 is nan in NumPy. Ask for the empty case before you divide.",
+        ),
+        (
+            math.isnan(value),
+            "nan means: leave this picture out of the mean. np.nanmean does that.",
+        ),
+        (empty == 0, "The argument `empty` says what such a picture counts, here 0."),
+        (
+            len(found) > 1 and close(value, pooled, within=1e-3),
+            "That is pooled: it adds up the pixels first. Score each picture, then average.",
+        ),
+        (
+            close(value, np.nanmean(defined), within=1e-3),
+            "That is the IoU: Dice counts TP twice, above and below.",
+        ),
+        (false_alarm, "`empty` is for pictures where nothing was found either."),
+        (True, "Follow it through your function by hand."),
+    )
+    return told + next(text for holds, text in reasons if holds)
 
 
 VALIDATION = (
@@ -140,6 +146,7 @@ TEST = (
 CHOSEN, HONEST, PEEKED = 0.45, (0.5 + 0.8) / 2, 1.0
 
 
+@check
 def check_report(answer: object) -> None:
     """Checks a function (p_validation, y_validation, p_test, y_test) -> (threshold, test Dice).
 
@@ -147,65 +154,55 @@ def check_report(answer: object) -> None:
     Not yet: with all probabilities halved you still choose 0.50, where the mean Dice on the
     validation pictures is 0.00. Choose by the first two arguments.
     """
-    if not callable(answer):
-        return say(False, "pass the function itself, without calling it.")
-    try:
-        threshold, score = (float(x) for x in answer(*VALIDATION, *TEST))
-    except (TypeError, ValueError):
-        return say(False, "return two numbers: the threshold, and the mean Dice on the test set.")
-    except Exception as error:  # whatever the reader wrote: the page goes on
-        return say(False, f"your function fails: {type(error).__name__}: {error}")
-    problem = _why_report(threshold, score) or _why_fixed(answer)
-    say(
-        not problem,
-        problem
-        or "the threshold comes from the validation pictures, the score from the test pictures.",
-    )
+    _judge_report(*_reported(answer, *VALIDATION, *TEST))
+    _judge_choice(answer)
+    say(True, "the threshold comes from the validation pictures, the score from the test pictures.")
 
 
-def _why_fixed(answer: Callable) -> str:
-    """What is wrong with a threshold that was not chosen on the pictures given; maybe nothing."""
+def _reported(answer: object, *pictures: object, who: str = "your function") -> list[float]:
+    """The threshold and the score that the reader's function returns."""
+    told = "return two numbers: the threshold, and the mean Dice on the test set."
+    return [number(value, told) for value in items(ask(answer, *pictures, who=who), told, 2)]
+
+
+def _judge_choice(answer: object) -> None:
+    """Tells if a threshold was not chosen on the pictures that were given."""
     (p_validation, y_validation), (p_test, y_test) = VALIDATION, TEST
-    halved = [p / 2 for p in p_validation]
-    try:
-        threshold, score = map(float, answer(halved, y_validation, [p / 2 for p in p_test], y_test))
-    except Exception as error:  # whatever the reader wrote: the page goes on
-        return f"your function fails for other pictures: {type(error).__name__}: {error}"
-    if CHOSEN / 2 - 1e-6 < threshold < 0.31 and _close(score, HONEST):
-        return ""
+    halved, tested = [p / 2 for p in p_validation], [p / 2 for p in p_test]
+    who = "for other pictures your function"
+    threshold, score = _reported(answer, halved, y_validation, tested, y_test, who=who)
     found = [p > threshold for p in halved]
-    dice = np.mean(
-        [2 * (f & y).sum() / (f.sum() + y.sum()) for f, y in zip(found, y_validation, strict=True)]
-    )
-    return (
+    dice = np.mean([_dice(f, y) for f, y in zip(found, y_validation, strict=True)])
+    expect(
+        CHOSEN / 2 - 1e-6 < threshold < 0.31 and close(score, HONEST, within=1e-3),
         f"with all probabilities halved you still choose {threshold:.2f}, where the mean Dice on "
-        f"the validation pictures is {dice:.2f}. Choose by the first two arguments."
+        f"the validation pictures is {dice:.2f}. Choose by the first two arguments.",
     )
 
 
-def _why_report(threshold: float, score: float) -> str:
-    """What is wrong with a threshold and its score; nothing if they are right."""
-    if not CHOSEN - 1e-6 < threshold < 0.6 + 1e-6:
-        if _close(score, PEEKED) and threshold < 0.35:
-            return (
-                f"you chose {threshold:.2f}, the best threshold on the test pictures. It may "
-                "depend on the first two arguments only."
-            )
-        return (
-            f"you chose {threshold:.2f}; on the validation pictures every threshold from 0.45 to "
-            "0.6 gives a mean Dice of 1. Print the Dice for each of the 19."
-        )
-    if _close(score, 1.0):
-        return (
-            "the threshold is right. The Dice is that of the validation pictures, and of the "
-            "threshold chosen on them: too good to be reported."
-        )
-    if not _close(score, HONEST):
-        return (
-            f"the threshold is right, the test Dice is {score:.2f}, expected {HONEST:.2f}: the "
-            "mean of 1/2 and 4/5, one Dice per test picture."
-        )
-    return ""
+def _judge_report(threshold: float, score: float) -> None:
+    """Tells what is wrong with a threshold and its score."""
+    chosen = CHOSEN - 1e-6 < threshold < 0.6 + 1e-6
+    expect(
+        chosen or threshold >= 0.35 or not close(score, PEEKED, within=1e-3),
+        f"you chose {threshold:.2f}, the best threshold on the test pictures. It may "
+        "depend on the first two arguments only.",
+    )
+    expect(
+        chosen,
+        f"you chose {threshold:.2f}; on the validation pictures every threshold from 0.45 to "
+        "0.6 gives a mean Dice of 1. Print the Dice for each of the 19.",
+    )
+    expect(
+        not close(score, 1.0, within=1e-3),
+        "the threshold is right. The Dice is that of the validation pictures, and of the "
+        "threshold chosen on them: too good to be reported.",
+    )
+    expect(
+        close(score, HONEST, within=1e-3),
+        f"the threshold is right, the test Dice is {score:.2f}, expected {HONEST:.2f}: the "
+        "mean of 1/2 and 4/5, one Dice per test picture.",
+    )
 
 
 def _nuclei() -> np.ndarray:
@@ -216,71 +213,46 @@ def _nuclei() -> np.ndarray:
     return labels
 
 
+@check
 def check_cost(answer: object) -> None:
     """Checks a function labels -> list of (area, Dice of each nucleus with itself eroded).
 
     >>> check_cost(lambda labels: [])
     Not yet: there are 4 nuclei in the picture, you return 0 pairs.
     """
-    if not callable(answer):
-        return say(False, "pass the function itself, without calling it.")
     labels = _nuclei()
-    try:
-        pairs = [(float(area), float(score)) for area, score in answer(labels.copy())]
-    except Exception as error:  # whatever the reader wrote: the page goes on
-        said = f"{type(error).__name__}: {error}"
-        return say(False, f"return a list of pairs (area, Dice); what came back fails: {said}")
-    if len(pairs) != 4:
-        return say(False, f"there are 4 nuclei in the picture, you return {len(pairs)} pairs.")
-    for number, (area, score) in zip((2, 3, 4, 5), pairs, strict=True):
-        if problem := _why_cost(labels, number, area, score):
-            return say(False, problem)
+    found = ask(answer, labels)
+    told = f"return a list of pairs (area, Dice); what came back is {short(found)}."
+    pairs = [[number(x, told) for x in items(pair, told, 2)] for pair in items(found, told)]
+    count = len(pairs)
+    expect(count == 4, f"there are 4 nuclei in the picture, you return {count} pairs.")
+    for name, (area, score) in zip((2, 3, 4, 5), pairs, strict=True):
+        _judge_cost(labels, name, area, score)
     say(True, "the square of 7 keeps a Dice of 0.68, the bar of 2 pixels vanishes.")
 
 
-def _why_cost(labels: np.ndarray, number: int, area: float, score: float) -> str:
-    """What is wrong with the pair of one nucleus; nothing if it is right."""
-    nucleus, name = labels == number, f"nucleus {number} of {(labels == number).sum()} pixels"
+def _judge_cost(labels: np.ndarray, name: int, area: float, score: float) -> None:
+    """Tells what is wrong with the pair of one nucleus."""
+    nucleus = labels == name
+    said = f"nucleus {name} of {nucleus.sum()} pixels"
+    order = f"{said}: you say {area:g} pixels. The order is that of the numbers, 2 first."
+    expect(area == nucleus.sum(), order)
     inner = ndimage.binary_erosion(nucleus)
-    if area != nucleus.sum():
-        return f"{name}: you say {area:g} pixels. The order is that of the numbers, 2 first."
     right = _dice(inner, nucleus)
-    if _close(score, right):
-        return ""
-    told = f"{name}: expected {right:.3f}, you have {score:.3f}. "
+    if close(score, right, within=1e-3):
+        return
     together = ndimage.binary_erosion(labels > 0) & nucleus
     around = ndimage.binary_erosion(nucleus, np.ones((3, 3)))
-    for wrong, why in (
+    wrong = (
         (math.nan, "When nothing is left, Dice is 0, not 0/0: the nucleus itself is there."),
         (_dice(ndimage.binary_dilation(nucleus), nucleus), "That is one pixel larger: dilated."),
         (inner.sum() / nucleus.sum(), "That is the IoU: the inner area counts twice in Dice."),
         (_dice(together, nucleus), "You eroded all nuclei at once; where two touch, no rim goes."),
         (_dice(around, nucleus), "Erode with the default neighborhood, a plus of five pixels."),
-    ):
-        if _close(score, wrong):
-            return told + why
-    return told + "Count the pixels that are left, and divide by hand."
+    )
+    why = lesson(score, wrong, "Count the pixels that are left, and divide by hand.", within=1e-3)
+    raise NotYet(f"{said}: expected {right:.3f}, you have {score:.3f}. {why}")
 
 
 def _dice(found: np.ndarray, truth: np.ndarray) -> float:
     return float(2 * (found & truth).sum() / (found.sum() + truth.sum()))
-
-
-def _close(a: float, b: float) -> bool:
-    return math.isclose(a, b, abs_tol=1e-3) or (math.isnan(a) and math.isnan(b))
-
-
-def _number(function: object, *arguments: object) -> tuple[float, str]:
-    """What the reader's function returns, and what is wrong if that is no number."""
-    if not callable(function):
-        return math.nan, "pass the function itself, without calling it."
-    try:
-        with np.errstate(all="ignore"):
-            value = function(*arguments)
-    except ZeroDivisionError:
-        return math.nan, "your function divides by zero. Ask for the empty case first."
-    except Exception as error:  # whatever the reader wrote: the page goes on
-        return math.nan, f"your function fails: {type(error).__name__}: {error}"
-    if isinstance(value, Real):
-        return float(value), ""
-    return math.nan, f"you return a {type(value).__name__}. Return one plain number."

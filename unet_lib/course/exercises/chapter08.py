@@ -3,19 +3,18 @@
 Each takes the reader's answer, prints one line that teaches, and never raises.
 """
 
-import math
-from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from unet_lib.course.exercises import say
+from unet_lib.course.exercises.harness import NotYet, ask, check, expect, say, short
+from unet_lib.course.exercises.values import close, items, lesson, number, whole
 from unet_lib.model.sizes import receptive_field
 from unet_lib.model.unet import UNet
 
+NOTHING = "your function returned None; end it with return."
 NEEDED = 60  # pixels that the network of the first exercise has to see
 BUDGET = 60  # trainings of the last exercise
 SETTINGS = 40  # to choose from there
@@ -25,34 +24,30 @@ CURVES = CEILINGS[:, None] - 0.5 * np.exp(-np.arange(1, 9) / SLOWNESS[:, None])
 """Scores of eight trials after 1 to 8 epochs; those that rise slowly rise higher."""
 
 
+@check
 def check_smallest_network(answer: object) -> None:
     """Judges (kernel, depth): sees 60 pixels with the fewest multiplications, width 8.
 
     >>> check_smallest_network((3, 4))
     Not yet: kernel 3 and depth 4 see 204 pixels, which is enough, with 47.3 million ...
     """
-    pair = tuple(answer) if isinstance(answer, tuple | list) else ()
-    if len(pair) != 2 or not all(type(number) is int for number in pair):
-        return say(False, f"expected two whole numbers, (kernel, depth); got {answer!r}.")
-    kernel, depth = pair
-    if kernel not in (1, 3, 5, 7) or not 1 <= depth <= 5:
-        return say(False, f"kernels are 1, 3, 5 or 7, depths 1 to 5; got {kernel} and {depth}.")
+    told = f"expected two whole numbers, (kernel, depth); got {short(answer)}."
+    kernel, depth = (whole(number, told) for number in items(answer, told, 2))
+    known = kernel in (1, 3, 5, 7) and 1 <= depth <= 5
+    expect(known, f"kernels are 1, 3, 5 or 7, depths 1 to 5; got {kernel} and {depth}.")
     sees, found = receptive_field(depth, kernel=kernel), f"kernel {kernel} and depth {depth}"
-    if sees < NEEDED:
-        return say(False, f"{found} see only {sees} pixels; {NEEDED} are needed.")
+    expect(sees >= NEEDED, f"{found} see only {sees} pixels; {NEEDED} are needed.")
     work = _multiplications(kernel, depth)
-    if pair == (5, 2):
-        return say(
-            False,
-            f"{found} see {sees} pixels with the fewest parameters, but not with the fewest "
-            f"multiplications ({work:.1f} million): all of these weights work at large sizes.",
-        )
-    if pair != (3, 3):
-        return say(
-            False,
-            f"{found} see {sees} pixels, which is enough, with {work:.1f} million "
-            "multiplications; another pair needs fewer.",
-        )
+    expect(
+        (kernel, depth) != (5, 2),
+        f"{found} see {sees} pixels with the fewest parameters, but not with the fewest "
+        f"multiplications ({work:.1f} million): all of these weights work at large sizes.",
+    )
+    expect(
+        (kernel, depth) == (3, 3),
+        f"{found} see {sees} pixels, which is enough, with {work:.1f} million "
+        "multiplications; another pair needs fewer.",
+    )
     say(True, f"{found} see {sees} pixels with {work:.1f} million multiplications.")
 
 
@@ -65,6 +60,7 @@ def _multiplications(kernel: int, depth: int) -> float:
     return counter.get_total_flops() / 2e6
 
 
+@check
 def check_scaled_rate(scaled: object) -> None:
     """Judges scaled(rate, batch, new_batch, optimizer) -> the rate for the new batch size.
 
@@ -73,33 +69,35 @@ def check_scaled_rate(scaled: object) -> None:
     """
     for optimizer, power in (("sgd", 1.0), ("adamw", 0.5)):
         for rate, batch, new in ((0.004, 8, 32), (0.1, 64, 16), (0.03, 8, 8)):
-            result, problem = _call(scaled, rate, batch, new, optimizer)
+            result = ask(scaled, rate, batch, new, optimizer, none=NOTHING)
+            result = number(result, f"expected a number, got {short(result)}.")
             right = rate * (new / batch) ** power
-            if problem or not _number(result):
-                return say(False, problem or f"expected a number, got {_short(result)}.")
-            if not math.isclose(result, right, rel_tol=1e-6):
+            if not close(result, right, within=0, relative=1e-6):
                 before = 'right for "sgd"; ' if optimizer == "adamw" else ""
                 said = f'{before}for "{optimizer}", {rate:g} at {batch} becomes {right:g} at {new}'
                 hint = _scaling_mistake(result, rate, new / batch, optimizer)
-                return say(False, f"{said}, got {result:g}: {hint}")
+                raise NotYet(f"{said}, got {result:g}: {hint}")
     say(True, "with the batch for SGD, with its root for AdamW, upwards and downwards.")
 
 
 def _scaling_mistake(result: float, rate: float, factor: float, optimizer: str) -> str:
     """What is wrong with this rate, as far as it can be told from its value."""
-    other = factor**0.5 if optimizer == "sgd" else factor
-    if math.isclose(result, rate * other, rel_tol=1e-6):
-        return {
-            "sgd": "its step is rate times gradient, so nothing shrinks with the noise.",
-            "adamw": "it divides by the root of the squared gradient, and with it by the noise.",
-        }[optimizer]
-    if math.isclose(result, rate, rel_tol=1e-6):
-        return "fewer steps have to be longer ones, and more steps shorter ones."
-    if any(math.isclose(result, rate / f, rel_tol=1e-6) for f in (factor, factor**0.5)):
-        return "the other way round: a larger batch means fewer steps, which have to be longer."
-    return "multiply the rate by a power of new_batch / batch."
+    other, why = factor, "it divides by the root of the squared gradient, and with it by the noise."
+    if optimizer == "sgd":
+        other = factor**0.5
+        why = "its step is rate times gradient, so nothing shrinks with the noise."
+    around = "the other way round: a larger batch means fewer steps, which have to be longer."
+    wrong = (
+        (rate * other, why),
+        (rate, "fewer steps have to be longer ones, and more steps shorter ones."),
+        (rate / factor, around),
+        (rate / factor**0.5, around),
+    )
+    default = "multiply the rate by a power of new_batch / batch."
+    return lesson(result, wrong, default, within=0, relative=1e-6)
 
 
+@check
 def check_halving(halving: object) -> None:
     """Judges halving(curves) -> (number of the winner, epochs trained in all).
 
@@ -111,15 +109,15 @@ def check_halving(halving: object) -> None:
     """
     for curves in (CURVES, CURVES[:4, :4], 1 - CURVES[::-1]):
         winner, spent = _halve(curves)
-        result, problem = _call(halving, curves.tolist())
-        if problem or not isinstance(result, tuple | list) or len(result) != 2:
-            return say(False, problem or f"expected (winner, epochs), got {_short(result)}.")
-        if result[1] != spent:
-            hint = _epochs_mistake(result[1], *curves.shape)
-            text = f"for {len(curves)} trials, {spent} epochs were trained, got {result[1]}: {hint}"
-            return say(False, text)
-        if result[0] != winner:
-            return say(False, _winner_mistake(result[0], winner, curves))
+        result = ask(halving, curves.tolist(), none=NOTHING)
+        told = f"expected (winner, epochs), got {short(result)}."
+        found, epochs = (number(value, told) for value in items(result, told, 2))
+        if epochs != spent:
+            hint = _epochs_mistake(epochs, *curves.shape)
+            text = f"for {len(curves)} trials, {spent} epochs were trained, got {epochs}: {hint}"
+            raise NotYet(text)
+        if found != winner:
+            raise NotYet(_winner_mistake(found, winner, curves))
     say(True, f"eight trials of eight epochs for the price of {_halve(CURVES)[1]} epochs.")
 
 
@@ -131,25 +129,26 @@ def _halve(curves: np.ndarray) -> tuple[int, int]:
     return alive[0], spent
 
 
-def _epochs_mistake(spent: object, trials: int, epochs: int) -> str:
-    if spent == trials * epochs:
-        return "that is every trial to its end. Those that drop out train no further."
-    if spent == epochs * (epochs.bit_length()):
-        return "each rung was trained from the start. Who goes on has the earlier epochs already."
-    return "8 trials for 1 epoch, 4 for 1 more, 2 for 2 more, 1 for 4 more."
+def _epochs_mistake(spent: float, trials: int, epochs: int) -> str:
+    anew = "each rung was trained from the start. Who goes on has the earlier epochs already."
+    wrong = (
+        (trials * epochs, "that is every trial to its end. Those that drop out train no further."),
+        (epochs * epochs.bit_length(), anew),
+    )
+    return lesson(spent, wrong, "8 trials for 1 epoch, 4 for 1 more, 2 for 2 more, 1 for 4 more.")
 
 
-def _winner_mistake(found: object, winner: int, curves: np.ndarray) -> str:
-    if found == int(np.argmax(curves[:, -1])):
-        return (
-            f"trial {found} has the best last score, but halving never sees it: it drops out "
-            f"early. Trial {winner} survives. That is the risk of pruning."
-        )
-    if found == int(np.argmax(curves[:, 0])):
-        return f"trial {found} is the best after one epoch; rank the survivors again at each rung."
-    return f"expected trial {winner}, got {_short(found)}: a higher score is better."
+def _winner_mistake(found: float, winner: int, curves: np.ndarray) -> str:
+    last = (
+        f"trial {found} has the best last score, but halving never sees it: it drops out "
+        f"early. Trial {winner} survives. That is the risk of pruning."
+    )
+    first = f"trial {found} is the best after one epoch; rank the survivors again at each rung."
+    wrong = ((np.argmax(curves[:, -1]), last), (np.argmax(curves[:, 0]), first))
+    return lesson(found, wrong, f"expected trial {winner}, got {found}: a higher score is better.")
 
 
+@check
 def check_honest_search(search: object) -> None:
     """Judges search(train, settings, budget) -> (setting, score to expect of it).
 
@@ -163,13 +162,13 @@ def check_honest_search(search: object) -> None:
     for world in range(150):
         truth = np.random.default_rng(world).normal(0.9, 0.01, SETTINGS)
         train = _Bench(truth, world)
-        result, problem = _call(search, train, list(range(SETTINGS)), BUDGET)
-        problem = problem or _search_problem(result, train)
-        if problem:
-            return say(False, problem)
-        reported.append(float(result[1]))
-        true.append(truth[result[0]])
-    _judge_search(float(np.mean(reported)), float(np.mean(true)))
+        result = ask(search, train, list(range(SETTINGS)), BUDGET, none=NOTHING)
+        setting, score = _judge_result(result, train)
+        reported.append(score)
+        true.append(truth[setting])
+    promised, worth = float(np.mean(reported)), float(np.mean(true))
+    _judge_search(promised, worth)
+    say(True, f"you promise {promised:.3f} on average, and what you chose is worth {worth:.3f}.")
 
 
 class _Bench:
@@ -184,53 +183,29 @@ class _Bench:
         return float(self.truth[setting] + 0.01 * noise)
 
 
-def _search_problem(result: Any, train: _Bench) -> str:
-    """What is wrong with one search, before its numbers are looked at."""
-    if not isinstance(result, tuple | list) or len(result) != 2 or not _number(result[1]):
-        return f"expected (setting, score to expect), got {_short(result)}."
-    if result[0] not in range(SETTINGS):
-        return f"expected one of the settings that were handed in, got {_short(result[0])}."
-    if train.calls > BUDGET:
-        return f"{train.calls} trainings, but the budget was {BUDGET}."
-    return ""
+def _judge_result(result: object, train: _Bench) -> tuple[int, float]:
+    """One search's setting and score, if they are such."""
+    told = f"expected (setting, score to expect), got {short(result)}."
+    setting, score = items(result, told, 2)
+    score = number(score, told)
+    told = f"expected one of the settings that were handed in, got {short(setting)}."
+    setting = whole(setting, told)
+    expect(0 <= setting < SETTINGS, told)
+    expect(train.calls <= BUDGET, f"{train.calls} trainings, but the budget was {BUDGET}.")
+    return setting, score
 
 
 def _judge_search(reported: float, true: float) -> None:
-    if true < 0.905:
-        return say(
-            False,
-            f"the settings you choose are no better than any: {true:.3f} on average. Try all "
-            "of them once, to begin with.",
-        )
+    expect(
+        true >= 0.905,
+        f"the settings you choose are no better than any: {true:.3f} on average. Try all "
+        "of them once, to begin with.",
+    )
     told = f"you promise {reported:.3f} on average, and what you chose is worth {true:.3f}"
-    if reported > true + 0.002:
-        return say(
-            False,
-            f"{told}. A score that was the reason for the choice is too high: train the chosen "
-            "setting again, with seeds that no choice has seen, and report their mean alone.",
-        )
-    if reported < true - 0.002:
-        return say(False, f"{told}. Report the mean of the chosen setting, not of all settings.")
-    say(True, f"{told}.")
-
-
-def _call(function: object, *arguments: Any) -> tuple[Any, str]:
-    """What the reader's function returns, or in words why it returns nothing."""
-    if not isinstance(function, Callable):
-        return None, f"expected a function, got {_short(function)}."
-    try:
-        result = function(*arguments)
-    except Exception as error:  # whatever a reader's code may raise is told, not raised
-        return None, f"your function raised {type(error).__name__}: {error}"
-    if result is None:
-        return None, "your function returned None; end it with return."
-    return result, ""
-
-
-def _number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) < 60 else f"{text[:57]}..."
+    expect(
+        reported <= true + 0.002,
+        f"{told}. A score that was the reason for the choice is too high: train the chosen "
+        "setting again, with seeds that no choice has seen, and report their mean alone.",
+    )
+    low = f"{told}. Report the mean of the chosen setting, not of all settings."
+    expect(reported >= true - 0.002, low)

@@ -4,12 +4,14 @@ Each takes the reader's answer, prints one line that teaches, and never raises.
 """
 
 from collections.abc import Callable, Mapping
-from numbers import Integral, Real
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from unet_lib.course.exercises import say
+from unet_lib.course.exercises.harness import NotYet, ask, check, expect, say, short
+from unet_lib.course.exercises.values import close, got, lesson, number, whole
 from unet_lib.memory.estimates import estimate
 from unet_lib.memory.rehearsal import Ledger
 from unet_lib.model.unet import UNetSettings
@@ -19,46 +21,44 @@ MAP = 4 * 64 * 64 * 2  # bytes of one channel in the first exercise: batch, heig
 KEPT = (16 + 4 * 32) * MAP
 CALLS = 30
 LIMIT = 1e9
+NUMBERS = ("width", "batch_size", "accumulation_steps")
 KEYS = ("width", "norm", "batch_size", "accumulation_steps", "precision", "checkpointing")
 
 
+@check
 def check_kept_bytes(answer: object) -> None:
     """Judges the bytes that a block of 16 to 32 channels keeps, on 4 x 64 x 64 pixels, in bf16.
 
     >>> check_kept_bytes(4718592)
     Right: one map of 16 channels and four of 32, each of 4 x 64 x 64 numbers of 2 bytes.
     """
-    if isinstance(answer, bool) or not isinstance(answer, Real):
-        return say(False, f"expected one number, the bytes; got {answer!r}.")
-    wrong = {
-        2 * KEPT: "this is right for float32; a bf16 has 2 bytes.",
-        KEPT // 2: "a bf16 has 2 bytes, not one.",
-        KEPT // 4: "this is for one picture; the batch has 4.",
-        (16 + 2 * 32) * MAP: (
-            "right without normalization; GroupNorm keeps its input, one more map in each half."
-        ),
-        4 * 32 * MAP: "and the input of the first convolution, with 16 channels?",
-        (16 + 6 * 32) * MAP: (
-            "the output of the first ReLU is the input of the second convolution: one map, not two."
-        ),
-        (16 + 5 * 32) * MAP: (
-            "one map too many: the output of a ReLU is the input of what follows, and kept once."
-        ),
-        5 * 32 * MAP: "the input of the block has 16 channels, not 32.",
-    }
-    if answer == KEPT:
-        text = "one map of 16 channels and four of 32, each of 4 x 64 x 64 numbers of 2 bytes."
-        return say(True, text)
-    say(
-        False,
-        wrong.get(
-            answer,
-            f"expected {KEPT // MAP} maps of one channel, {MAP:,} bytes each; {answer:,} bytes are "
-            f"{answer / MAP:.2f}. Go through the block layer by layer: who has to remember what?",
-        ),
+    answer = number(answer, f"expected one number, the bytes; got {short(answer)}.")
+    one_map = (
+        "the output of the first ReLU is the input of the second convolution: one map, not two."
     )
+    relu = "one map too many: the output of a ReLU is the input of what follows, and kept once."
+    norm = "right without normalization; GroupNorm keeps its input, one more map in each half."
+    wrong = (
+        (KEPT, ""),
+        (2 * KEPT, "this is right for float32; a bf16 has 2 bytes."),
+        (KEPT // 2, "a bf16 has 2 bytes, not one."),
+        (KEPT // 4, "this is for one picture; the batch has 4."),
+        ((16 + 2 * 32) * MAP, norm),
+        (4 * 32 * MAP, "and the input of the first convolution, with 16 channels?"),
+        ((16 + 6 * 32) * MAP, one_map),
+        ((16 + 5 * 32) * MAP, relu),
+        (5 * 32 * MAP, "the input of the block has 16 channels, not 32."),
+    )
+    other = (
+        f"expected {KEPT // MAP} maps of one channel, {MAP:,} bytes each; {answer:,} bytes are "
+        f"{answer / MAP:.2f}. Go through the block layer by layer: who has to remember what?"
+    )
+    told = lesson(answer, wrong, other)
+    expect(not told, told)
+    say(True, "one map of 16 channels and four of 32, each of 4 x 64 x 64 numbers of 2 bytes.")
 
 
+@check
 def check_mean_loss(mean_loss: object) -> None:
     """Judges mean_loss(model, batches, loss): the mean over the pictures, in constant memory.
 
@@ -67,31 +67,26 @@ def check_mean_loss(mean_loss: object) -> None:
     """
     batches = _batches()
     expected = sum(bce_loss(_network()(i), m).item() * len(i) for i, m in batches) / 10
-    try:
-        result = mean_loss(_network(), batches, bce_loss)  # type: ignore[operator]
-        value = float(torch.as_tensor(result).detach())
-    except Exception as error:
-        return say(False, f"your function raised {type(error).__name__}: {error}")
-    if abs(value - expected) > 1e-4:
-        return say(
-            False,
-            f"the mean loss over the pictures should be {expected:.4f} and is {value:.4f}: the "
-            "last batch is smaller than the others.",
-        )
-    if isinstance(result, Tensor) and result.requires_grad:
-        return say(
-            False,
-            "the result still holds the graph, and with it the activations of every batch: take "
-            ".item() of each loss.",
-        )
-    if _peak(mean_loss, 8) > 1.5 * _peak(mean_loss, 2):
-        return say(False, "memory still grows with the number of batches. What is being collected?")
-    if _peak(mean_loss, 2) > 1.2 * _peak(_lean, 2):
-        return say(
-            False,
-            "memory no longer grows, but each batch still keeps its activations for a backward "
-            "pass that never comes: torch.no_grad().",
-        )
+    result = ask(mean_loss, _network(), batches, bce_loss)
+    value = number(result, f"expected one number, the mean loss; got {got(result)}.")
+    expect(
+        close(value, expected, within=1e-4),
+        f"the mean loss over the pictures should be {expected:.4f} and is {value:.4f}: the "
+        "last batch is smaller than the others.",
+    )
+    expect(
+        not (isinstance(result, Tensor) and result.requires_grad),
+        "the result still holds the graph, and with it the activations of every batch: take "
+        ".item() of each loss.",
+    )
+    few = _peak(mean_loss, 2)
+    grows = _peak(mean_loss, 8) > 1.5 * few
+    expect(not grows, "memory still grows with the number of batches. What is being collected?")
+    expect(
+        few <= 1.2 * _peak(_lean, 2),
+        "memory no longer grows, but each batch still keeps its activations for a backward "
+        "pass that never comes: torch.no_grad().",
+    )
     say(True, "the same mean, memory that does not grow, and no activations kept.")
 
 
@@ -100,11 +95,15 @@ def _lean(model: nn.Module, batches: list, loss: Callable) -> float:
     return sum(loss(model(images), mask).item() for images, mask in batches)
 
 
-def _peak(mean_loss: Callable, count: int) -> int:
+def _peak(mean_loss: Any, count: int) -> int:
     """Bytes of the tensors held at most for that many batches."""
-    model, batches = _network(), _batches() * (count // 2)
-    with Ledger() as ledger:
-        mean_loss(model, batches, bce_loss)
+    ledger = Ledger()
+
+    def measured(*arguments: object) -> None:
+        with ledger:
+            mean_loss(*arguments)
+
+    ask(measured, _network(), _batches() * (count // 2), bce_loss)
     return ledger.peak_of_tensors
 
 
@@ -125,6 +124,7 @@ def _network() -> nn.Sequential:
         return nn.Sequential(*layers, nn.Conv2d(4, 1, 1))
 
 
+@check
 def check_largest_batch(search: object) -> None:
     """Judges search(peak, limit): the largest batch that fits, found with few calls of peak.
 
@@ -140,32 +140,34 @@ def check_largest_batch(search: object) -> None:
     ):
         fits = max(0, (limit - fixed) // each)
         fits = min(fits, 63) if jump else fits
-        calls: list[int] = []
-
-        def peak(batch: int, calls: list[int] = calls, line: tuple = (fixed, each, jump)) -> int:
-            calls.append(batch)
-            if len(calls) > 20 * CALLS:
-                raise RuntimeError(f"stopped after {len(calls)} calls of peak")
-            return line[0] + line[1] * batch + (line[2] if batch >= 64 else 0)
-
-        try:
-            found = search(peak, limit)  # type: ignore[operator]
-        except Exception as error:
-            return say(False, f"your function raised {type(error).__name__}: {error}")
-        if isinstance(found, bool) or not isinstance(found, Integral):
-            return say(False, f"expected a whole number, got {found!r}.")
-        if found != fits:
-            return say(
-                False,
-                f"with {fixed} bytes and {each} more for each picture"
-                + (f", and {jump} more from 64 pictures on" if jump else "")
-                + f", {limit} bytes are enough for {fits}, not for {found}.",
-            )
-        if len(calls) > CALLS:
-            return say(False, f"{found} is right, after {len(calls)} calls; {CALLS} have to do.")
+        peak = _Peak(fixed, each, jump)
+        found = ask(search, peak, limit)
+        found = whole(found, f"expected a whole number, got {short(found)}.")
+        more = f", and {jump} more from 64 pictures on" if jump else ""
+        expect(
+            found == fits,
+            f"with {fixed} bytes and {each} more for each picture{more}, {limit} bytes are enough "
+            f"for {fits}, not for {found}.",
+        )
+        told = f"{found} is right, after {peak.calls} calls; {CALLS} have to do."
+        expect(peak.calls <= CALLS, told)
     say(True, "found in a few calls each time, also where nothing fits.")
 
 
+class _Peak:
+    """Bytes that a batch needs: a line that jumps at 64 pictures."""
+
+    def __init__(self, fixed: int, each: int, jump: int) -> None:
+        self.fixed, self.each, self.jump, self.calls = fixed, each, jump, 0
+
+    def __call__(self, batch: int) -> int:
+        self.calls += 1
+        if self.calls > 20 * CALLS:
+            raise RuntimeError(f"stopped after {self.calls} calls of peak")
+        return self.fixed + self.each * batch + (self.jump if batch >= 64 else 0)
+
+
+@check
 def check_plan(plan: object) -> None:
     """Judges a plan for 512 x 512 pixels within 1 GB: width 32 or more, 8 pictures an update.
 
@@ -173,27 +175,25 @@ def check_plan(plan: object) -> None:
     Not yet: the plan lacks norm, batch_size, accumulation_steps, precision, checkpointing.
     """
     if not isinstance(plan, Mapping):
-        return say(False, f"expected a dictionary, got {type(plan).__name__}.")
-    if missing := [key for key in KEYS if key not in plan]:
-        return say(False, f"the plan lacks {', '.join(missing)}.")
-    width, norm, batch, steps, precision, checkpointing = (plan[key] for key in KEYS)
-    try:
-        settings = UNetSettings(3, 1, width=width, depth=4, norm=norm)
-        if width < 32:
-            return say(False, f"{width} channels in the first stage; 32 are the least.")
-        if batch * steps < 8:
-            return say(False, f"an update sees {batch * steps} pictures; it should see 8 or more.")
-        if norm == "batch" and batch < 4:
-            return say(
-                False,
-                f"BatchNorm on batches of {batch}: accumulation adds up gradients, not statistics. "
-                'Batches of 4, or norm="group".',
-            )
-        budget = estimate(settings, 512, batch, precision, checkpointing=checkpointing)
-    except (TypeError, ValueError) as error:
-        return say(False, f"the plan does not work: {error}")
+        raise NotYet(f"expected a dictionary, got {type(plan).__name__}.")
+    missing = [key for key in KEYS if key not in plan]
+    expect(not missing, f"the plan lacks {', '.join(missing)}.")
+    who, no_number = "the plan does not work: it", "the plan does not work: {} is no whole number."
+    width, batch, steps = (whole(plan[key], no_number.format(key)) for key in NUMBERS)
+    settings = ask(lambda: UNetSettings(3, 1, width=width, depth=4, norm=plan["norm"]), who=who)
+    expect(width >= 32, f"{width} channels in the first stage; 32 are the least.")
+    told = f"an update sees {batch * steps} pictures; it should see 8 or more."
+    expect(batch * steps >= 8, told)
+    expect(
+        plan["norm"] != "batch" or batch >= 4,
+        f"BatchNorm on batches of {batch}: accumulation adds up gradients, not statistics. "
+        'Batches of 4, or norm="group".',
+    )
+    precision, checkpointing = plan["precision"], plan["checkpointing"]
+    call = partial(estimate, settings, 512, batch, precision, checkpointing=checkpointing)
+    budget = ask(call, who=who)
     needed = f"a step needs {budget.peak_bytes / 1e9:.2f} GB"
-    if budget.peak_bytes > LIMIT:
-        part = f"{budget.activation_bytes / 1e9:.2f} GB of it are activations"
-        return say(False, f"{needed}, and there is 1 GB; {part}. What shrinks them?")
+    part = f"{budget.activation_bytes / 1e9:.2f} GB of it are activations"
+    told = f"{needed}, and there is 1 GB; {part}. What shrinks them?"
+    expect(budget.peak_bytes <= LIMIT, told)
     say(True, f"{needed}, and an update sees {batch * steps} pictures.")

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from unet_lib.course.exercises import say
+from unet_lib.course.exercises.harness import NotYet, ask, check, expect, say, short
+from unet_lib.course.exercises.values import close, got, items, lesson, number
 from unet_lib.data import SimulatedNuclei, foreground
 from unet_lib.evaluation.metrics import count_pixels, dice
-from unet_lib.model.unet import count_parameters
+from unet_lib.model.base import count_parameters
 from unet_lib.training.losses import bce_dice_loss
 
 GUESS = 0.42  # the best constant guess in the exercise with curves: 15 % foreground
@@ -48,6 +49,7 @@ def loss_curves() -> dict[str, list[float]]:
     }
 
 
+@check
 def check_diagnoses(diagnoses: object) -> None:
     """Judges which of five troubles each curve of `loss_curves` shows.
 
@@ -55,11 +57,12 @@ def check_diagnoses(diagnoses: object) -> None:
     Not yet: a diagnosis is missing for Q, R, S, T.
     """
     if not isinstance(diagnoses, Mapping):
-        return say(False, f"expected a dictionary, got {type(diagnoses).__name__}.")
-    if missing := [letter for letter in ANSWERS if not diagnoses.get(letter)]:
-        return say(False, f"a diagnosis is missing for {', '.join(missing)}.")
-    if unknown := sorted({str(d) for d in diagnoses.values()} - set(ANSWERS.values())):
-        return say(False, f"{unknown[0]!r} is none of {', '.join(sorted(ANSWERS.values()))}.")
+        raise NotYet(f"expected a dictionary, got {type(diagnoses).__name__}.")
+    given = {letter: str(diagnoses.get(letter) or "") for letter in ANSWERS}
+    missing = [letter for letter, diagnosis in given.items() if not diagnosis]
+    expect(not missing, f"a diagnosis is missing for {', '.join(missing)}.")
+    for unknown in sorted(set(given.values()) - set(ANSWERS.values())):
+        raise NotYet(f"{short(unknown)} is none of {', '.join(sorted(ANSWERS.values()))}.")
     hints = {
         "P": "falls all the time, in a nearly straight line: nothing is wrong but the pace.",
         "Q": "stays at the dotted line for a while: what has been learned there? And it leaves it.",
@@ -68,11 +71,12 @@ def check_diagnoses(diagnoses: object) -> None:
         "T": "falls at first and then is thrown about, above the dotted line.",
     }
     for letter, right in ANSWERS.items():
-        if diagnoses[letter] != right:
-            return say(False, f"{letter} is not {diagnoses[letter]!r}: it {hints[letter]}")
+        told = f"{letter} is not {given[letter]!r}: it {hints[letter]}"
+        expect(given[letter] == right, told)
     say(True, "all five. Only for two of them is the learning rate to blame.")
 
 
+@check
 def check_prior_bias(prior_bias: object) -> None:
     """Judges prior_bias(masks): the logit of the share of the foreground.
 
@@ -81,34 +85,39 @@ def check_prior_bias(prior_bias: object) -> None:
     """
     masks = torch.zeros(4, 1, 10, 10)
     masks[0, :, :6, :8] = 1  # 12 % in all, 48 % of the first
-    wrong = {
-        0.12: "this is the share itself, a probability; the bias is a logit.",
-        math.log(0.12): "log p is not yet the logit: log(p / (1 - p)).",
-        -_logit(0.12): "the sign: a rare foreground wants a negative logit.",
-        _logit(0.48): "this is the share of the first mask; take all of them.",
-    }
-    cases = [(masks, 0.12), (1 - masks, 0.88), (0 * masks, 1e-4), (0 * masks + 1, 0.9999)]
-    for number, (example, share) in enumerate(cases):
-        try:
-            value = float(prior_bias(example))  # type: ignore[operator]
-        except Exception as error:
-            return say(False, _failure(error))
-        if abs(value - _logit(share)) < 0.01:
-            continue
-        if number >= 2:
-            what = "foreground" if number == 2 else "background"
-            text = f"masks without {what} give {value:g}; clamp the share to 0.0001 ... 0.9999."
-            return say(False, text)
-        known = [text for other, text in wrong.items() if abs(value - other) < 0.01]
-        default = f"for a share of {share} expected {_logit(share):.2f}, got {value:.2f}."
-        return say(False, known[0] if known else default)
+    wrong = (
+        (0.12, "this is the share itself, a probability; the bias is a logit."),
+        (math.log(0.12), "log p is not yet the logit: log(p / (1 - p))."),
+        (-_logit(0.12), "the sign: a rare foreground wants a negative logit."),
+        (_logit(0.48), "this is the share of the first mask; take all of them."),
+    )
+    cases = (
+        (masks, 0.12, ""),
+        (1 - masks, 0.88, ""),
+        (0 * masks, 1e-4, "foreground"),
+        (0 * masks + 1, 0.9999, "background"),
+    )
+    for example, share, lacks in cases:
+        value, right = _number(prior_bias, example), _logit(share)
+        told = f"masks without {lacks} give {value:g}; clamp the share to 0.0001 ... 0.9999."
+        if not lacks:
+            told = f"for a share of {share} expected {right:.2f}, got {value:.2f}."
+            told = lesson(value, wrong, told, within=0.01)
+        expect(close(value, right, within=0.01), told)
     say(True, "rare, frequent, and neither foreground nor background at all.")
+
+
+def _number(function: object, *arguments: object) -> float:
+    """The number that the reader's function returns."""
+    found = ask(function, *arguments)
+    return number(found, f"expected a number, got {got(found)}.")
 
 
 def _logit(p: float) -> float:
     return math.log(p / (1 - p))
 
 
+@check
 def check_rate(rate: object) -> None:
     """Judges rate(step, steps, warmup, largest): a linear warm-up, then half a cosine to 0.
 
@@ -117,16 +126,13 @@ def check_rate(rate: object) -> None:
     """
     for steps, warmup, largest in ((100, 10, 0.4), (21, 1, 0.01), (50, 25, 2.0)):
         for step in (0, warmup // 2, warmup - 1, warmup, (steps + warmup - 1) // 2, steps - 1):
-            right = _rate(step, steps, warmup, largest)
-            try:
-                value = float(rate(step, steps, warmup, largest))  # type: ignore[operator]
-            except Exception as error:
-                return say(False, _failure(error))
-            if abs(value - right) < 1e-3 * largest:
-                continue
-            where = f"at step {step} of {steps}, with a warm-up of {warmup} to {largest:g}, "
-            found = f"expected {right:.4g}, got {value:.4g}"
-            return say(False, f"{where}{found}: {_rate_hint(step, steps, warmup, value)}")
+            case = (step, steps, warmup, largest)
+            value, right = _number(rate, *case), _rate(*case)
+            expect(
+                close(value, right, within=1e-3 * largest),
+                f"at step {step} of {steps}, with a warm-up of {warmup} to {largest:g}, expected "
+                f"{right:.4g}, got {value:.4g}: {_rate_hint(step, steps, warmup, value)}",
+            )
     say(True, "up in a straight line, down in half a cosine, and 0 at the last step.")
 
 
@@ -146,26 +152,24 @@ def _rate_hint(step: int, steps: int, warmup: int, value: float) -> str:
     return "half a cosine, from 1 at the end of the warm-up to 0 at the last step."
 
 
+@check
 def check_setup(setup: object) -> None:
     """Judges setup() -> (network, optimizer): 60 steps with them must reach a Dice of 0.7.
 
     >>> check_setup(lambda: None)
     Not yet: expected a network and an optimizer, got None.
     """
-    try:
-        answer = setup()  # type: ignore[operator]
-        if not isinstance(answer, tuple) or len(answer) != 2:
-            return say(False, f"expected a network and an optimizer, got {answer!r}.")
-        model, optimizer = answer
-        if (count := count_parameters(model)) > PARAMETERS:
-            return say(False, f"{count:,} parameters; {PARAMETERS:,} are allowed.")
-        losses, gradient, score = _train(model, optimizer)
-    except Exception as error:
-        return say(False, f"your set-up raised {type(error).__name__}: {error}")
+    who = "your set-up"
+    answer = ask(setup, who=who)
+    told = f"expected a network and an optimizer, got {short(answer)}."
+    model, optimizer = items(answer, told, 2)
+    expect(isinstance(model, nn.Module) and isinstance(optimizer, torch.optim.Optimizer), told)
+    count = count_parameters(model)
+    expect(count <= PARAMETERS, f"{count:,} parameters; {PARAMETERS:,} are allowed.")
+    losses, gradient, score = ask(lambda: _train(model, optimizer), who=who)
     course = f"the loss went from {losses[0]:.2f} to {losses[-1]:.2f}, the Dice is {score:.2f}"
-    if score >= GOAL:
-        return say(True, f"{course} after {STEPS} steps.")
-    say(False, f"{course}: {_setup_hint(losses, gradient)}")
+    expect(score >= GOAL, f"{course}: {_setup_hint(losses, gradient)}")
+    say(True, f"{course} after {STEPS} steps.")
 
 
 def _setup_hint(losses: list[float], gradient: float) -> str:
@@ -199,13 +203,6 @@ def _train(model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[list[flo
     with torch.no_grad():
         found = model.eval()(images) > 0
     return losses, first, float(dice(count_pixels(found, masks > 0), "set"))
-
-
-def _failure(error: Exception) -> str:
-    """What went wrong with an answer that should have been a number."""
-    if "not 'NoneType'" in str(error):
-        return "expected a number, got None (is there a return?)."
-    return f"your function raised {type(error).__name__}: {error}"
 
 
 def _pictures(count: int, seed: int) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,8 @@ import math
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from unet_lib.course.exercises import say
+from unet_lib.course.exercises.harness import NotYet, about, ask, check, expect, kind, say
+from unet_lib.course.exercises.values import close, items, lesson, number, whole
 
 GROUPS: tuple[tuple[str, int], ...] = (
     ("AABBCCDD", 4),
@@ -16,6 +17,7 @@ GROUPS: tuple[tuple[str, int], ...] = (
 """For each check the group of every picture, and the number of folds."""
 
 
+@check
 def check_folds(answer: object) -> None:
     """Checks a function (groups, k) -> k pairs (training indices, validation indices).
 
@@ -23,33 +25,28 @@ def check_folds(answer: object) -> None:
     Not yet: AABBCCDD in 4 folds: there are 0 folds.
     """
     for names, k in GROUPS:
-        what = f"{names} in {k} folds"
-        try:
-            folds = [
-                (sorted(map(int, train)), sorted(map(int, validation)))
-                for train, validation in answer(list(names), k)  # type: ignore[operator]
-            ]
-        except Exception as error:  # any mistake of the reader's is told
-            return say(False, f"{what}: {type(error).__name__}: {error}.")
-        if problem := _fold_problem(names, k, folds):
-            return say(False, f"{what}: {problem}")
+        with about(f"{names} in {k} folds: "):
+            told = "return pairs (training indices, validation indices)."
+            folds = [items(fold, told, 2) for fold in items(ask(answer, list(names), k), told)]
+            parts = [[[whole(i, told) for i in items(part, told)] for part in f] for f in folds]
+            _judge_folds(names, k, parts)
     say(True, "every picture is validated once, and no group is on both sides.")
 
 
-def _fold_problem(names: str, k: int, folds: list[tuple[list[int], list[int]]]) -> str:
-    if len(folds) != k:
-        return f"there are {len(folds)} folds."
-    for number, (train, validation) in enumerate(folds, start=1):
-        if not validation:
-            return f"fold {number} validates nothing."
-        if both := {names[i] for i in train} & {names[i] for i in validation}:
-            return f"in fold {number} group {min(both)} is on both sides."
-        if sorted(train + validation) != list(range(len(names))):
-            return f"in fold {number} a picture is missing, or there twice."
+def _judge_folds(names: str, k: int, folds: list[list[list[int]]]) -> None:
+    expect(len(folds) == k, f"there are {len(folds)} folds.")
+    everything = list(range(len(names)))
+    for fold, (train, validation) in enumerate(folds, start=1):
+        expect(validation, f"fold {fold} validates nothing.")
+        strange = {*train, *validation} - {*everything}
+        expect(not strange, f"in fold {fold} there are indices of no picture: {sorted(strange)}.")
+        for group in sorted({names[i] for i in train} & {names[i] for i in validation}):
+            raise NotYet(f"in fold {fold} group {group} is on both sides.")
+        once = sorted(train + validation) == everything
+        expect(once, f"in fold {fold} a picture is missing, or there twice.")
     validated = sorted(i for _, validation in folds for i in validation)
-    if validated != list(range(len(names))):
-        return "some pictures are validated several times and others never."
-    return ""
+    told = "some pictures are validated several times and others never."
+    expect(validated == everything, told)
 
 
 def expected_calibration_error(p: np.ndarray, y: np.ndarray, bins: int = 10) -> float:
@@ -90,6 +87,10 @@ def _pixels(seed: int, sharpness: float) -> tuple[np.ndarray, np.ndarray]:
     return logits, (rng.random(4000) < 1 / (1 + np.exp(-logits / sharpness))).astype(int)
 
 
+OPPOSITE = np.repeat([0.35, 0.65], 100), np.repeat([0, 1], 100)
+
+
+@check
 def check_ece(answer: object) -> None:
     """Checks a function (p, y, bins) -> expected calibration error.
 
@@ -102,28 +103,23 @@ def check_ece(answer: object) -> None:
         ("two pixels of 0.8, one of them foreground", np.array([0.8, 0.8]), np.array([1, 0]), 10),
         ("a network that is too sure", p, y, 10),
         ("the same with five bins", p, y, 5),
-        (
-            "probabilities of exactly 1 and 0, both wrong",
-            np.array([1.0, 0.0]),
-            np.array([0, 1]),
-            10,
-        ),
-        ("too high in one bin, too low in another", *_opposite(), 10),
+        ("probabilities of exactly 1 and 0, both wrong", np.array([1.0, 0]), np.array([0, 1]), 10),
+        ("too high in one bin, too low in another", *OPPOSITE, 10),
     )
     for what, p, y, bins in cases:
         right = expected_calibration_error(p, y, bins)
-        try:
-            value = float(answer(p, y, bins))  # type: ignore[operator]
-        except Exception as error:  # any mistake of the reader's is told
-            return say(False, f"{what}: {type(error).__name__}: {error}.")
-        if not math.isclose(value, right, abs_tol=1e-6):
+        with about(f"{what}: "):
+            value = _number(answer, p, y, bins)
             hint = _why_ece(value, p, y, bins)
-            return say(False, f"{what}: expected {right:.3f}, you return {value:.3f}.{hint}")
+            told = f"expected {right:.3f}, you return {value:.3f}.{hint}"
+            expect(close(value, right), told)
     say(True, "each bin counts by its pixels, and too high and too low do not cancel.")
 
 
-def _opposite() -> tuple[np.ndarray, np.ndarray]:
-    return np.repeat([0.35, 0.65], 100), np.repeat([0, 1], 100)
+def _number(answer: object, *arguments: object) -> float:
+    """The number that the reader's function returns."""
+    found = ask(answer, *arguments)
+    return number(found, f"you return {kind(found)}. Return one number.")
 
 
 def _why_ece(value: float, p: np.ndarray, y: np.ndarray, bins: int) -> str:
@@ -133,17 +129,15 @@ def _why_ece(value: float, p: np.ndarray, y: np.ndarray, bins: int) -> str:
     used = np.unique(place)
     gaps = np.array([p[place == b].mean() - y[place == b].mean() for b in used])
     shares = np.array([np.mean(place == b) for b in used])
-    known = {
-        float(np.abs(gaps).mean()): " Weigh each bin by its share of the pixels.",
-        float(abs((gaps * shares).sum())): " Take the absolute value in each bin, then the mean.",
-        float(np.abs(gaps).max()): " That is the largest gap; take the mean, weighted by pixels.",
-    }
-    for wrong, hint in known.items():
-        if math.isclose(value, wrong, abs_tol=1e-6):
-            return hint
-    return ""
+    wrong = (
+        (np.abs(gaps).mean(), " Weigh each bin by its share of the pixels."),
+        (abs((gaps * shares).sum()), " Take the absolute value in each bin, then the mean."),
+        (np.abs(gaps).max(), " That is the largest gap; take the mean, weighted by pixels."),
+    )
+    return lesson(value, wrong)
 
 
+@check
 def check_temperature(answer: object) -> None:
     """Checks a function (logits, y) -> temperature.
 
@@ -158,12 +152,10 @@ def check_temperature(answer: object) -> None:
     ):
         logits, y = _pixels(1, sharpness)
         right = best_temperature(logits, y)
-        try:
-            value = float(answer(logits, y))  # type: ignore[operator]
-        except Exception as error:  # any mistake of the reader's is told
-            return say(False, f"{what}: {type(error).__name__}: {error}.")
-        if not math.isclose(value, right, rel_tol=0.05):
-            return say(False, f"{what}: {_why_temperature(value, right, logits, y)}")
+        with about(f"{what}: "):
+            value = _number(answer, logits, y)
+            if not close(value, right, within=0, relative=0.05):
+                raise NotYet(_why_temperature(value, right, logits, y))
     say(True, "one number makes the probabilities honest, and no pixel changes sides.")
 
 
@@ -171,7 +163,7 @@ def _why_temperature(value: float, right: float, logits: np.ndarray, y: np.ndarr
     told = f"expected about {right:.1f}, you return {value:.2f}."
     if not value > 0:
         return f"{told} A temperature is positive."
-    if math.isclose(value, 1 / right, rel_tol=0.05):
+    if close(value, 1 / right, within=0, relative=0.05):
         return f"{told} That is 1/T: logits are divided by T."
     losses = [float(np.mean(np.logaddexp(0, z) - y * z)) for z in (logits / value, logits / right)]
     return (

@@ -7,8 +7,8 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from unet_lib.course.clinic.materials import binary, nuclei
-from unet_lib.course.exercises import say
-from unet_lib.data.base import DataError
+from unet_lib.course.exercises.harness import NotYet, about, ask, check, expect, kind, say
+from unet_lib.course.exercises.values import close, lesson, number
 from unet_lib.data.in_memory import InMemory
 from unet_lib.doctor import check_dataset
 from unet_lib.doctor.agreement import agreement
@@ -41,13 +41,12 @@ NEAR = {
     ("D", "rate-too-high"): "a loss is high before the first step, so the rate is innocent.",
     ("E", "frozen"): "a frozen network has no gradients; this one has. Which list of parameters "
     "was made before it?",
-    (
-        "E",
-        "rate-too-low",
-    ): "a low rate moves the third digit after some epochs. Here nothing moves.",
+    ("E", "rate-too-low"): "a low rate moves the third digit after some epochs. Here nothing "
+    "moves.",
 }
 
 
+@check
 def check_causes(answer: object) -> None:
     """Checks a dict of the letters A to E -> short name of the cause.
 
@@ -56,18 +55,16 @@ def check_causes(answer: object) -> None:
     one patient have in common?
     """
     if not isinstance(answer, Mapping):
-        return say(False, 'give a dict such as {"A": "leak", "B": ...}.')
+        raise NotYet('give a dict such as {"A": "leak", "B": ...}.')
     for letter, right in CAUSES_OF.items():
         given = answer.get(letter)
-        if given == right:
-            continue
-        if given is None:
-            return say(False, f"{letter} has no answer: {STORIES[letter]}.")
-        hint = NEAR.get((letter, given), f"read it again: {STORIES[letter]}.")
-        return say(False, f"{letter}: {hint}")
+        expect(given is not None, f"{letter} has no answer: {STORIES[letter]}.")
+        hint = NEAR.get((letter, str(given)), f"read it again: {STORIES[letter]}.")
+        expect(str(given) == right, f"{letter}: {hint}")
     say(True, "and each was told by what does NOT fit the other causes.")
 
 
+@check
 def check_agreement(answer: object) -> None:
     """Checks a function (image (H, W), mask (H, W)) -> share of the variance between the classes.
 
@@ -76,17 +73,11 @@ def check_agreement(answer: object) -> None:
     return 0.50.
     """
     for what, image, mask in _agreement_cases():
-        right = agreement(image, mask)
-        try:
-            value = float(answer(image, mask))  # type: ignore[operator]
-        except Exception as error:  # any mistake of the reader's is told
-            return say(False, f"{what}: your function raised {type(error).__name__}: {error}.")
-        if math.isclose(value, right, abs_tol=1e-6):
-            continue
-        return say(
-            False,
-            f"{what}: expected {right:.2f}, you return {value:.2f}.{_why(value, image, mask)}",
-        )
+        with about(f"{what}: "):
+            value, right = ask(answer, image, mask), agreement(image, mask)
+            value = number(value, f"you return {kind(value)}. Return one number.")
+            told = f"expected {right:.2f}, you return {value:.2f}.{_why(value, image, mask)}"
+            expect(close(value, right), told)
     say(True, "0 says that the mask knows nothing of the image, 1 that it explains every pixel.")
 
 
@@ -110,15 +101,15 @@ def _agreement_cases() -> list[tuple[str, np.ndarray, np.ndarray]]:
 def _why(value: float, image: np.ndarray, mask: np.ndarray) -> str:
     if math.isnan(value):
         return " That is 0/0: ask for it before you divide."
-    between = [image[mask == k].mean() for k in np.unique(mask)]
-    if math.isclose(value, float(np.var(between)) / max(float(image.var()), 1e-12), abs_tol=1e-6):
-        return " Weigh each class mean by its number of pixels."
-    within = sum(((image[mask == k] - image[mask == k].mean()) ** 2).sum() for k in np.unique(mask))
-    if math.isclose(
-        value, float(within / max(((image - image.mean()) ** 2).sum(), 1e-12)), abs_tol=1e-6
-    ):
-        return " That is the share within the classes; you want the rest."
-    return ""
+    parts = [image[mask == k] for k in np.unique(mask)]
+    within = sum(((part - part.mean()) ** 2).sum() for part in parts)
+    variance, total = image.var(), ((image - image.mean()) ** 2).sum()
+    unweighted = np.var([part.mean() for part in parts]) / max(variance, 1e-12)
+    wrong = (
+        (unweighted, " Weigh each class mean by its number of pixels."),
+        (within / max(total, 1e-12), " That is the share within the classes; you want the rest."),
+    )
+    return lesson(value, wrong)
 
 
 def patient() -> InMemory:
@@ -133,6 +124,7 @@ def patient() -> InMemory:
     return InMemory(deep, masks, normalize=lambda image: image.astype(np.float32))
 
 
+@check
 def check_healed(answer: object) -> None:
     """Checks a data set: the doctor's patient of three illnesses, healed.
 
@@ -140,18 +132,14 @@ def check_healed(answer: object) -> None:
     Not yet: the doctor says not-normalized: values from 0 to ... in a typical picture.
     """
     if not isinstance(answer, Dataset):
-        return say(False, "give a data set: your function has to return it.")
-    try:
-        findings = check_dataset(answer)
-        sizes = len(answer), tuple(answer[0][0].shape)  # type: ignore[arg-type]
-    except (DataError, TypeError, ValueError, IndexError) as error:
-        return say(False, f"the data set raised {type(error).__name__}: {error}.")
-    if findings:
-        return say(False, f"the doctor says {findings[0].cause}: {findings[0].found}.")
-    if sizes[0] != 15 or sizes[1] != (1, 64, 64):
-        return say(
-            False,
-            f"{sizes[0]} pictures of {sizes[1]} are left; 15 can be saved, of (1, 64, 64). Which "
-            "image has no mask of its own?",
-        )
+        raise NotYet("give a data set: your function has to return it.")
+    findings = ask(lambda: check_dataset(answer), who="the data set")
+    for finding in findings:
+        raise NotYet(f"the doctor says {finding.cause}: {finding.found}.")
+    count, size = len(answer), tuple(answer[0][0].shape)  # type: ignore[arg-type]
+    expect(
+        count == 15 and size == (1, 64, 64),
+        f"{count} pictures of {size} are left; 15 can be saved, of (1, 64, 64). Which "
+        "image has no mask of its own?",
+    )
     say(True, "three findings, three cures, and one picture without a mask left out.")

@@ -1,13 +1,13 @@
 """Checks for the exercises of chapter 10: uncertainty, paired comparison, counting."""
 
-from collections.abc import Callable
-
 import numpy as np
 
-from unet_lib.course.exercises import say
+from unet_lib.course.exercises.harness import ask, check, expect, say, short
+from unet_lib.course.exercises.values import close, items, number, shown
 
 
-def check_interval(answer: Callable) -> None:
+@check
+def check_interval(answer: object) -> None:
     """Checks a function (scores of the images) -> (low, high), a 95 % interval of their mean.
 
     >>> check_interval(lambda scores: (min(scores), max(scores)))
@@ -17,34 +17,29 @@ def check_interval(answer: Callable) -> None:
     rng = np.random.default_rng(0)
     for size, center, spread in ((50, 0.9, 0.05), (200, 0.7, 0.1)):
         scores = rng.normal(center, spread, size)
-        found = answer(scores.tolist())
-        try:
-            low, high = map(float, found)
-        except (TypeError, ValueError):
-            return say(False, f"expected two numbers (low, high), got {found!r}.")
-        if not low <= scores.mean() <= high:
-            return say(
-                False, f"[{low:.3f}, {high:.3f}] does not hold the mean {scores.mean():.3f}."
-            )
+        found = ask(answer, scores.tolist())
+        told = f"expected two numbers (low, high), got {short(found)}."
+        low, high = (number(value, told) for value in items(found, told, 2))
+        told = f"[{low:.3f}, {high:.3f}] does not hold the mean {scores.mean():.3f}."
+        expect(low <= scores.mean() <= high, told)
         width, expected = high - low, 2 * 1.96 * scores.std() / np.sqrt(size)
-        if width > 0.9 * np.subtract(*np.percentile(scores, [97.5, 2.5])):
-            return say(
-                False,
-                "that is where single images lie (2.5 to 97.5 % of them or more), not where the "
-                "mean lies. Draw as many images as there are, with replacement, take their mean, "
-                "and repeat.",
-            )
-        if not 0.8 < width / expected < 1.2:
-            return say(
-                False,
-                f"for {size} scores with standard deviation {scores.std():.3f} a width of about "
-                f"{expected:.4f} was expected, yours is {width:.4f}. Is it the 2.5 and the 97.5 "
-                "percentile of at least 1,000 means, each over all the images?",
-            )
+        expect(
+            width <= 0.9 * np.subtract(*np.percentile(scores, [97.5, 2.5])),
+            "that is where single images lie (2.5 to 97.5 % of them or more), not where the "
+            "mean lies. Draw as many images as there are, with replacement, take their mean, "
+            "and repeat.",
+        )
+        expect(
+            0.8 < width / expected < 1.2,
+            f"for {size} scores with standard deviation {scores.std():.3f} a width of about "
+            f"{expected:.4f} was expected, yours is {width:.4f}. Is it the 2.5 and the 97.5 "
+            "percentile of at least 1,000 means, each over all the images?",
+        )
     say(True, "the interval shrinks with the square root of the number of images.")
 
 
-def check_paired(answer: Callable) -> None:
+@check
+def check_paired(answer: object) -> None:
     """Checks a function (scores A, scores B) -> share of images on which B is better.
 
     >>> check_paired(lambda a, b: sum(b) / len(b) - sum(a) / len(a))
@@ -57,17 +52,14 @@ def check_paired(answer: Callable) -> None:
         ([0.5] * 5, [0.5] * 5, "Nothing has changed; a tie"),
     )
     for a, b, why in cases:
-        found, expected = answer(a, b), float(np.mean(np.array(b) > np.array(a)))
-        if not isinstance(found, float | int | np.number) or abs(found - expected) > 1e-6:
-            shown = f"{found:.3g}" if isinstance(found, float | int | np.number) else repr(found)
-            text = (
-                f"{a} against {b}: you say {shown}, expected {expected:.3g}. {why} is not better."
-            )
-            return say(False, text)
+        found, expected = ask(answer, a, b), float(np.mean(np.array(b) > np.array(a)))
+        told = f"{a} against {b}: you say {shown(found)}, expected {expected:.3g}."
+        expect(close(found, expected), f"{told} {why} is not better.")
     say(True, "image by image is a fairer comparison than mean against mean.")
 
 
-def check_count_error(answer: Callable) -> None:
+@check
+def check_count_error(answer: object) -> None:
     """Checks a function (predicted labels, true labels) -> relative error of the count.
 
     >>> check_count_error(lambda predicted, true: int(predicted.max()) - int(true.max()))
@@ -80,11 +72,8 @@ def check_count_error(answer: Callable) -> None:
     )
     for *pair, expected, why in cases:
         predicted, true = map(np.array, pair)
-        found = answer(predicted, true)
-        if not isinstance(found, float | int | np.number) or abs(found - expected) > 1e-6:
-            counted, there = (len(np.unique(x[x > 0])) for x in (predicted, true))
-            return say(
-                False,
-                f"{counted} found where {there} are: you say {found}, expected {expected:g}. {why}",
-            )
+        found = ask(answer, predicted, true)
+        counted, there = (len(np.unique(x[x > 0])) for x in (predicted, true))
+        told = f"{counted} found where {there} are: you say {shown(found)}, expected {expected:g}."
+        expect(close(found, expected), f"{told} {why}")
     say(True, "minus half means that half of the nuclei were merged or missed.")

@@ -1,45 +1,47 @@
 """Checks for the exercises of chapter 12: mIoU by hand and by code, films, milder weights."""
 
 import math
-from collections.abc import Callable
-from numbers import Real
 
 import numpy as np
 
-from unet_lib.course.exercises import say
+from unet_lib.course.exercises.harness import NotYet, about, ask, check, expect, kind, say
+from unet_lib.course.exercises.values import array, close, items, lesson, shown
 
 PENCIL = (6 / 9, 3 / 6, None, (6 / 9 + 3 / 6) / 2)
 """IoU of road, tree and bus, and the mIoU over the classes that occur."""
+DIGITS = 2e-3  # how near is near enough
+NOTHING = "your function returns nothing yet."
 
 
+@check
 def check_pencil(answer: object) -> None:
     """Checks the IoU of road, tree and bus, and the mIoU, of the table in the exercise.
 
     >>> check_pencil([6 / 8, 3 / 4, None, 5 / 8])
     Not yet: road: you have 0.75, that is the recall. What was wrongly called road counts, too.
     """
-    if not isinstance(answer, list | tuple) or len(answer) != 4:
-        return say(False, "give a list of four: the IoU of road, tree and bus, and the mIoU.")
+    told = "give a list of four: the IoU of road, tree and bus, and the mIoU."
+    road, tree, bus, mean = items(answer, told, 4)
     for name, value, right, recall, precision, dice in (
-        ("road", answer[0], PENCIL[0], 6 / 8, 6 / 7, 12 / 15),
-        ("tree", answer[1], PENCIL[1], 3 / 4, 3 / 5, 6 / 9),
+        ("road", road, PENCIL[0], 6 / 8, 6 / 7, 12 / 15),
+        ("tree", tree, PENCIL[1], 3 / 4, 3 / 5, 6 / 9),
     ):
-        known = {
-            recall: f"the recall. What was wrongly called {name} counts, too",
-            precision: f"the precision. What of {name} was missed counts, too",
-            dice: "the Dice. In the IoU every pixel counts once",
-        }
-        if not _close(value, right):
-            why = next((text for wrong, text in known.items() if _close(value, wrong)), None)
-            told = f"that is {why}." if why else "divide the diagonal by row + column - diagonal."
-            return say(False, f"{name}: you have {_shown(value)}, {told}")
-    if answer[2] is not None and not _close(answer[2], math.nan):
-        return say(False, f"bus: you have {_shown(answer[2])}; 0/0 is not defined. Give None.")
-    if not _close(answer[3], PENCIL[3]):
-        thirds = {(6 / 9 + 3 / 6) / 3: "0", (6 / 9 + 3 / 6 + 1) / 3: "1"}
-        counted = next((text for wrong, text in thirds.items() if _close(answer[3], wrong)), None)
-        told = f"the bus counts {counted} in it" if counted else "it is the mean of two numbers"
-        return say(False, f"mIoU: you have {_shown(answer[3])}; {told}. It did not occur.")
+        wrong = (
+            (recall, f"that is the recall. What was wrongly called {name} counts, too."),
+            (precision, f"that is the precision. What of {name} was missed counts, too."),
+            (dice, "that is the Dice. In the IoU every pixel counts once."),
+        )
+        why = lesson(value, wrong, "divide the diagonal by row + column - diagonal.", DIGITS)
+        expect(close(value, right, DIGITS), f"{name}: you have {shown(value)}, {why}")
+    told = f"bus: you have {shown(bus)}; 0/0 is not defined. Give None."
+    expect(bus is None or close(bus, math.nan), told)
+    thirds = (
+        ((6 / 9 + 3 / 6) / 3, "the bus counts 0 in it"),
+        ((6 / 9 + 3 / 6 + 1) / 3, "the bus counts 1 in it"),
+    )
+    why = lesson(mean, thirds, "it is the mean of two numbers", DIGITS)
+    told = f"mIoU: you have {shown(mean)}; {why}. It did not occur."
+    expect(close(mean, PENCIL[3], DIGITS), told)
     say(True, "road 0.667, tree 0.500, bus not defined, mIoU 0.583.")
 
 
@@ -53,23 +55,19 @@ TABLES = {
 """Confusion matrices of several pictures, by what is special about them."""
 
 
+@check
 def check_miou(answer: object) -> None:
     """Checks a function: list of confusion matrices (K, K) -> pooled mIoU.
 
     >>> check_miou(lambda tables: 0.5)
     Not yet: one picture, two classes: expected 0.533, you return 0.5. Follow it by hand.
     """
-    if not callable(answer):
-        return say(False, "pass the function itself, without calling it.")
-    for name, tables in TABLES.items():
-        tables = [np.array(table) for table in tables]
-        value, failure = _result(answer, [table.copy() for table in tables])
-        if failure:
-            return say(False, f"{name}: {failure}")
-        right = _miou(sum(tables))
-        if not _close(value, right):
-            told = f"{name}: expected {right:.3f}, you return {_shown(value)}. "
-            return say(False, told + _why_miou(value, tables))
+    for name, cells in TABLES.items():
+        tables = [np.array(table) for table in cells]
+        with about(f"{name}: "):
+            value, right = ask(answer, tables, none=NOTHING), _miou(sum(tables))
+            told = f"expected {right:.3f}, you return {shown(value)}."
+            expect(close(value, right, DIGITS), f"{told} {_why_miou(value, tables)}")
     say(True, "pooled over the pictures, averaged over the classes that occur.")
 
 
@@ -84,21 +82,30 @@ def _miou(table: np.ndarray, absent: float = math.nan, found_counts: bool = Fals
 def _why_miou(value: object, tables: list[np.ndarray]) -> str:
     """What is behind a wrong mIoU."""
     table = sum(tables)
-    if _close(value, math.nan):
-        return "0/0 is nan, and nan in a mean makes it nan. Leave such classes out first."
-    if _close(value, np.trace(table) / table.sum()):
-        return "That is the pixel accuracy: a mean over pixels, not over classes."
-    if len(tables) > 1 and _close(value, float(np.mean([_miou(one) for one in tables]))):
-        return "That is the mean of the pictures' scores. Add the tables first, divide once."
-    rows = table.sum(1)
-    if _close(value, float(np.mean(np.diag(table)[rows > 0] / rows[rows > 0]))):
-        return "That is the mean recall: the columns count in the IoU, too."
-    if _close(value, _miou(table, found_counts=True)):
-        return "The class without a true pixel is in your mean. Its row is empty: leave it out."
+    rows, hits = table.sum(1), np.diag(table)
+    wrong = [
+        (math.nan, "0/0 is nan, and nan in a mean makes it nan. Leave such classes out first."),
+        (
+            hits.sum() / table.sum(),
+            "That is the pixel accuracy: a mean over pixels, not over classes.",
+        ),
+        (
+            np.mean([_miou(one) for one in tables]) if len(tables) > 1 else None,
+            "That is the mean of the pictures' scores. Add the tables first, divide once.",
+        ),
+        (
+            np.mean(hits[rows > 0] / rows[rows > 0]),
+            "That is the mean recall: the columns count in the IoU, too.",
+        ),
+        (
+            _miou(table, found_counts=True),
+            "The class without a true pixel is in your mean. Its row is empty: leave it out.",
+        ),
+    ]
     for absent in (0.0, 1.0):
-        if _close(value, _miou(table, absent)):
-            return f"The class that does not occur counts {absent:g} in your mean; leave it out."
-    return "Follow it by hand."
+        told = f"The class that does not occur counts {absent:g} in your mean; leave it out."
+        wrong.append((_miou(table, absent), told))
+    return lesson(value, wrong, "Follow it by hand.", DIGITS)
 
 
 NAMES = [
@@ -109,6 +116,7 @@ NAMES = [
 """As many files a film as in our copy of CamVid."""
 
 
+@check
 def check_split(answer: object) -> None:
     """Checks a function: names of files -> (training names, validation names).
 
@@ -116,42 +124,34 @@ def check_split(answer: object) -> None:
     Not yet: the film 0016E5 is in both parts: its frames look alike, so the score would say what
     the network remembers.
     """
-    if not callable(answer):
-        return say(False, "pass the function itself, without calling it.")
     for names in (NAMES, [name for name in NAMES if not name.startswith("0006R0")]):
-        parts, failure = _result(answer, list(names))
-        if not failure:
-            failure = _why_split(parts, names)
-        if failure:
-            return say(False, failure)
+        _judge_split(ask(answer, names, none=NOTHING), names)
     say(True, "no film is divided, and validation is as near to a fifth as the films allow.")
 
 
-def _why_split(parts: object, names: list[str]) -> str:
-    """What is wrong with a split; nothing if it is right."""
-    if not isinstance(parts, tuple | list) or len(parts) != 2:
-        return "return two lists of names: (training, validation)."
-    training, validation = (list(part) for part in parts)
-    if not training or not validation:
-        return (
-            f"{len(training)} names in training and {len(validation)} in validation; neither may "
-            "be empty."
-        )
-    if sorted(training + validation) != sorted(names):
-        return "every name has to be in exactly one of the two parts, once."
+def _judge_split(parts: object, names: list[str]) -> None:
+    """Tells what is wrong with a split."""
+    told = "return two lists of names: (training, validation)."
+    training, validation = (items(part, told) for part in items(parts, told, 2))
+    expect(
+        training and validation,
+        f"{len(training)} names in training and {len(validation)} in validation; neither may "
+        "be empty.",
+    )
+    once = sorted(map(str, training + validation)) == sorted(names)
+    expect(once, "every name has to be in exactly one of the two parts, once.")
     films = [{name.split("_")[0] for name in part} for part in (training, validation)]
-    if shared := sorted(films[0] & films[1]):
-        return (
-            f"the film {shared[0]} is in both parts: its frames look alike, so the score would say "
+    for film in sorted(films[0] & films[1]):
+        raise NotYet(
+            f"the film {film} is in both parts: its frames look alike, so the score would say "
             "what the network remembers."
         )
     share, best = len(validation) / len(names), _best_share(names)
-    if abs(share - 0.2) > abs(best - 0.2) + 1e-9:
-        return (
-            f"validation has {share:.0%} of the pictures; whole films can come as near to 20 % as "
-            f"{best:.0%}. Try other films, or several of them."
-        )
-    return ""
+    expect(
+        abs(share - 0.2) <= abs(best - 0.2) + 1e-9,
+        f"validation has {share:.0%} of the pictures; whole films can come as near to 20 % as "
+        f"{best:.0%}. Try other films, or several of them.",
+    )
 
 
 def _best_share(names: list[str]) -> float:
@@ -166,59 +166,38 @@ WEIGHTS = np.array([0.1, 1.0, 4.0, 0.0])
 SHARES = np.array([0.8, 0.15, 0.05, 0.0])
 
 
+@check
 def check_milder(answer: object) -> None:
     """Checks a function (weights, shares, exponent) -> milder weights whose mean pixel has 1.
 
     >>> check_milder(lambda weights, shares, exponent: weights**exponent)
     Not yet: exponent 0.5: a mean pixel has a weight of 0.503 with yours; divide by that.
     """
-    if not callable(answer):
-        return say(False, "pass the function itself, without calling it.")
     for exponent in (0.5, 1.0, 0.0):
-        value, failure = _result(answer, WEIGHTS.copy(), SHARES.copy(), exponent)
-        if failure or (failure := _why_milder(value, exponent)):
-            return say(False, f"exponent {exponent:g}: {failure}")
+        with about(f"exponent {exponent:g}: "):
+            _judge_milder(ask(answer, WEIGHTS, SHARES, exponent, none=NOTHING), exponent)
     say(True, "the rare classes keep a louder voice, and the losses stay comparable.")
 
 
-def _why_milder(value: object, exponent: float) -> str:
-    """What is wrong with milder weights; nothing if they are right."""
-    try:
-        found = np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
-        return f"return four weights, one a class, got a {type(value).__name__}."
-    if found.shape != WEIGHTS.shape:
-        return f"return four weights, one a class, got an array of shape {found.shape}."
-    if not np.isfinite(found).all():
-        return "a weight is not finite. The absent class has the weight 0; keep it."
-    if found[3] != 0:
-        return f"the class that does not occur has the weight {found[3]:.3g}; keep it 0."
+def _judge_milder(value: object, exponent: float) -> None:
+    """Tells what is wrong with milder weights."""
+    told = "return four weights, one a class, got "
+    found = array(value, f"{told}{kind(value)}.")
+    expect(found.shape == WEIGHTS.shape, f"{told}an array of shape {found.shape}.")
+    finite = np.isfinite(found).all()
+    expect(finite, "a weight is not finite. The absent class has the weight 0; keep it.")
+    told = f"the class that does not occur has the weight {found[3]:.3g}; keep it 0."
+    expect(found[3] == 0, told)
     powered = np.where(WEIGHTS > 0, WEIGHTS**exponent, 0.0)
-    right = powered / (powered @ SHARES)
-    if np.allclose(found, right):
-        return ""
-    if np.allclose(found, powered):
-        return f"a mean pixel has a weight of {powered @ SHARES:.3f} with yours; divide by that."
-    if np.allclose(found, powered / powered[:3].mean()):
-        return "that is scaled to a mean of 1 over the classes. A mean over pixels uses the shares."
-    return f"expected {right.round(3).tolist()}, got {found.round(3).tolist()}."
-
-
-def _result(function: Callable, *arguments: object) -> tuple[object, str]:
-    """What the reader's function returns, or what is wrong with it."""
-    try:
-        with np.errstate(all="ignore"):
-            value = function(*arguments)
-    except Exception as error:  # whatever the reader wrote: the page goes on
-        return None, f"your function fails: {type(error).__name__}: {error}."
-    return value, "" if value is not None else "your function returns nothing yet."
-
-
-def _close(value: object, right: float) -> bool:
-    if not isinstance(value, Real):
-        return False
-    return math.isclose(value, right, abs_tol=2e-3) or (math.isnan(value) and math.isnan(right))
-
-
-def _shown(value: object) -> str:
-    return f"{value:.3f}".rstrip("0") if isinstance(value, float) else repr(value)
+    mean, right = powered @ SHARES, powered / (powered @ SHARES)
+    over_classes = (
+        "that is scaled to a mean of 1 over the classes. A mean over pixels uses the shares."
+    )
+    wrong = (
+        (right, ""),
+        (powered, f"a mean pixel has a weight of {mean:.3f} with yours; divide by that."),
+        (powered / powered[:3].mean(), over_classes),
+    )
+    other = f"expected {right.round(3).tolist()}, got {found.round(3).tolist()}."
+    told = lesson(found, wrong, other, within=1e-8, relative=1e-5)
+    expect(not told, told)

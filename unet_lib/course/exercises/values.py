@@ -1,0 +1,136 @@
+"""Reads what the reader's functions return, whatever it is: numbers, lists, arrays, tensors.
+
+What is something else is not yet right, which is told in the words that the check gives.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from unet_lib.course.exercises.harness import NotYet, described, expect, kind, short
+
+
+def number(value: object, otherwise: str) -> float:
+    """A plain number; arrays and tensors of one number are welcome, truth values are not.
+
+    >>> number(np.array(0.5), "expected a number."), number(3, "expected a number.")
+    (0.5, 3)
+    """
+    if isinstance(value, Tensor | np.ndarray | np.generic) and value.ndim == 0:
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise NotYet(otherwise)
+    if not isinstance(value, int):
+        return float(value)
+    return value if abs(value) < 10**300 else math.inf * (1 if value > 0 else -1)
+
+
+def whole(value: object, otherwise: str) -> int:
+    """A whole number.
+
+    >>> whole(np.int64(3), "expected a whole number.")
+    3
+    """
+    found = number(value, otherwise)
+    if not isinstance(found, int):
+        raise NotYet(otherwise)
+    return found
+
+
+def items(value: object, otherwise: str, count: int | None = None) -> list[Any]:
+    """The items of a list or of anything else that has an end; `count` of them, if it is given.
+
+    >>> items((2, 7), "expected two numbers.", count=2)
+    [2, 7]
+    """
+    most = 10_000 if count is None else count
+    try:
+        found = list(islice(value, most + 1))  # type: ignore[call-overload]
+    except Exception as error:
+        if isinstance(value, Iterator):  # the reader's function runs only now
+            raise NotYet(f"your function raised {described(error)}.") from error
+        raise NotYet(otherwise) from error
+    expect(not isinstance(value, str | bytes | Mapping), otherwise)
+    expect(len(found) <= most and count in (None, len(found)), otherwise)
+    return found
+
+
+def array(value: object, otherwise: str) -> np.ndarray:
+    """An array of numbers, from lists too.
+
+    >>> array([[1, 2]], "give rows of numbers.")
+    array([[1., 2.]])
+    """
+    try:
+        return np.asarray(value.detach() if isinstance(value, Tensor) else value, dtype=float)
+    except Exception as error:
+        raise NotYet(otherwise) from error
+
+
+def tensor(value: object, shape: Iterable[int], otherwise: str) -> Tensor:
+    """A tensor of that shape.
+
+    >>> tensor(Tensor([0.5, 1]), (2,), "expected a tensor (2,).")
+    tensor([0.5000, 1.0000])
+    """
+    if not isinstance(value, Tensor) or tuple(value.shape) != tuple(shape):
+        raise NotYet(otherwise)
+    return value
+
+
+def close(found: object, right: object, within: float = 1e-6, relative: float = 0.0) -> bool:
+    """Whether numbers, arrays or tensors of one shape are equal but for rounding, nan to nan.
+
+    >>> close(0.1 + 0.2, 0.3), close([0.5, math.nan], [0.5, math.nan]), close("0.3", 0.3)
+    (True, True, False)
+    """
+    try:
+        a, b = (np.asarray(x.detach().double() if isinstance(x, Tensor) else x)
+                for x in (found, right))  # fmt: skip
+    except Exception:  # rows of different lengths, or a class of the reader's
+        return False
+    if a.shape != b.shape or not {a.dtype.kind, b.dtype.kind} <= {*"iuf"}:
+        return False
+    return bool(np.allclose(a, b, rtol=relative, atol=within, equal_nan=True))
+
+
+def lesson(
+    found: object,
+    mistakes: Iterable[tuple[Any, str]],
+    otherwise: str = "",
+    within: float = 1e-6,
+    relative: float = 0.0,
+) -> str:
+    """What the first mistake that leads to the same result teaches.
+
+    >>> lesson(6, [(5, "one too few."), (6, "add first, then multiply.")])
+    'add first, then multiply.'
+    """
+    known = (text for wrong, text in mistakes if close(found, wrong, within, relative))
+    return next(known, otherwise)
+
+
+def got(value: object) -> str:
+    """The type of something that should have been returned.
+
+    >>> got(None), got(0.5)
+    ('None (is there a return?)', 'a float')
+    """
+    return "None (is there a return?)" if value is None else kind(value)
+
+
+def shown(value: object) -> str:
+    """A number with three digits, anything else as it is written.
+
+    >>> shown(2 / 3), shown("0.5")
+    ('0.667', "'0.5'")
+    """
+    try:
+        return f"{number(value, ''):.3g}"
+    except NotYet:
+        return short(value)
