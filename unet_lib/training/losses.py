@@ -31,8 +31,7 @@ def bce_loss(
     0.6931
     """
     target, valid = _check(logits, target, ignore_index, binary=True)
-    loss = F.binary_cross_entropy_with_logits(logits.float(), target.float(), reduction="none")
-    return _mean(loss, valid, weight)
+    return _cross_entropy(logits, target, valid, weight)
 
 
 def cross_entropy_loss(
@@ -60,8 +59,7 @@ def cross_entropy_loss(
                 f"expected {logits.shape[1]} class weights, one per channel of the logits, "
                 f"got {class_weights.numel()}"
             )
-    loss = F.cross_entropy(logits.float(), target.long(), weight=class_weights, reduction="none")
-    return _mean(loss, valid, weight)
+    return _cross_entropy(logits, target, valid, weight, class_weights)
 
 
 def dice_loss(
@@ -77,17 +75,8 @@ def dice_loss(
     >>> round(dice_loss(torch.full((1, 1, 2, 2), 20.0), torch.ones(1, 1, 2, 2)).item(), 4)
     0.0
     """
-    binary = logits.shape[1] == 1
-    target, valid = _check(logits, target, ignore_index, binary)
-    if binary:
-        probabilities, truth, valid = logits.float().sigmoid(), target.float(), valid.float()
-    else:
-        probabilities, valid = logits.float().softmax(dim=1), valid[:, None].float()
-        truth = F.one_hot(target.long(), logits.shape[1]).movedim(-1, 1).float()
-    pixels = (0, 2, 3)  # everything but the class
-    intersection = (probabilities * truth * valid).sum(pixels)
-    total = ((probabilities + truth) * valid).sum(pixels)
-    return (1 - (2 * intersection + smooth) / (total + smooth)).mean()
+    target, valid = _check(logits, target, ignore_index, binary=logits.shape[1] == 1)
+    return _dice(logits, target, valid, smooth)
 
 
 def bce_dice_loss(
@@ -100,8 +89,8 @@ def bce_dice_loss(
     >>> torch.equal(bce_dice_loss(logits, target), both)
     True
     """
-    bce = bce_loss(logits, target, ignore_index, weight)
-    return bce + dice_loss(logits, target, ignore_index=ignore_index)
+    target, valid = _check(logits, target, ignore_index, binary=True)
+    return unchecked_loss(logits, target, valid, weight)
 
 
 def cross_entropy_dice_loss(
@@ -112,8 +101,50 @@ def cross_entropy_dice_loss(
     >>> cross_entropy_dice_loss(torch.zeros(1, 2, 4, 4), torch.zeros(1, 4, 4).long()).shape
     torch.Size([])
     """
-    cross_entropy = cross_entropy_loss(logits, target, ignore_index, weight)
-    return cross_entropy + dice_loss(logits, target, ignore_index=ignore_index)
+    target, valid = _check(logits, target, ignore_index, binary=False)
+    return unchecked_loss(logits, target, valid, weight)
+
+
+def unchecked_loss(
+    logits: Tensor, target: Tensor, valid: Tensor, weight: Tensor | None = None
+) -> Tensor:
+    """The arithmetic of `bce_dice_loss` and `cross_entropy_dice_loss`, whatever the target holds.
+
+    `valid` is 1 at the pixels that count; the target holds a class, not `ignore_index`, at the
+    others, too. Nothing looks at a value, so tensors without content can pass.
+
+    >>> logits, target = torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)
+    >>> torch.equal(unchecked_loss(logits, target, target), bce_dice_loss(logits, target))
+    True
+    """
+    return _cross_entropy(logits, target, valid, weight) + _dice(logits, target, valid)
+
+
+def _cross_entropy(
+    logits: Tensor,
+    target: Tensor,
+    valid: Tensor,
+    weight: Tensor | None = None,
+    class_weights: Tensor | None = None,
+) -> Tensor:
+    logits = logits.float()
+    if logits.shape[1] == 1:
+        loss = F.binary_cross_entropy_with_logits(logits, target.float(), reduction="none")
+    else:
+        loss = F.cross_entropy(logits, target.long(), weight=class_weights, reduction="none")
+    return _mean(loss, valid, weight)
+
+
+def _dice(logits: Tensor, target: Tensor, valid: Tensor, smooth: float = 1.0) -> Tensor:
+    if logits.shape[1] == 1:
+        probabilities, truth, valid = logits.float().sigmoid(), target.float(), valid.float()
+    else:
+        probabilities, valid = logits.float().softmax(dim=1), valid[:, None].float()
+        truth = F.one_hot(target.long(), logits.shape[1]).movedim(-1, 1).float()
+    pixels = (0, 2, 3)  # everything but the class
+    intersection = (probabilities * truth * valid).sum(pixels)
+    total = ((probabilities + truth) * valid).sum(pixels)
+    return (1 - (2 * intersection + smooth) / (total + smooth)).mean()
 
 
 def _mean(loss: Tensor, valid: Tensor, weight: Tensor | None) -> Tensor:
