@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from unet_lib.course.exercises import say
 from unet_lib.memory.estimates import estimate
-from unet_lib.memory.rehearsal import Ledger
+from unet_lib.memory.simulation import MemoryCounter
 from unet_lib.model.unet import UNetSettings
 from unet_lib.training.losses import bce_loss
 
@@ -103,9 +103,9 @@ def _lean(model: nn.Module, batches: list, loss: Callable) -> float:
 def _peak(mean_loss: Callable, count: int) -> int:
     """Bytes of the tensors held at most for that many batches."""
     model, batches = _network(), _batches() * (count // 2)
-    with Ledger() as ledger:
+    with MemoryCounter() as memory:
         mean_loss(model, batches, bce_loss)
-    return ledger.peak_of_tensors
+    return memory.peak_of_tensors
 
 
 def _batches() -> list[tuple[Tensor, Tensor]]:
