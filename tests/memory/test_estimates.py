@@ -115,10 +115,6 @@ def test_what_cannot_be_estimated_is_refused(wrong, text) -> None:
         estimate(UNetSettings(1, 1, width=2, depth=1), **{"image_size": 32} | wrong)
 
 
-def test_largest_batch_is_zero_where_nothing_fits() -> None:
-    assert largest_batch(UNetSettings(1, 1, width=8, depth=2), 64, limit_bytes=1e5) == 0
-
-
 def test_seconds_follow_the_arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(estimates, "step_seconds", lambda *_: 0.5)
     settings = UNetSettings(1, 1, width=4, depth=2)
@@ -154,6 +150,7 @@ def test_advice_at_both_ends() -> None:
     unchanged = advice(settings, SIZE, 2, limit_bytes=1e9)
     assert (unchanged.batch_size, unchanged.accumulation_steps, unchanged.crop) == (2, 1, None)
     assert advice(settings, SIZE, 2, limit_bytes=1e5) is None
+    assert largest_batch(settings, SIZE, limit_bytes=1e5) == 0
     odd = advice(settings, SIZE, 7, limit_bytes=5e6)
     assert odd.batch_size * odd.accumulation_steps == 7
 

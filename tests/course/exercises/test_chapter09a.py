@@ -121,7 +121,7 @@ GOOD = {
         ({}, "the plan lacks width, norm"),
         (GOOD | {"width": 16}, "32 are the least"),
         (GOOD | {"width": "32"}, "the plan does not work"),
-        (GOOD | {"precision": "int8"}, "the plan does not work: expected an optimizer"),
+        (GOOD | {"precision": "int8"}, "the plan does not work: precision must be one of"),
         (GOOD | {"accumulation_steps": 4}, "an update sees 4 pictures"),
         (GOOD | {"norm": "batch"}, "BatchNorm on batches of 1"),
         (GOOD | {"batch_size": 8}, "and there is 1 GB"),
