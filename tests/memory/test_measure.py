@@ -71,7 +71,6 @@ def test_what_cannot_be_checkpointed_is_said() -> None:
 def test_the_measured_peak_repeats_to_the_byte() -> None:
     model = UNet(**SMALL)
     assert measure_step(model, 32, 2) == measure_step(model, 32, 2)
-    assert measure_peak(lambda: torch.zeros(500).exp()) == 4000
 
 
 def test_on_a_gpu_the_allocator_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Encoders: every backbone through the same contract, freezing, rates, checkpoints."""
+"""Encoders: maps of every backbone, halo, scaling, freezing, rates, checkpoints."""
 
 import copy
 import subprocess
@@ -44,7 +44,7 @@ SMALL = {"encoder": "mobilenetv3_small_050", "decoder_width": 2}
 @pytest.fixture(scope="module")
 def models() -> dict[str, EncoderUNet]:
     torch.manual_seed(0)
-    return {name: EncoderUNet(3, 2, encoder=name, decoder_width=2) for name in ENCODERS}
+    return {name: EncoderUNet(3, 2, encoder=name, decoder_width=2).eval() for name in ENCODERS}
 
 
 @pytest.mark.parametrize("name", ENCODERS)
@@ -55,42 +55,11 @@ def test_channels_and_reductions_are_those_of_the_maps(models, name):
     maps = model.encoder(torch.zeros(1, 3, 64, 96))
     shapes = [(c, 64 // r, 96 // r) for c, r in zip(*ENCODERS[name], strict=True)]
     assert [tuple(features.shape[1:]) for features in maps] == shapes
-
-
-@pytest.mark.parametrize("name", ENCODERS)
-@pytest.mark.parametrize("size", [(32, 32), (33, 47), (50, 64)])
-def test_any_size_forward_and_backward(models, name, size):
-    model = models[name].train()
-    model.zero_grad()
-    logits = model(torch.rand(2, 3, *size))
-    assert logits.shape == (2, 2, *size)
-    logits.square().mean().backward()
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
-
-
-@pytest.mark.parametrize("name", ENCODERS)
-def test_save_and_load(models, name, tmp_path):
-    save_checkpoint(tmp_path / "model.pt", models[name])
-    loaded = load_model(tmp_path / "model.pt")
-    assert isinstance(loaded, EncoderUNet)
-    assert loaded.settings == models[name].settings
-    images = torch.rand(1, 3, 40, 33)
-    assert torch.equal(loaded(images), models[name].eval()(images))
-
-
-@pytest.mark.parametrize("name", ["resnet18", "tf_efficientnet_lite0"])
-def test_fault_32_tiles_equal_the_whole_image(models, name):
-    """On a strip: its height is one cell, its width is more than a tile and both halos."""
-    model, image = models[name], torch.rand(3, 33, 1501)
-    assert model.is_local
-    assert 33 + 2 * model.halo < 1501
-    whole = model.eval()(image[None])[0]
-    torch.testing.assert_close(predict(model, image, tile=128), whole, atol=1e-5, rtol=1e-4)
-    assert (predict(model, image, tile=128, halo=0) - whole).abs().max() > 1e-3
+    assert model(torch.rand(2, 3, 33, 47)).shape == (2, 2, 33, 47)
 
 
 def test_a_mean_over_the_whole_map_has_no_halo(models):
-    model = models["mobilenetv3_small_050"].eval()
+    model = models["mobilenetv3_small_050"]
     assert not model.is_local  # squeeze-and-excitation
     image = torch.rand(1, 3, 32, 3 * model.halo, requires_grad=True)
     model(image)[0, 0, 16, 0].backward()
@@ -125,13 +94,11 @@ def test_the_halo_covers_the_measured_window_and_is_not_twice_as_wide(name, upsa
 
 
 def test_a_gray_image_is_the_same_as_three_equal_colors(models):
-    color = models["resnet18"].eval()
+    color = models["resnet18"]
     gray = EncoderUNet(1, 2, encoder="resnet18", decoder_width=2).eval()
     gray.load_state_dict(color.state_dict())
     image = torch.rand(2, 1, 40, 50)
     torch.testing.assert_close(gray(image), color(image.repeat(1, 3, 1, 1)))
-    with pytest.raises(ValueError, match=r"expected images of shape \(N, 1, H, W\).*mode="):
-        gray(torch.rand(2, 3, 40, 50))
 
 
 def test_the_scaling_of_the_training_happens_inside(models):
@@ -144,17 +111,10 @@ def test_the_scaling_of_the_training_happens_inside(models):
     assert models["resnet18"].prepare(x[..., :20, :9])[0, 0, 20:].eq(0).all()  # the rows added
 
 
-def test_fault_9_and_11_too_small_and_integers(models):
-    with pytest.raises(ValueError, match=r"31 pixels.*resnet18: the smallest is 32"):
-        models["resnet18"](torch.rand(1, 3, 31, 64))
-    with pytest.raises(TypeError, match=r"torch.uint8.*scale_by_dtype"):
-        models["resnet18"]._check(torch.zeros(1, 3, 64, 64, dtype=torch.uint8))
-
-
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        ({"in_channels": 4}, r"in_channels must be 1 \(gray\) or 3 \(color\), got 4"),
+        ({"in_channels": 4}, r"in_channels must be one of \(1, 3\), got 4"),
         ({"out_channels": 0}, "out_channels must be at least 1, got 0"),
         ({"decoder_width": 0}, "decoder_width must be at least 1, got 0"),
     ],
@@ -192,9 +152,8 @@ def test_unknown_weights_of_a_known_backbone():
 @pytest.mark.parametrize("function", [freeze_encoder, thaw, encoder_stages])
 def test_a_plain_unet_has_no_encoder_to_freeze(function):
     model = UNet(1, width=2, depth=1)
-    unchecked = function.__wrapped__  # the run-time type checks would speak first
     with pytest.raises(TypeError, match="an EncoderUNet was expected, got a UNet"):
-        unchecked(model)
+        function(model)
     assert all(p.requires_grad for p in model.parameters())
 
 
@@ -233,7 +192,9 @@ def test_thawing_by_stages_from_the_deepest():
     assert all(p.requires_grad for p in model.parameters())
     assert all(layer.training for layer in norms(model))
     for wrong in (0, 6):
-        with pytest.raises(ValueError, match=f"stages must be 1 to 5.*got {wrong}"):
+        with pytest.raises(
+            ValueError, match=f"stages must be at least 1 and at most 5, got {wrong}"
+        ):
             thaw(model, stages=wrong)
 
 
@@ -244,7 +205,7 @@ def test_rates_fall_with_the_distance_from_the_head():
     given = [p for group in groups for p in group["params"]]
     assert len(given) == len(set(given)) == len(list(model.parameters()))
     assert set(groups[1]["params"]) == set(encoder_stages(model)[-1])
-    with pytest.raises(ValueError, match=r"decay must lie in \(0, 1\], got 1.5"):
+    with pytest.raises(ValueError, match="decay must be more than 0 and at most 1"):
         depth_rates(model, 0.1, decay=1.5)
 
 

@@ -2,7 +2,7 @@
 
 from unet_lib.memory.estimates import (
     Advice,
-    Budget,
+    Estimate,
     advice,
     advice_for,
     estimate,
@@ -13,7 +13,7 @@ from unet_lib.memory.measure import checkpoint_activations, measure_peak, measur
 
 __all__ = [
     "Advice",
-    "Budget",
+    "Estimate",
     "advice",
     "advice_for",
     "checkpoint_activations",

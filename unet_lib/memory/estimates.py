@@ -1,7 +1,7 @@
 """What a training step will cost, told before it runs, and what to do then (chapter 9a).
 
-The step is rehearsed without data (`unet_lib.memory.rehearsal`), so a network for a machine
-ten times as large can be asked about on a laptop.
+The step is taken without data (`unet_lib.memory.simulation`), so a network for a machine ten
+times as large can be asked about on a laptop.
 """
 
 import math
@@ -12,15 +12,16 @@ from typing import Any
 
 import psutil
 import torch
-from torch import nn
 
-from unet_lib.memory.rehearsal import HALF, rehearse
+from unet_lib.memory.simulation import HALF, simulate_step
+from unet_lib.model.base import SegmentationModel
+from unet_lib.model.checks import require
 from unet_lib.model.unet import UNet, UNetSettings
 from unet_lib.training.losses import bce_loss
 from unet_lib.training.precision import Mode, step_seconds
 
 Size = int | tuple[int, int]
-Model = nn.Module | UNetSettings
+Model = SegmentationModel | UNetSettings
 
 STATES = {"adamw": 2, "adam": 2, "sgd": 1}  # numbers the optimizer keeps for each parameter
 MARGIN = 1.15  # the prediction is that good; advice stays below the limit by as much
@@ -28,11 +29,11 @@ SMALLEST_BATCH = {"batch": 4}  # by normalization: BatchNorm needs company, the 
 
 
 @dataclass(frozen=True)
-class Budget:
+class Estimate:
     """What one training step costs, in bytes and in floating-point operations.
 
-    >>> budget = estimate(UNetSettings(1, 1, width=16, depth=3), image_size=128, batch_size=8)
-    >>> budget.parameters, budget.weights_bytes == 4 * budget.parameters
+    >>> cost = estimate(UNetSettings(1, 1, width=16, depth=3), image_size=128, batch_size=8)
+    >>> cost.parameters, cost.weights_bytes == 4 * cost.parameters
     (481745, True)
     """
 
@@ -82,7 +83,7 @@ def estimate(
     optimizer: str = "adamw",
     checkpointing: bool = False,
     training: bool = True,
-) -> Budget:
+) -> Estimate:
     """The cost of a training step (of a prediction with `training=False`), nothing allocated.
 
     model: a network with `.settings`, of which in_channels is used, or UNetSettings. image_size:
@@ -100,33 +101,25 @@ def estimate(
     >>> round(eight / four, 2)
     2.0
     """
-    if optimizer not in STATES or precision not in ("float32", *HALF):
-        raise ValueError(
-            f"expected an optimizer of {tuple(STATES)} and a precision of "
-            f"{('float32', *HALF)}, got {optimizer!r} and {precision!r}"
-        )
-    sides = _sides(image_size)
-    if batch_size < 1 or len(sides) != 2 or min(sides) < 1:
-        raise ValueError(
-            "expected a batch_size from 1 on and an image_size of pixels, one number or "
-            f"(height, width), got {batch_size} and {image_size}"
-        )
+    require("optimizer", optimizer, choices=tuple(STATES))
+    require("precision", precision, choices=("float32", *HALF))
+    require("batch_size", batch_size, low=1)
     settings = model if isinstance(model, UNetSettings) else model.settings
-    shape = (batch_size, settings.in_channels, *sides)
-    actor, ledger = rehearse(model, shape, precision, checkpointing, training)
-    trained = [p for p in actor.parameters() if p.requires_grad]
-    weights = sum(t.nbytes for t in (*actor.parameters(), *actor.buffers()))
+    shape = (batch_size, settings.in_channels, *_sides(image_size))
+    empty, memory = simulate_step(model, shape, precision, checkpointing, training)
+    trained = [p for p in empty.parameters() if p.requires_grad]
+    weights = sum(t.nbytes for t in (*empty.parameters(), *empty.buffers()))
     gradients = sum(p.nbytes for p in trained) if training else 0
     states = gradients * STATES[optimizer]
-    return Budget(
+    return Estimate(
         parameters=sum(p.numel() for p in trained),
         weights_bytes=weights,
         gradients_bytes=gradients,
         optimizer_bytes=states,
-        activation_bytes=ledger.kept,
-        workspace_bytes=ledger.peak - ledger.peak_of_tensors,
-        peak_bytes=weights + states + ledger.peak,
-        flops=ledger.flops,
+        activation_bytes=memory.kept,
+        workspace_bytes=memory.peak - memory.peak_of_tensors,
+        peak_bytes=weights + states + memory.peak,
+        flops=memory.flops,
     )
 
 
@@ -143,7 +136,7 @@ def estimate_seconds(
     >>> estimate_seconds(settings, 256, 4) > estimate_seconds(settings, 64)
     True
     """
-    probe = UNet(**asdict(model)) if isinstance(model, UNetSettings) else model
+    probe = UNet.from_settings(model) if isinstance(model, UNetSettings) else model
     small = max(64, probe.minimum_size)
     images = torch.zeros(1, probe.settings.in_channels, small, small)
     seconds = step_seconds(probe, images, images, _first_channel_loss, Mode(precision))
@@ -166,15 +159,20 @@ def largest_batch(model: Model, image_size: Size, limit_bytes: float, **how: Any
     >>> peaks[0] <= 20e6 < peaks[1]
     True
     """
+    require("limit_bytes", limit_bytes, below=math.inf)
+    two, three = (estimate(model, image_size, n, **how).peak_bytes for n in (2, 3))
+    growth = max(1, three - two)  # never less for a further image
+    enough = max(2, 2 + int((limit_bytes - two) / growth))
+    return _most(model, image_size, range(1, enough + 1), limit_bytes, **how)
+
+
+def _most(model: Model, size: Size, batches: range, limit_bytes: float, **how: Any) -> int:
+    """The largest of these batches that stays within the limit; less than all where none does."""
 
     def peak(batch: int) -> int:
-        return estimate(model, image_size, batch, **how).peak_bytes
+        return estimate(model, size, batch, **how).peak_bytes
 
-    if not limit_bytes < math.inf:
-        raise ValueError(f"limit_bytes must be a number of bytes, got {limit_bytes}")
-    growth = max(1, peak(3) - peak(2))  # never less for a further image
-    enough = max(2, 2 + int((limit_bytes - peak(2)) / growth))
-    return bisect_right(range(1, enough + 1), limit_bytes, key=peak)
+    return batches.start - 1 + bisect_right(batches, limit_bytes, key=peak)
 
 
 @dataclass(frozen=True)
@@ -192,7 +190,8 @@ class Advice:
     checkpointing: bool
     crop: tuple[int, int] | None
     """Height and width to cut the images to; None leaves them."""
-    budget: Budget
+    estimate: Estimate
+    """What the step costs then."""
 
     def __str__(self) -> str:
         parts = [f"batch_size={self.batch_size}"]
@@ -203,7 +202,7 @@ class Advice:
             parts += ["unet_lib.memory.checkpoint_activations(model)"]
         if self.crop:
             parts += [f"random_crop({self.crop})"]
-        return f"{', '.join(parts)}: predicted peak {_megabytes(self.budget.peak_bytes)}"
+        return f"{', '.join(parts)}: predicted peak {_megabytes(self.estimate.peak_bytes)}"
 
 
 def advice(
@@ -224,36 +223,40 @@ def advice(
     >>> print(advice(settings, 64, batch_size=16, limit_bytes=20e6))
     batch_size=8, accumulation_steps=2, precision="float32": predicted peak 16 MB
     """
-    settings = model if isinstance(model, UNetSettings) else model.settings
-    fewest = min(batch_size, SMALLEST_BATCH.get(settings.norm, 1))
+    with torch.device("meta"):  # where tensors take no memory
+        network = UNet.from_settings(model) if isinstance(model, UNetSettings) else model
+    fewest = min(batch_size, SMALLEST_BATCH.get(network.settings.norm, 1))
     goal = limit_bytes / MARGIN
-    grid = 2**model.depth if isinstance(model, UNetSettings) else model.grid
-    for half, checkpointing, size in _cures(precision, _sides(image_size), grid):
+    for half, checkpointing, size in _cures(precision, _sides(image_size), network):
         how = {"precision": half, "checkpointing": checkpointing, "optimizer": optimizer}
-        if estimate(model, size, fewest, **how).peak_bytes > goal:
+        fits = _most(model, size, range(fewest, batch_size + 1), goal, **how)
+        if fits < fewest:
             continue
-        fits = min(batch_size, largest_batch(model, size, goal, **how))
         equal = [n for n in range(fewest, fits + 1) if batch_size % n == 0]
         batch = max(equal, default=fits)
         crop = None if size == _sides(image_size) else size
-        budget = estimate(model, size, batch, **how)
-        return Advice(batch, -(-batch_size // batch), half, checkpointing, crop, budget)
+        cost = estimate(model, size, batch, **how)
+        return Advice(batch, -(-batch_size // batch), half, checkpointing, crop, cost)
     return None
 
 
 def _cures(
-    precision: str, size: tuple[int, int], grid: int
+    precision: str, size: tuple[int, int], network: SegmentationModel
 ) -> Iterator[tuple[str, bool, tuple[int, int]]]:
     """(precision, checkpointing, size), from what costs least to what costs most."""
     half = "bf16" if precision == "float32" else precision
     ways = [(precision, False), (half, False), (precision, True), (half, True)]
     yield from ((*way, size) for way in dict.fromkeys(ways))
-    while min(size) >= 8 * grid:
-        size = tuple(side * 3 // 4 // grid * grid for side in size)
+    grid = network.grid  # whole cells less, so that what was admissible remains so
+    while True:
+        height, width = (side - -(-side // (4 * grid)) * grid for side in size)
+        if min(height, width) < max(6 * grid, network.minimum_size):
+            return
+        size = height, width
         yield half, True, size
 
 
-def advice_for(model: nn.Module, images_shape: tuple[int, ...], precision: str) -> str:
+def advice_for(model: SegmentationModel, images_shape: tuple[int, ...], precision: str) -> str:
     """What to do after a step on images (N, C, H, W) has run out of memory: one sentence.
 
     The limit is the memory of the model's device, or half of what the step was predicted to
@@ -262,11 +265,11 @@ def advice_for(model: nn.Module, images_shape: tuple[int, ...], precision: str) 
     >>> advice_for(UNet(1, width=8, depth=2), (16, 1, 64, 64), "float32")
     'this step needs about 32 MB; try batch_size=4, accumulation_steps=4, ...'
     """
-    batch, _, *size = images_shape
+    batch, _, height, width = images_shape
     precision = precision if precision in HALF else "float32"
-    asked = estimate(model, tuple(size), batch, precision).peak_bytes
+    asked = estimate(model, (height, width), batch, precision).peak_bytes
     limit = min(_memory(next(model.parameters()).device), asked / 2)
-    cure = advice(model, tuple(size), batch, limit, precision)
+    cure = advice(model, (height, width), batch, limit, precision)
     way = cure or "a narrower network (half the width takes half the memory or less)"
     return f"this step needs about {_megabytes(asked)}; try {way}"
 
@@ -279,7 +282,9 @@ def _memory(device: torch.device) -> int:
 
 
 def _sides(size: Size) -> tuple[int, int]:
-    return (size, size) if isinstance(size, int) else size
+    height, width = (size, size) if isinstance(size, int) else size
+    require("image_size", min(height, width), low=1)
+    return height, width
 
 
 def _megabytes(size: float) -> str:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -11,7 +12,10 @@ from torch.optim import AdamW
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.checkpoint import checkpoint
 
+from unet_lib.model.base import SegmentationModel
 from unet_lib.training.losses import bce_dice_loss, cross_entropy_dice_loss
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def measure_peak(step: Callable[[], object], device: str = "cpu") -> int:
@@ -44,7 +48,7 @@ def measure_peak(step: Callable[[], object], device: str = "cpu") -> int:
 
 
 def measure_step(
-    model: nn.Module, image_size: int, batch_size: int = 1, precision: str = "float32"
+    model: SegmentationModel, image_size: int, batch_size: int = 1, precision: str = "float32"
 ) -> int:
     """Bytes held at most in the second training step: weights, AdamW's averages, and the rest.
 
@@ -76,7 +80,7 @@ def measure_step(
     return kept + measure_peak(step, device.type)
 
 
-def checkpoint_activations(model: nn.Module) -> nn.Module:
+def checkpoint_activations(model: Network) -> Network:
     """Makes the model keep only the input of each block, and compute its inside again in backward.
 
     Chen et al. (2016). Changes the model in place and returns it: same parameters and names,

@@ -1,7 +1,8 @@
 """The network: a U-Net as one loop over stages, and its sizes (chapters 1 and 2)."""
 
 from unet_lib.model.base import SegmentationModel, count_parameters, evaluated
-from unet_lib.model.sizes import Trace, receptive_field, trace_sizes
+from unet_lib.model.checks import require
+from unet_lib.model.sizes import Trace, contexts, receptive_field, trace_sizes
 from unet_lib.model.unet import (
     UNet,
     UNetSettings,
@@ -19,11 +20,13 @@ __all__ = [
     "UNetSettings",
     "article_unet",
     "center_crop",
+    "contexts",
     "count_parameters",
     "decode",
     "double_convolution",
     "evaluated",
     "receptive_field",
+    "require",
     "trace_sizes",
     "upsample",
 ]

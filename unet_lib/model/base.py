@@ -3,10 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from dataclasses import asdict
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
+
+Kind = TypeVar("Kind", bound="SegmentationModel")
 
 
 class SegmentationModel(nn.Module, ABC):
@@ -14,7 +17,8 @@ class SegmentationModel(nn.Module, ABC):
 
     A subclass takes images (N, in_channels, H, W), about 0 to 1, and returns logits; it has
     `settings` (a frozen dataclass with `in_channels` and `out_channels`, whose fields its
-    constructor takes) and the sizes below. Checkpoints find it under the name of its class.
+    constructor takes) and the sizes below. Its `forward` begins with `check_images`. Checkpoints
+    find it under the name of its class.
 
     >>> from unet_lib.model import UNet
     >>> isinstance(UNet(width=2), SegmentationModel), SegmentationModel.kinds["UNet"] is UNet
@@ -29,6 +33,16 @@ class SegmentationModel(nn.Module, ABC):
         super().__init_subclass__(**options)
         SegmentationModel.kinds[cls.__name__] = cls
 
+    @classmethod
+    def from_settings(cls: type[Kind], settings: Any) -> Kind:
+        """A new network, untrained, with the settings of another one.
+
+        >>> from unet_lib.model import UNet, UNetSettings
+        >>> UNet.from_settings(UNetSettings(width=2)).settings.width
+        2
+        """
+        return cls(**asdict(settings))
+
     @property
     @abstractmethod
     def minimum_size(self) -> int:
@@ -42,7 +56,14 @@ class SegmentationModel(nn.Module, ABC):
     @property
     @abstractmethod
     def halo(self) -> int:
-        """Pixels of context on each side that can change one output pixel."""
+        """Pixels of context on each side that can change one output pixel, at most.
+
+        It is counted from the place of that pixel in the image, with or without padding. Without,
+        the output begins `lost = (size - output_size(size)) // 2` pixels inside the image, and
+        its outermost pixels find less context than the halo. Parts of an image, cut out at
+        multiples of `grid`, give what the whole image gives wherever they hold a halo around the
+        pixel, or reach as far as the image does.
+        """
 
     @abstractmethod
     def output_size(self, size: int) -> int:
@@ -53,7 +74,20 @@ class SegmentationModel(nn.Module, ABC):
         """Whether the logits are as high and wide as the image, for every admissible size."""
         return self.output_size(self.minimum_size) == self.minimum_size
 
-    def _check(self, images: Tensor) -> None:
+    @property
+    def is_local(self) -> bool:
+        """Whether an output pixel depends on its surroundings only, so that a halo is enough."""
+        return True
+
+    def check_images(self, images: Tensor) -> None:
+        """Raises TypeError for integers, ValueError for images that the network does not take.
+
+        >>> from unet_lib.model import UNet
+        >>> UNet(3, width=1).check_images(torch.zeros(1, 1, 32, 32))
+        Traceback (most recent call last):
+        ...
+        ValueError: expected images of shape (N, 3, H, W), got (1, 1, 32, 32); choose mode=...
+        """
         if not images.is_floating_point():
             raise TypeError(
                 f"the model got {images.dtype} values; convert the images by their type first, "

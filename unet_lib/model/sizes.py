@@ -1,4 +1,4 @@
-"""The size of an image on its way through a U-Net, in a few lines (chapter 1)."""
+"""The size of an image on its way through a U-Net, and what one pixel sees (chapter 1)."""
 
 from typing import Literal, NamedTuple
 
@@ -20,6 +20,15 @@ class Trace(NamedTuple):
     decoder: list[tuple[int, int]]
     problem: str = ""
 
+    @property
+    def output(self) -> int:
+        """What leaves the last block, without a problem the height (or width) of the output.
+
+        >>> trace_sizes(572, depth=4).output
+        388
+        """
+        return (self.decoder or self.encoder)[-1][1]
+
 
 def trace_sizes(
     size: int, depth: int, padding: Padding = "valid", kernel: int = 3, convolutions: int = 2
@@ -34,31 +43,31 @@ def trace_sizes(
     'stage 2 ends at 279, an odd number, which pooling cannot halve'
     """
     loss = convolutions * (kernel - 1) if padding == "valid" else 0
-    if padding == "same" and size < 2**depth:
+    if not loss and size < 2**depth:
         problem = f"{size} is smaller than {2**depth}, the least that {depth} poolings can halve"
         return Trace([(size, size)], [], problem)
     encoder, decoder = [], []
     for stage in range(depth + 1):
         encoder.append((size, size - loss))
-        if size <= loss:
-            return Trace(encoder, decoder, _spent(stage, size, loss))
         size -= loss
-        if stage < depth and loss and size % 2:
-            problem = f"stage {stage + 1} ends at {size}, an odd number, "
-            return Trace(encoder, decoder, problem + "which pooling cannot halve")
+        odd = loss and size % 2 and stage < depth
+        if size <= 0 or odd:
+            return Trace(encoder, decoder, _problem(stage, size, loss))
         if stage < depth:
             size = (size + 1) // 2
     for stage in reversed(range(depth)):
         size = 2 * size if loss else encoder[stage][1]
         decoder.append((size, size - loss))
-        if size <= loss:
-            return Trace(encoder, decoder, _spent(stage, size, loss))
         size -= loss
+        if size <= 0:
+            return Trace(encoder, decoder, _problem(stage, size, loss))
     return Trace(encoder, decoder)
 
 
-def _spent(stage: int, size: int, loss: int) -> str:
-    return f"stage {stage + 1} starts at {size}, and its convolutions cost {loss}"
+def _problem(stage: int, end: int, loss: int) -> str:
+    if end <= 0:
+        return f"stage {stage + 1} starts at {end + loss}, and its convolutions cost {loss}"
+    return f"stage {stage + 1} ends at {end}, an odd number, which pooling cannot halve"
 
 
 def receptive_field(
@@ -71,19 +80,22 @@ def receptive_field(
     >>> receptive_field(depth=0), receptive_field(depth=4)
     (5, 204)
     """
-    return max(1 + low + high for low, high in _contexts(depth, convolutions, kernel, upsampling))
+    return max(1 + low + high for low, high in contexts(depth, convolutions, kernel, upsampling))
 
 
-def _contexts(
-    depth: int, convolutions: int, kernel: int, upsampling: Upsampling
+def contexts(
+    depth: int, convolutions: int = 2, kernel: int = 3, upsampling: Upsampling = "transposed"
 ) -> list[tuple[int, int]]:
     """(pixels before, pixels after) that output pixel i sees, for each i of one pooling cell.
 
     An interval of output pixels is followed back to the input: each convolution widens it,
     upsampling halves it, pooling doubles it.
+
+    >>> contexts(depth=1)
+    [(8, 9), (9, 8)]
     """
     reach = convolutions * (kernel - 1) // 2
-    contexts = []
+    found = []
     for i in range(2**depth):
         low = high = i
         for _ in range(depth):  # back through the decoder
@@ -94,5 +106,5 @@ def _contexts(
         low, high = low - reach, high + reach  # the bottleneck
         for _ in range(depth):  # back through the encoder
             low, high = 2 * low - reach, 2 * high + 1 + reach
-        contexts.append((i - low, high - i))
-    return contexts
+        found.append((i - low, high - i))
+    return found

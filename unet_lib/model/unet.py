@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any, Literal
+from functools import partial
+from itertools import count, pairwise
+from typing import Literal, get_args
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from unet_lib.model.base import SegmentationModel
-from unet_lib.model.sizes import Padding, Upsampling, _contexts
+from unet_lib.model.checks import require
+from unet_lib.model.sizes import Padding, Trace, Upsampling, contexts, trace_sizes
 
 Norm = Literal["none", "batch", "group"]
 
@@ -46,19 +48,13 @@ class UNetSettings:
 
     def __post_init__(self) -> None:
         for field in ("in_channels", "out_channels", "width", "depth"):
-            if getattr(self, field) < 1:
-                raise ValueError(f"{field} must be at least 1, got {getattr(self, field)}")
-        for field, choices in (
-            ("padding", ("same", "valid")),
-            ("norm", ("none", "batch", "group")),
-            ("upsampling", ("transposed", "bilinear")),
-        ):
-            if getattr(self, field) not in choices:
-                raise ValueError(f"{field} must be one of {choices}, got {getattr(self, field)!r}")
+            require(field, getattr(self, field), low=1)
+        require("padding", self.padding, choices=get_args(Padding))
+        require("norm", self.norm, choices=get_args(Norm))
+        require("upsampling", self.upsampling, choices=get_args(Upsampling))
+        require("dropout", self.dropout, low=0, below=1)
         if self.kernel < 1 or self.kernel % 2 == 0:
             raise ValueError(f"kernel must be odd, so that it has a middle, got {self.kernel}")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout must lie in [0, 1), got {self.dropout}")
 
     @property
     def channels(self) -> tuple[int, ...]:
@@ -74,34 +70,42 @@ def _norm_layer(norm: Norm, channels: int) -> list[nn.Module]:
 
 
 def double_convolution(
-    in_channels: int, out_channels: int, settings: UNetSettings
+    in_channels: int,
+    out_channels: int,
+    *,
+    kernel: int = 3,
+    padding: Padding = "same",
+    norm: Norm = "none",
 ) -> nn.Sequential:
-    """Two convolutions (3x3 unless set), each followed by its normalization (if any) and ReLU.
+    """Two convolutions, each followed by its normalization (if any) and ReLU.
 
     (N, in_channels, H, W) -> (N, out_channels, H, W), or H-4, W-4 with `padding="valid"`.
 
-    >>> double_convolution(3, 8, UNetSettings())(torch.zeros(1, 3, 6, 6)).shape
+    >>> double_convolution(3, 8)(torch.zeros(1, 3, 6, 6)).shape
     torch.Size([1, 8, 6, 6])
     """
     layers: list[nn.Module] = []
+    border = kernel // 2 if padding == "same" else 0
+    bias = norm != "batch"  # BatchNorm subtracts the mean, and a bias with it
     for channels in (in_channels, out_channels):
-        size = settings.kernel
-        padding = size // 2 if settings.padding == "same" else 0
-        bias = settings.norm != "batch"  # BatchNorm subtracts the mean, and a bias with it
-        layers += [nn.Conv2d(channels, out_channels, size, padding=padding, bias=bias)]
-        layers += [*_norm_layer(settings.norm, out_channels), nn.ReLU(inplace=True)]
+        layers += [nn.Conv2d(channels, out_channels, kernel, padding=border, bias=bias)]
+        layers += [*_norm_layer(norm, out_channels), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers)
 
 
 def upsample(
-    in_channels: int, out_channels: int, settings: UNetSettings, factor: int = 2
+    in_channels: int,
+    out_channels: int,
+    *,
+    upsampling: Upsampling = "transposed",
+    factor: int = 2,
 ) -> nn.Module:
     """Doubles height and width (or `factor` times), as the U-Net paper's "up-conv 2x2".
 
-    >>> upsample(8, 4, UNetSettings(upsampling="bilinear"))(torch.zeros(1, 8, 3, 5)).shape
+    >>> upsample(8, 4, upsampling="bilinear")(torch.zeros(1, 8, 3, 5)).shape
     torch.Size([1, 4, 6, 10])
     """
-    if settings.upsampling == "transposed":
+    if upsampling == "transposed":
         return nn.ConvTranspose2d(in_channels, out_channels, kernel_size=factor, stride=factor)
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, kernel_size=1),  # first: it costs a quarter here
@@ -146,9 +150,9 @@ def decode(
 class UNet(SegmentationModel):
     """A U-Net: an encoder that sees what, a decoder that says where, and skips between them.
 
-    Takes the fields of `UNetSettings` as keyword arguments. With `padding="same"` any image of
-    at least `minimum_size` gives logits of exactly its own size; with `"valid"` (the paper's
-    way, no padding) ask `output_size` first.
+    What the arguments mean is said by the fields of `UNetSettings`. With `padding="same"` any
+    image of at least `minimum_size` gives logits of exactly its own size; with `"valid"` (the
+    paper's way, no padding) ask `output_size` first.
 
     >>> UNet(in_channels=1, width=4, depth=2)(torch.zeros(2, 1, 50, 37)).shape
     torch.Size([2, 1, 50, 37])
@@ -156,25 +160,40 @@ class UNet(SegmentationModel):
 
     settings: UNetSettings
 
-    def __init__(self, in_channels: int = 3, out_channels: int = 1, **settings: Any) -> None:
+    def __init__(
+        self,
+        in_channels: int = 3,
+        out_channels: int = 1,
+        *,
+        width: int = 64,
+        depth: int = 4,
+        padding: Padding = "same",
+        norm: Norm = "none",
+        upsampling: Upsampling = "transposed",
+        dropout: float = 0.0,
+        kernel: int = 3,
+    ) -> None:
         super().__init__()
-        self.settings = s = UNetSettings(in_channels, out_channels, **settings)
-        into = (in_channels, *s.channels)
-        self.encoder = nn.ModuleList(double_convolution(i, o, s) for i, o in pairwise(into[:-1]))
+        self.settings = UNetSettings(
+            in_channels, out_channels, width, depth, padding, norm, upsampling, dropout, kernel
+        )
+        *channels, deepest = self.settings.channels
+        block = partial(double_convolution, kernel=kernel, padding=padding, norm=norm)
+        down, up = [in_channels, *channels], [deepest, *reversed(channels)]
+        self.encoder = nn.ModuleList(block(i, o) for i, o in pairwise(down))
         self.pool = nn.MaxPool2d(kernel_size=2, ceil_mode=True)  # an odd size keeps its last row
-        self.bottleneck = double_convolution(into[-2], into[-1], s)
-        self.dropout = nn.Dropout2d(s.dropout)
-        down = s.channels[::-1]
-        self.up = nn.ModuleList(upsample(i, o, s) for i, o in pairwise(down))
-        self.decoder = nn.ModuleList(double_convolution(2 * o, o, s) for o in down[1:])
-        self.head = nn.Conv2d(s.width, out_channels, kernel_size=1)
+        self.bottleneck = block(channels[-1], deepest)
+        self.dropout = nn.Dropout2d(dropout)
+        self.up = nn.ModuleList(upsample(i, o, upsampling=upsampling) for i, o in pairwise(up))
+        self.decoder = nn.ModuleList(block(2 * c, c) for c in reversed(channels))  # with the skip
+        self.head = nn.Conv2d(width, out_channels, kernel_size=1)
 
-    def forward(self, images: Float[Tensor, "N C H W"]) -> Float[Tensor, "N K h w"]:
+    def forward(self, images: Shaped[Tensor, "N C H W"]) -> Float[Tensor, "N K h w"]:
         """Logits, one channel per class: (N, in_channels, H, W) -> (N, out_channels, H, W).
 
         Raises ValueError for a wrong channel count or an image too small, TypeError for integers.
         """
-        self._check(images)
+        self.check_images(images)
         skips, x = [], images
         for block in self.encoder:
             skips.append(block(x))  # (N, width * 2^stage, H / 2^stage, W / 2^stage)
@@ -183,6 +202,9 @@ class UNet(SegmentationModel):
         x = decode(x, skips, self.up, self.decoder)  # (N, width, H, W)
         return self.head(x)  # (N, out_channels, H, W)
 
+    def _trace(self, size: int) -> Trace:
+        return trace_sizes(size, self.settings.depth, self.settings.padding, self.settings.kernel)
+
     @property
     def minimum_size(self) -> int:
         """The smallest admissible height or width of an image, in pixels.
@@ -190,7 +212,7 @@ class UNet(SegmentationModel):
         >>> UNet(width=1).minimum_size, UNet(width=1, padding="valid").minimum_size
         (16, 188)
         """
-        return min(n for n in range(2, 200 * 2**self.settings.depth) if self._output_size(n))
+        return next(size for size in count(1) if not self._trace(size).problem)
 
     def output_size(self, size: int) -> int:
         """Height (or width) of the output for an input that many pixels high (or wide).
@@ -200,35 +222,20 @@ class UNet(SegmentationModel):
         >>> UNet(width=1, padding="valid").output_size(572)
         388
         """
-        if output := self._output_size(size):
-            return output
-        if size < self.minimum_size:
+        trace = self._trace(size)
+        if not trace.problem:
+            return trace.output
+        if size < (smallest := self.minimum_size):
             raise ValueError(
                 f"an image {size} pixels high or wide is too small for depth "
-                f"{self.settings.depth}: the smallest is {self.minimum_size}; enlarge or pad "
-                "the image, or choose a smaller depth"
+                f"{self.settings.depth}: the smallest is {smallest}; enlarge or pad the image, or "
+                "choose a smaller depth"
             )
-        near = [n for n in range(size - 2**self.settings.depth, size) if self._output_size(n)]
+        above = next(n for n in count(size) if not self._trace(n).problem)
         raise ValueError(
-            f'with padding="valid" and depth {self.settings.depth} no stage may have an odd '
-            f"size: {size} is not admissible, the nearest sizes are {near[-1]} and "
-            f"{near[-1] + 2**self.settings.depth}"
+            f"{trace.problem}: {size} is not admissible, the nearest sizes are "
+            f"{above - self.grid} and {above}"
         )
-
-    def _output_size(self, size: int) -> int:
-        """The size of the output, 0 where the size is not admissible."""
-        depth, lost = self.settings.depth, 2 * (self.settings.kernel - 1)
-        if self.settings.padding == "same":
-            return size if size >= 2**depth else 0
-        for _ in range(depth):
-            size -= lost  # two convolutions without padding, two pixels each if they are 3x3
-            if size <= 0 or size % 2:
-                return 0
-            size //= 2
-        size -= lost
-        for _ in range(depth):
-            size = 2 * size - lost
-        return max(size, 0)
 
     @property
     def grid(self) -> int:
@@ -241,15 +248,32 @@ class UNet(SegmentationModel):
 
     @property
     def halo(self) -> int:
-        """Pixels of context on each side that can change one output pixel."""
+        """Pixels of context on each side that can change one output pixel, at most.
+
+        It depends on the place in the pooling grid, so without padding the output loses
+        `grid - 1` pixels less than that on each side (twice as many less with bilinear
+        interpolation, which looks further).
+
+        >>> UNet(width=1).halo, (572 - UNet(width=1, padding="valid").output_size(572)) // 2
+        (107, 92)
+        """
         s = self.settings
-        low, high = zip(*_contexts(s.depth, 2, s.kernel, s.upsampling), strict=True)
-        return max(*low, *high)
+        return max(max(sides) for sides in contexts(s.depth, 2, s.kernel, s.upsampling))
+
+    @property
+    def is_local(self) -> bool:
+        """Whether an output pixel depends on its surroundings only: GroupNorm takes means.
+
+        >>> UNet(width=1).is_local, UNet(width=1, norm="group").is_local
+        (True, False)
+        """
+        return self.settings.norm != "group"
 
 
 def article_unet(in_channels: int = 3, out_channels: int = 1) -> UNet:
     """The network of the source article, section 2.2: 64 to 1024 channels, no normalization.
 
+    >>> from unet_lib.model import count_parameters
     >>> count_parameters(article_unet())
     31031745
     """

@@ -9,6 +9,8 @@ from types import ModuleType
 import torch
 from torch import Tensor, nn
 
+from unet_lib.model.base import evaluated
+
 LITE0 = "tf_efficientnet_lite0"
 LITE0_SHA256 = "57934424"
 """The checksum of the package's file begins so; its name says the same."""
@@ -71,7 +73,8 @@ def backbone(name: str) -> tuple[nn.Module, list[list[str]]]:
     require_known(name)
     try:
         encoder = require_timm().create_model(name, pretrained=False, features_only=True)
-        maps = encoder.eval()(torch.zeros(1, 3, 64, 64))
+        with evaluated(encoder), torch.enable_grad():
+            maps = encoder(torch.zeros(1, 3, 64, 64))
         info = encoder.feature_info
         sizes = [
             (c, 64 // r, 64 // r) for c, r in zip(info.channels(), info.reduction(), strict=True)
@@ -81,7 +84,7 @@ def backbone(name: str) -> tuple[nn.Module, list[list[str]]]:
         raise EncoderError(f"{name} {NO_MAPS} ({error})") from error
     if not fits or len(set(info.reduction())) < len(sizes):
         raise EncoderError(f"{name} {NO_MAPS}")
-    return encoder.train(), _stage_names(encoder, maps)
+    return encoder, _stage_names(encoder, maps)
 
 
 def _stage_names(encoder: nn.Module, maps: Sequence[Tensor]) -> list[list[str]]:

@@ -9,23 +9,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import get_args
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from unet_lib.model.unet import (
-    Norm,
-    SegmentationModel,
-    UNetSettings,
-    Upsampling,
-    decode,
-    double_convolution,
-    upsample,
-)
+from unet_lib.model.base import SegmentationModel, evaluated
+from unet_lib.model.checks import require
+from unet_lib.model.sizes import Upsampling
+from unet_lib.model.unet import Norm, decode, double_convolution, upsample
 from unet_lib.transfer.backbones import LITE0, EncoderError, backbone, imagenet_classifier, scaling
 
 
@@ -53,22 +48,19 @@ class EncoderUNetSettings:
     """Bilinear interpolation after a 1x1 convolution, or a learned transposed convolution."""
 
     def __post_init__(self) -> None:
-        if self.in_channels not in (1, 3):
-            raise ValueError(
-                f"in_channels must be 1 (gray) or 3 (color), got {self.in_channels}: the encoder "
-                "has learned from pictures of three colors"
-            )
-        UNetSettings(3, self.out_channels, norm=self.norm, upsampling=self.upsampling)
-        if self.decoder_width < 1:
-            raise ValueError(f"decoder_width must be at least 1, got {self.decoder_width}")
+        require("in_channels", self.in_channels, choices=(1, 3))
+        require("out_channels", self.out_channels, low=1)
+        require("decoder_width", self.decoder_width, low=1)
+        require("norm", self.norm, choices=get_args(Norm))
+        require("upsampling", self.upsampling, choices=get_args(Upsampling))
 
 
 class EncoderUNet(SegmentationModel):
     """A U-Net whose encoder is a backbone of timm, untrained unless `pretrained_unet` made it.
 
-    Takes the fields of `EncoderUNetSettings` as keyword arguments. Any image of at least
-    `minimum_size` gives logits of exactly its own size. The images are about 0 to 1, as for
-    `UNet`; the scaling with which the backbone was trained happens inside.
+    What the arguments mean is said by `EncoderUNetSettings`. Any image of at least `minimum_size`
+    gives logits of exactly its own size. The images are about 0 to 1, as for `UNet`; the scaling
+    with which the backbone was trained happens inside.
     Raises EncoderError for a backbone that timm does not know or that gives no maps.
 
     >>> model = EncoderUNet(in_channels=1, encoder="resnet18", decoder_width=2)
@@ -83,40 +75,48 @@ class EncoderUNet(SegmentationModel):
     """Channels of the encoder's feature maps, the largest map first."""
     reductions: tuple[int, ...]
     """Pixels of the image between neighboring values of each map."""
+    stage_names: list[list[str]]
+    """Names of the encoder's parameters that change the first map, the second, ..."""
 
-    def __init__(self, in_channels: int = 3, out_channels: int = 1, **settings: Any) -> None:
+    def __init__(
+        self,
+        in_channels: int = 3,
+        out_channels: int = 1,
+        *,
+        encoder: str = LITE0,
+        decoder_width: int = 16,
+        norm: Norm = "batch",
+        upsampling: Upsampling = "bilinear",
+    ) -> None:
         super().__init__()
-        self.settings = s = EncoderUNetSettings(in_channels, out_channels, **settings)
-        self.encoder, self._stages = backbone(s.encoder)
+        self.settings = EncoderUNetSettings(
+            in_channels, out_channels, encoder, decoder_width, norm, upsampling
+        )
+        self.encoder, self.stage_names = backbone(encoder)
         self.channels = tuple(self.encoder.feature_info.channels())
         self.reductions = tuple(self.encoder.feature_info.reduction())
-        mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in scaling(s.encoder))
+        mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in scaling(encoder))
         self.register_buffer("mean", mean, persistent=False)
         self.register_buffer("std", std, persistent=False)
-        like = UNetSettings(
-            width=s.decoder_width,
-            depth=len(self.channels),
-            norm=s.norm,
-            upsampling=s.upsampling,
-        )
-        into = (*like.channels[:-1], self.channels[-1])[::-1]  # coarse to fine
-        skips = (3, *self.channels[:-1])[::-1]  # the finest is the picture itself
+        widths = [decoder_width * 2**stage for stage in range(len(self.channels))][::-1]
+        skips = (3, *self.channels[:-1])[::-1]  # the finest is the image itself
         factors = [b // a for a, b in pairwise((1, *self.reductions))][::-1]
         self.up = nn.ModuleList(
-            upsample(i, o, like, factor)
-            for (i, o), factor in zip(pairwise(into), factors, strict=True)
+            upsample(i, o, upsampling=upsampling, factor=factor)
+            for (i, o), factor in zip(pairwise([self.channels[-1], *widths]), factors, strict=True)
         )
         self.decoder = nn.ModuleList(
-            double_convolution(o + skip, o, like) for o, skip in zip(into[1:], skips, strict=True)
+            double_convolution(width + skip, width, norm=norm)
+            for width, skip in zip(widths, skips, strict=True)
         )
-        self.head = nn.Conv2d(s.decoder_width, out_channels, kernel_size=1)
+        self.head = nn.Conv2d(decoder_width, out_channels, kernel_size=1)
 
-    def forward(self, images: Float[Tensor, "N C H W"]) -> Float[Tensor, "N K H W"]:
+    def forward(self, images: Shaped[Tensor, "N C H W"]) -> Float[Tensor, "N K H W"]:
         """Logits, one channel per class: (N, in_channels, H, W) -> (N, out_channels, H, W).
 
         Raises ValueError for a wrong channel count or an image too small, TypeError for integers.
         """
-        self._check(images)
+        self.check_images(images)
         height, width = images.shape[-2:]
         x = self.prepare(images)  # (N, 3, multiples of grid)
         *skips, x = [x, *self.encoder(x)]  # (N, channels[i], H / reductions[i], W / ...)
@@ -196,9 +196,12 @@ class EncoderUNet(SegmentationModel):
 def pretrained_unet(
     in_channels: int = 3,
     out_channels: int = 1,
+    *,
     encoder: str = LITE0,
     weights: Path | str | None = None,
-    **settings: Any,
+    decoder_width: int = 16,
+    norm: Norm = "batch",
+    upsampling: Upsampling = "bilinear",
 ) -> EncoderUNet:
     """An `EncoderUNet` whose encoder has learned from ImageNet; its decoder is still untrained.
 
@@ -209,7 +212,14 @@ def pretrained_unet(
     >>> pretrained_unet(1, 1, decoder_width=4)(torch.zeros(1, 1, 32, 40)).shape
     torch.Size([1, 1, 32, 40])
     """
-    model = EncoderUNet(in_channels, out_channels, encoder=encoder, **settings)
+    model = EncoderUNet(
+        in_channels,
+        out_channels,
+        encoder=encoder,
+        decoder_width=decoder_width,
+        norm=norm,
+        upsampling=upsampling,
+    )
     # timm joins some names of the encoder alone with "_" where the classifier has "."
     known = imagenet_classifier(encoder, weights).state_dict().items()
     stored = {name.replace(".", "_"): tensor for name, tensor in known}
@@ -220,119 +230,34 @@ def pretrained_unet(
     return model
 
 
-def encoder_stages(model: EncoderUNet) -> list[list[nn.Parameter]]:
-    """The encoder's parameters, one list for each feature map, the largest map first.
-
-    A parameter belongs to the first map that it can change.
-
-    >>> [len(stage) for stage in encoder_stages(EncoderUNet(encoder="resnet18", decoder_width=1))]
-    [3, 12, 15, 15, 15]
-    """
-    _require_encoder(model)
-    parameters = dict(model.encoder.named_parameters())
-    return [[parameters[name] for name in names] for names in model._stages]
-
-
-def _require_encoder(model: object) -> None:
-    if not isinstance(model, EncoderUNet):
-        raise TypeError(
-            f"an EncoderUNet was expected, got a {type(model).__name__}, whose encoder has learned "
-            "nothing that could be kept; make one with pretrained_unet"
-        )
-
-
-def freeze_encoder(model: EncoderUNet) -> None:
-    """Keeps the encoder as it is: no gradients, and its BatchNorm stays in evaluation mode.
-
-    Raises TypeError for any model but an `EncoderUNet`: the encoder of a `UNet` was never trained.
-
-    >>> model = EncoderUNet(encoder="resnet18", decoder_width=1)
-    >>> freeze_encoder(model)
-    >>> any(p.requires_grad for p in model.encoder.parameters()), model.train().encoder.bn1.training
-    (False, False)
-    """
-    _require_encoder(model)
-    model.encoder.requires_grad_(False)
-    model.train(model.training)
-
-
-def thaw(model: EncoderUNet, stages: int | None = None) -> None:
-    """Lets the deepest `stages` of the encoder learn again, or all of it.
-
-    Raises ValueError for a number of stages that the encoder does not have, TypeError as
-    `freeze_encoder`.
-
-    >>> model = EncoderUNet(encoder="resnet18", decoder_width=1)
-    >>> freeze_encoder(model)
-    >>> thaw(model, stages=2)
-    >>> [stage[0].requires_grad for stage in encoder_stages(model)]
-    [False, False, False, True, True]
-    """
-    _require_encoder(model)
-    count = len(model.channels)
-    if stages is not None and not 1 <= stages <= count:
-        raise ValueError(f"stages must be 1 to {count}, the feature maps of it, got {stages}")
-    for stage in encoder_stages(model)[count - (stages or count) :]:
-        for parameter in stage:
-            parameter.requires_grad_(True)
-    model.train(model.training)
-
-
-def depth_rates(
-    model: EncoderUNet, learning_rate: float, decay: float = 0.5
-) -> list[dict[str, Any]]:
-    """Groups for `fit(parameter_groups=...)`: the deeper in the encoder, the larger the rate.
-
-    Decoder and head learn at `learning_rate`, the deepest stage of the encoder at `decay` times
-    that, the one before at `decay` squared, and so on (Howard and Ruder 2018). Frozen parameters
-    are among them, so that they can be thawed during the run.
-    Raises ValueError for a decay that is not above 0 and at most 1.
-
-    >>> model = EncoderUNet(encoder="resnet18", decoder_width=1)
-    >>> [group["lr"] for group in depth_rates(model, 0.01, decay=0.5)]
-    [0.01, 0.005, 0.0025, 0.00125, 0.000625, 0.0003125]
-    """
-    if not 0 < decay <= 1:
-        raise ValueError(f"decay must lie in (0, 1], got {decay}")
-    _require_encoder(model)
-    new = [*model.up.parameters(), *model.decoder.parameters(), *model.head.parameters()]
-    groups = [new, *reversed(encoder_stages(model))]
-    return [{"params": g, "lr": learning_rate * decay**i} for i, g in enumerate(groups)]
-
-
 def _context(model: EncoderUNet) -> tuple[int, bool]:
     """(pixels that one output pixel sees on each side at most, whether it sees no more)."""
     size = 4 * model.grid
-    reach, local = model.grid - 1, model.settings.norm != "group"
+    met: list[tuple[nn.Module, int]] = []  # every layer with a window, and the height of its input
 
     def record(layer: nn.Module, inputs: Sequence[Tensor]) -> None:
-        nonlocal reach, local
-        height = inputs[0].shape[-2] if inputs[0].ndim == 4 else 1
-        if height == 1 or isinstance(layer, nn.GroupNorm):  # a mean over the whole map
-            local = False
-            return
-        kernel, stride, dilation = (_side(layer, n) for n in ("kernel_size", "stride", "dilation"))
-        extent = dilation * (kernel - 1)  # with a stride, all of it may lie on one side
-        reach += (extent if stride > 1 else -(-extent // 2)) * size // height
+        met.append((layer, inputs[0].shape[-2] if inputs[0].ndim == 4 else 1))
 
     windowed = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d, nn.GroupNorm, nn.Linear)
-    hooks = [
-        layer.register_forward_pre_hook(record)
-        for layer in model.modules()
-        if isinstance(layer, windowed)
-    ]
-    was_training = model.training
-    model.eval()
-    with torch.no_grad():
-        model(model.mean.new_zeros(1, model.settings.in_channels, size, size))
-    model.train(was_training)
-    for hook in hooks:
-        hook.remove()
+    layers = [layer for layer in model.modules() if isinstance(layer, windowed)]
+    hooks = [layer.register_forward_pre_hook(record) for layer in layers]
+    try:
+        with evaluated(model):
+            model(model.mean.new_zeros(1, model.settings.in_channels, size, size))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    whole = [height == 1 or isinstance(layer, nn.GroupNorm) for layer, height in met]
+    windows = [m for m, mean in zip(met, whole, strict=True) if not mean]
+    reach = model.grid - 1 + sum(_window(layer) * size // height for layer, height in windows)
     if model.settings.upsampling == "bilinear":  # mixes the two nearest values
         reach += sum(model.reductions)
-    return reach, local
+    return reach, not any(whole)
 
 
-def _side(layer: nn.Module, name: str) -> int:
-    value = getattr(layer, name, 1)
-    return value if isinstance(value, int) else max(value)
+def _window(layer: nn.Module) -> int:
+    """How far a layer looks to each side, in values of its input."""
+    sizes = [getattr(layer, name, 1) for name in ("kernel_size", "stride", "dilation")]
+    kernel, stride, dilation = (n if isinstance(n, int) else max(n) for n in sizes)
+    extent = dilation * (kernel - 1)
+    return extent if stride > 1 else -(-extent // 2)  # with a stride, it may lie on one side

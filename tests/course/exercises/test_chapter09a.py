@@ -91,11 +91,8 @@ CASES = {
         (None, "expected a dictionary, got NoneType"),
         ({}, "the plan lacks width, norm"),
         (GOOD | {"width": 16}, "32 are the least"),
-        (GOOD | {"width": "32"}, "the plan does not work: width is no whole number"),
-        (
-            GOOD | {"precision": "int8"},
-            "the plan does not work: it raised ValueError: expected",
-        ),
+        (GOOD | {"width": "32"}, "the plan does not work: width"),
+        (GOOD | {"precision": "int8"}, "the plan does not work: it raised ValueError: precision"),
         (GOOD | {"accumulation_steps": 4}, "an update sees 4 pictures"),
         (GOOD | {"norm": "batch"}, "BatchNorm on batches of 1"),
         (GOOD | {"batch_size": 8}, "and there is 1 GB"),

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from unet_lib.course.exercises.harness import NotYet, ask, check, expect, say, short
 from unet_lib.course.exercises.values import close, got, lesson, number, whole
 from unet_lib.memory.estimates import estimate
-from unet_lib.memory.rehearsal import Ledger
+from unet_lib.memory.simulation import MemoryCounter
 from unet_lib.model.unet import UNetSettings
 from unet_lib.training.losses import bce_loss
 
@@ -97,14 +97,14 @@ def _lean(model: nn.Module, batches: list, loss: Callable) -> float:
 
 def _peak(mean_loss: Any, count: int) -> int:
     """Bytes of the tensors held at most for that many batches."""
-    ledger = Ledger()
+    memory = MemoryCounter()
 
     def measured(*arguments: object) -> None:
-        with ledger:
+        with memory:
             mean_loss(*arguments)
 
     ask(measured, _network(), _batches() * (count // 2), bce_loss)
-    return ledger.peak_of_tensors
+    return memory.peak_of_tensors
 
 
 def _batches() -> list[tuple[Tensor, Tensor]]:

@@ -5,32 +5,32 @@ Every operation tells the size of its result; nothing is computed and nothing al
 
 import copy
 import weakref
-from dataclasses import asdict
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensorMode
-from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 from torch.utils.flop_counter import flop_registry
 
 from unet_lib.memory.measure import checkpoint_activations
+from unet_lib.model.base import SegmentationModel
 from unet_lib.model.unet import UNet, UNetSettings
+from unet_lib.training.losses import unchecked_loss
 
 HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 BLOCK = 16  # channels: oneDNN, which convolves on the CPU, works in blocks of that many
 CONVOLUTIONS = (torch.ops.aten.convolution.default, torch.ops.aten.convolution_backward.default)
 
 
-class Ledger(TorchDispatchMode):
+class MemoryCounter(TorchDispatchMode):
     """Adds up what the tensors made inside hold or would hold, the most of it, and the work.
 
-    >>> with Ledger() as ledger:
+    >>> with MemoryCounter() as memory:
     ...     ones = torch.ones(1000)
     ...     _ = ones.exp() + ones
-    >>> ledger.now, ledger.peak  # bytes: `ones` and the sum; for a moment the powers too
+    >>> memory.now, memory.peak  # bytes: `ones` and the sum; for a moment the powers too
     (8000, 12000)
     """
 
@@ -73,68 +73,55 @@ def _blocked_bytes(tensor: Tensor) -> int:
     return tensor.nbytes // tensor.shape[1] * channels
 
 
-def rehearse(
-    model: nn.Module | UNetSettings,
+def simulate_step(
+    model: SegmentationModel | UNetSettings,
     shape: tuple[int, ...],
     precision: str = "float32",
     checkpointing: bool = False,
     training: bool = True,
-) -> tuple[nn.Module, Ledger]:
+) -> tuple[SegmentationModel, MemoryCounter]:
     """One step on images of `shape` (N, C, H, W): forward, loss, backward.
 
-    Returns the model that played, its parameters without content, and the ledger, whose `kept`
-    is what the forward pass and the loss left for the backward pass. Only the forward pass with
-    `training=False`.
+    Returns the copy of the model that took the step, its parameters without content, and what was
+    counted; `kept` is what the forward pass and the loss left for the backward pass. Only the
+    forward pass with `training=False`.
 
-    >>> actor, ledger = rehearse(UNetSettings(1, 1, width=8, depth=2), (1, 1, 64, 64))
-    >>> ledger.kept < ledger.peak
+    >>> model, memory = simulate_step(UNetSettings(1, 1, width=8, depth=2), (1, 1, 64, 64))
+    >>> memory.kept < memory.peak
     True
     """
-    mode, ledger = FakeTensorMode(), Ledger()
-    actor = _without_content(model, mode).train(training)
+    mode, memory = FakeTensorMode(), MemoryCounter()
+    empty = _without_content(model, mode).train(training)
     if checkpointing:
-        checkpoint_activations(actor)
+        checkpoint_activations(empty)
     half = HALF.get(precision)
-    with mode, ledger:
+    with mode, memory:
         images = torch.empty(shape)
         autocast = torch.autocast("cpu", half or torch.bfloat16, enabled=half is not None)
         with torch.set_grad_enabled(training), autocast:
-            logits = actor(images)
+            logits = empty(images)
         if training:
             loss = _loss(logits.float())
-            ledger.kept = ledger.now
+            memory.kept = memory.now
             loss.backward()
-    return actor, ledger
-
-
-def _without_content(model: nn.Module | UNetSettings, mode: FakeTensorMode) -> nn.Module:
-    if isinstance(model, UNetSettings):
-        with mode:
-            return UNet(**asdict(model))
-    with FakeCopyMode(mode):
-        actor = copy.deepcopy(model)
-    for parameter in actor.parameters():
-        parameter.grad = None
-    return actor
+    return empty, memory
 
 
 def _loss(logits: Tensor) -> Tensor:
-    """The steps of `unet_lib.training.bce_dice_loss` and of its twin for classes, without checks.
-
-    Those look at the values of the target, and here there are none.
-    """
     n, k, height, width = logits.shape
-    if k == 1:
-        target = truth = torch.empty_like(logits)
-        loss = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
-        probabilities = logits.sigmoid()
-    else:
-        target = torch.empty(n, height, width, dtype=torch.int64)
-        loss = F.cross_entropy(logits, target, reduction="none")
-        truth = F.one_hot(target, k).movedim(-1, 1).float()
-        probabilities = logits.softmax(dim=1)
-    valid = torch.ones_like(loss)
-    each = valid.view(n, 1, height, width)
-    overlap = (probabilities * truth * each).sum((0, 2, 3))
-    total = ((probabilities + truth) * each).sum((0, 2, 3))
-    return (loss * valid).mean() + (1 - (2 * overlap + 1) / (total + 1)).mean()
+    shape, kind = ((n, 1), torch.float32) if k == 1 else ((n,), torch.int64)
+    target = torch.empty(*shape, height, width, dtype=kind)
+    return unchecked_loss(logits, target, valid=torch.ones(target.shape))
+
+
+def _without_content(
+    model: SegmentationModel | UNetSettings, mode: FakeTensorMode
+) -> SegmentationModel:
+    if isinstance(model, UNetSettings):
+        with mode:
+            return UNet.from_settings(model)
+    with FakeCopyMode(mode):
+        copied = copy.deepcopy(model)
+    for parameter in copied.parameters():
+        parameter.grad = None
+    return copied
