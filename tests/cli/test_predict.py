@@ -1,6 +1,6 @@
 """Prediction of many pictures, and export, as a shell would call them."""
 
-import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -92,13 +92,6 @@ def test_a_misspelled_path_leaves_nothing_behind(trained, tmp_path, capsys) -> N
     assert not output.exists()
 
 
-def test_a_picture_that_is_too_small_is_named(trained, tmp_path, capsys) -> None:
-    Image.new("L", (1, 30)).save(tmp_path / "thin.png")
-    output = ["--output", str(tmp_path / "out")]
-    assert main(["predict", str(trained), str(tmp_path / "thin.png"), *output]) == 1
-    assert "thin.png: an image 1 pixels high or wide is too small" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize("numbers", ["float32", "float16", "int8"])
 def test_export(trained, folder, tmp_path, capsys, numbers) -> None:
     output = tmp_path / "shipped" / "unet.onnx"
@@ -113,13 +106,8 @@ def test_export(trained, folder, tmp_path, capsys, numbers) -> None:
     assert told[2].startswith("differs from PyTorch by at most ")
     stored = read_metadata(output)
     assert (stored["classes"], stored["license"]) == (["background", "nucleus"], "MIT")
+    assert stored["task"] == asdict(Task())
     assert OnnxModel(output).mask(np.eye(20)).shape == (20, 20)
-
-
-def test_export_without_pictures_is_dynamic(trained, tmp_path) -> None:
-    command = ["export", str(trained), str(tmp_path / "int8.onnx"), "--numbers", "int8"]
-    assert main(command) == 0
-    assert read_metadata(tmp_path / "int8.onnx")["task"] == json.loads(Task().stored()["task"])
 
 
 def test_bad_input_of_export_is_one_message(trained, tmp_path, capsys) -> None:
@@ -143,23 +131,6 @@ def test_bad_input_of_export_is_one_message(trained, tmp_path, capsys) -> None:
     save_checkpoint(tmp_path / "bare.pt", UNet(1, width=2, depth=1))
     assert "does not say what" in answer(tmp_path / "bare.pt", tmp_path / "a.onnx")
     assert not (tmp_path / "a.onnx").exists()
-
-
-def test_an_export_is_calibrated_with_finite_pictures(trained, tmp_path, capsys) -> None:
-    (tmp_path / "pictures").mkdir()
-    Image.fromarray(np.full((9, 9), np.nan, np.float32)).save(tmp_path / "pictures" / "a.tif")
-    command = ["export", str(trained), str(tmp_path / "a.onnx"), "--numbers", "int8"]
-    assert main([*command, "--pictures", str(tmp_path / "pictures")]) == 2
-    assert "a.tif: 81 of 81 values are NaN or infinite" in capsys.readouterr().err
-    assert not (tmp_path / "a.onnx").exists()
-
-
-def test_a_picture_with_nan_is_named(trained, tmp_path, capsys) -> None:
-    Image.fromarray(np.diag([np.nan] * 9).astype(np.float32)).save(tmp_path / "a.tif")
-    output = tmp_path / "out"
-    assert main(["predict", str(trained), str(tmp_path / "a.tif"), "--output", str(output)]) == 1
-    assert "a.tif: 9 of 81 values are NaN or infinite; replace them" in capsys.readouterr().err
-    assert list((output / "masks").iterdir()) == []
 
 
 @pytest.mark.parametrize(

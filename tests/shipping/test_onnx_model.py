@@ -42,8 +42,9 @@ class Foreign(nn.Module):
         return self.unet(nn.functional.pixel_shuffle(down, 4))
 
 
-@pytest.mark.parametrize("kind", [UNet, Foreign])
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize(
+    ("name", "kind"), [*((name, UNet) for name in TASKS), ("instances", Foreign)]
+)
 def test_equal_to_the_library(tmp_path, name, kind) -> None:
     task = TASKS[name]
     torch.manual_seed(1)
@@ -80,23 +81,40 @@ def test_no_torch_is_imported(file) -> None:
     assert done.stdout == "(16, 16) False\n"
 
 
-@pytest.mark.parametrize("shape", [(16, 16, 3), (1, 16)])
-def test_pictures_of_another_kind(file, shape) -> None:
-    with pytest.raises(ValueError, match=r"\(H, W\) was expected, with sides of at least 2 pixels"):
-        OnnxModel(file).prepare(np.zeros(shape, np.uint8))
-
-
 @pytest.mark.parametrize(
-    ("picture", "message"),
+    ("image", "told"),
     [
+        (
+            np.zeros((16, 16, 3), np.uint8),
+            "was expected, with sides of at least 2 pixels",
+        ),
+        (np.zeros((1, 16), np.uint8), r"shape \(1, 16\); \(H, W\) was expected"),
         (np.full((4, 4), np.nan, "float32"), "holds 16 NaN or infinite values of 16"),
-        (np.diag([np.inf, 1.0]), "holds 1 NaN or infinite values of 4"),
         (np.eye(4, dtype=bool), r"is of type bool; an array of numbers .* np\.asarray\(picture\)"),
     ],
 )
-def test_values_that_are_no_numbers(file, picture, message) -> None:
-    with pytest.raises(ValueError, match=message):
-        OnnxModel(file).mask(picture)
+def test_arrays_that_make_no_sense(file, image, told) -> None:
+    with pytest.raises(ValueError, match=told):
+        OnnxModel(file).mask(image)
+
+
+def test_image_files_that_make_no_sense(file, tmp_path, monkeypatch) -> None:
+    for name, mode, size in (("color", "RGB", 8), ("thin", "L", 1), ("clear", "RGBA", 8)):
+        Image.new(mode, (size, 8), (9, 8, 7, 6)[: len(mode)]).save(tmp_path / f"{name}.png")
+    messages = {
+        "none": "cannot be read",
+        "color": "holds colors; a gray image was expected",
+        "thin": "the image has shape",
+        "clear": "of kind RGBA; one gray or RGB image without transparency was expected",
+    }
+    runner = OnnxModel(file)
+    for name, told in messages.items():
+        with pytest.raises(ValueError, match=rf"{name}\.png.* {told}"):
+            runner.mask(tmp_path / f"{name}.png")
+    for module, told in (("PIL", "pip install pillow"), ("skimage.measure", "scikit-image")):
+        monkeypatch.setitem(sys.modules, module, None)
+        with pytest.raises(ValueError, match=told):
+            runner.instances(tmp_path / "thin.png" if module == "PIL" else np.eye(8))
 
 
 def test_a_type_without_a_range(tmp_path) -> None:

@@ -95,12 +95,10 @@ class Predict:
 
     def _require_finite(self, trained: Trained) -> None:
         """What is wrong with network or options, found on a black picture before any is read."""
-        try:
-            _ = self.instances and trained.task.require_objects()
-        except ValueError as error:
-            raise ValueError(f"{self.checkpoint}: {error}") from error
         side = trained.context.smallest
         black = np.zeros((side, side, 3)[: 3 if trained.task.mode == "RGB" else 2], np.uint8)
+        if self.instances:
+            trained.instances(black)
         if not np.isfinite(trained.logits(black, self.tile)).all():
             raise ValueError(
                 f"{self.checkpoint}: the network gives NaN or infinite logits, so every mask would "

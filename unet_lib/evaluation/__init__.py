@@ -1,6 +1,6 @@
 """How good a mask is, and how an image of any size becomes one (chapter 5)."""
 
-from unet_lib.evaluation.context import Context, context_of, measure_context
+from unet_lib.evaluation.context import Context, find_context, measure_context
 from unet_lib.evaluation.instances import label_instances
 from unet_lib.evaluation.metrics import (
     Counts,
@@ -16,7 +16,6 @@ from unet_lib.evaluation.metrics import (
     recall,
 )
 from unet_lib.evaluation.tiles import (
-    find_context,
     foreground_probability,
     predict,
     predict_mask,
@@ -31,7 +30,6 @@ __all__ = [
     "SegmentationScores",
     "average_precision",
     "confusion_matrix",
-    "context_of",
     "count_pixels",
     "dice",
     "find_context",

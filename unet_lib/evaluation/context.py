@@ -2,7 +2,8 @@
 
 import copy
 import math
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -38,17 +39,28 @@ class Context(NamedTuple):
         return self.smallest + max(0, -(-(size - self.smallest) // self.step)) * self.step
 
 
-def context_of(model: SegmentationModel) -> Context:
-    """What a network of this library says of itself.
+def find_context(
+    model: Callable[..., Any], channels: int, halo: int | None = None, grid: int | None = None
+) -> Context:
+    """What a network of this library says of itself; of any other what is given, or measured.
 
     >>> from unet_lib.model import UNet
-    >>> context_of(UNet(1, width=1, depth=2, padding="valid"))
+    >>> find_context(UNet(1, width=1, depth=2, padding="valid"), channels=1)
     Context(halo=23, grid=4, border=20, smallest=44, step=4)
     """
-    smallest, grid = model.minimum_size, model.grid
-    step = next((n for n in range(1, grid) if _admits(model, smallest + n)), grid)
-    halo = model.halo if getattr(model, "is_local", True) else None
-    return Context(halo, grid, (smallest - model.output_size(smallest)) // 2, smallest, step)
+    if isinstance(model, SegmentationModel):
+        smallest, own = model.minimum_size, model.grid
+        step = next((n for n in range(1, own) if _admits(model, smallest + n)), own)
+        if halo is None and getattr(model, "is_local", True):
+            halo = model.halo
+        border = (smallest - model.output_size(smallest)) // 2
+        return Context(halo, grid or own, border, smallest, step)
+    if halo is None or grid is None:
+        if not isinstance(model, nn.Module):
+            raise ValueError("pass halo and grid: only those of a torch.nn.Module can be measured")
+        measured = measure_context(model, channels)
+        halo, grid = measured.halo if halo is None else halo, grid or measured.grid
+    return Context(halo, grid, 0, grid, grid)
 
 
 def measure_context(model: nn.Module, channels: int) -> Context:

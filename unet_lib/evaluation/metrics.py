@@ -14,7 +14,7 @@ from jaxtyping import Float, Int, Integer, Shaped
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-Pooling = Literal["image", "set"]
+Pooling = Literal["image", "set"] | str  # of any string, so that ours is the message
 Labels = Integer[np.ndarray, "_ _"]  # (H, W); whether two agree is checked where it matters
 
 

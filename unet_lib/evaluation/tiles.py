@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from unet_lib.evaluation.context import Context, context_of, measure_context
-from unet_lib.model.base import SegmentationModel, evaluated
+from unet_lib.evaluation.context import Context, find_context
+from unet_lib.model.base import evaluated
 
 Network = Callable[..., Any]
 """Images (N, C, H, W) -> logits (N, K, H, W): a module, or any function."""
@@ -46,28 +46,6 @@ def predict(
     True
     """
     return predict_tiles(model, image, find_context(model, image.shape[-3], halo, grid), tile)
-
-
-def find_context(
-    model: Network, channels: int, halo: int | None = None, grid: int | None = None
-) -> Context:
-    """What tiles have to respect: known, given or measured, in this order.
-
-    >>> find_context(torch.sigmoid, channels=1, halo=0, grid=1)
-    Context(halo=0, grid=1, border=0, smallest=1, step=1)
-    """
-    if isinstance(model, SegmentationModel):
-        context = context_of(model)
-        return context._replace(
-            halo=context.halo if halo is None else halo, grid=context.grid if grid is None else grid
-        )
-    if halo is None or grid is None:
-        if not isinstance(model, nn.Module):
-            raise ValueError("pass halo and grid: only those of a torch.nn.Module can be measured")
-        measured = measure_context(model, channels)
-        halo = measured.halo if halo is None else halo
-        grid = measured.grid if grid is None else grid
-    return Context(halo, grid, 0, grid, grid)
 
 
 def predict_tiles(

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unet_lib.evaluation.context import Context, context_of, measure_context
+from unet_lib.evaluation.context import Context, find_context
 from unet_lib.model.base import SegmentationModel, evaluated
 from unet_lib.training.task import Task
 
@@ -39,12 +39,7 @@ def require_onnx() -> ModuleType:
 
 
 class Facts(NamedTuple):
-    """What export has to know of a network, and the file says of it.
-
-    >>> from unet_lib.model import UNet
-    >>> facts_of(UNet(1, width=2, depth=1)).minimum
-    2
-    """
+    """What export has to know of a network, and the file says of it; made by `facts_of`."""
 
     settings: dict[str, Any]
     minimum: int
@@ -65,32 +60,26 @@ def facts_of(model: nn.Module, task: Task | None = None, grid: int | None = None
     kind = type(model).__name__
     numbers = sorted({str(p.dtype).removeprefix("torch.") for p in model.parameters()})
     if numbers != ["float32"]:
-        raise ExportError(
-            f"a {kind} of {' and '.join(numbers)}; float32 was expected: export it after "
-            "model.float()"
-        )
-    if isinstance(model, SegmentationModel):
-        try:
-            _ = task and task.require_channels(model)
-        except ValueError as error:
-            raise ExportError(str(error)) from error
-        context = context_of(model)
-        samples = _samples(context, model.settings.in_channels)
-        settings = asdict(model.settings) | {"kind": kind}
-        return Facts(settings, context.smallest, context.step, samples)
-    if task is None:
+        raise ExportError(f"a {kind} of {' and '.join(numbers)}, not float32: use model.float()")
+    own = model.settings if isinstance(model, SegmentationModel) else task
+    if own is None:
         raise ExportError(
             f"a {kind}, which does not say its channels and sizes as a SegmentationModel does; "
             "pass its task (to compare: images), and not torch.compile's wrapper"
         )
-    grid = grid or measure_context(model, task.in_channels).grid
-    samples = _samples(Context(0, grid, 0, grid, grid), task.in_channels)
+    context = find_context(model, own.in_channels, None if grid is None else 0, grid)
+    samples = _samples(context, own.in_channels)
     with evaluated(model):
-        found = model(samples[0].to(next(model.parameters()).device)).shape[1]
-    if found != task.out_channels:
-        raise ExportError(f"the task gives {task.out_channels} channels, the network {found}")
-    settings = {"kind": kind, "in_channels": task.in_channels, "out_channels": found}
-    return Facts(settings, grid, grid, samples)
+        gives = model(samples[0].to(next(model.parameters()).device)).shape[1]
+    if task and (task.in_channels, task.out_channels) != (own.in_channels, gives):
+        raise ExportError(
+            f"the task takes {task.in_channels} and gives {task.out_channels} channels, the "
+            f"network {own.in_channels} and {gives}; pass the task of its training"
+        )
+    settings = (
+        {"in_channels": own.in_channels, "out_channels": gives} if own is task else asdict(own)
+    )
+    return Facts(settings | {"kind": kind}, context.smallest, context.step, samples)
 
 
 def _samples(context: Context, channels: int) -> list[Tensor]:

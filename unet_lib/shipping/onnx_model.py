@@ -47,16 +47,7 @@ class OnnxModel:
         except Exception as error:  # onnxruntime's own classes share no base of their own
             raise ValueError(f"{path} is no ONNX file, or cut short; export it anew") from error
         stored = self._session.get_modelmeta().custom_metadata_map.get("unet_lib", "{}")
-        try:
-            self.about: dict[str, Any] = json.loads(stored)
-        except ValueError as error:
-            message = f"{path}: what it says of itself is damaged; export it anew"
-            raise ValueError(message) from error
-        if not self.about.get("task") or self.about["model"].get("padding") == "valid":
-            raise ValueError(
-                f'{path} does not say how to feed it, or pads nothing (padding="valid"); export a '
-                "network that pads, with its task"
-            )
+        self.about: dict[str, Any] = _about(stored, path)
         self.task: dict[str, Any] = self.about["task"]
         self.classes: list[str] = self.about["classes"]
 
@@ -166,6 +157,20 @@ class OnnxModel:
         return np.ascontiguousarray(np.moveaxis(np.atleast_3d(values), 2, 0))[None]
 
 
+def _about(stored: str, path: Path | str) -> dict[str, Any]:
+    """What the file says about itself."""
+    try:
+        about = json.loads(stored)
+    except ValueError as error:
+        raise ValueError(f"{path}: what it says of itself is damaged; export it anew") from error
+    if not about.get("task") or about["model"].get("padding") == "valid":
+        raise ValueError(
+            f'{path} does not say how to feed it, or pads nothing (padding="valid"); export a '
+            "network that pads, with its task"
+        )
+    return about
+
+
 def _foreground(p: Float32[np.ndarray, "K H W"]) -> Float32[np.ndarray, "H W"]:
     return p[0] if len(p) == 1 else 1 - p[0]
 
@@ -193,18 +198,14 @@ def _read(path: Path, mode: str) -> np.ndarray:
             pages, picture = getattr(file, "n_frames", 1), ImageOps.exif_transpose(file)
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
-    if picture.mode.startswith("I;16") or picture.mode == "F":
-        pixels = np.array(picture)
-        pixels = pixels if picture.mode == "F" else pixels.astype(np.uint16)
-    elif picture.mode in ("1", "L", "P", "RGB") and "transparency" not in picture.info:
-        pixels = np.array(picture.convert("RGB"))
-    else:
-        pages = 0
-    if pages != 1:
+    known = picture.mode in ("1", "L", "P", "RGB", "F", "I;16", "I;16L", "I;16B")
+    if pages > 1 or not known or picture.has_transparency_data:
         raise ValueError(
-            f"{path} holds {pages or 'no'} images of gray or RGB without transparency; one was "
-            "expected: convert it, or pass an array"
+            f"{path} holds {pages} image(s) of kind {picture.mode}; one gray or RGB image without "
+            "transparency was expected: convert it, or pass an array"
         )
+    pixels = np.array(picture if picture.mode[0] in "IF" else picture.convert("RGB"))
+    pixels = pixels.astype(np.uint16) if picture.mode[0] == "I" else pixels
     if mode == "RGB":
         return pixels if pixels.ndim == 3 else np.dstack([pixels] * 3)
     if pixels.ndim == 3 and (pixels != pixels[..., :1]).any():

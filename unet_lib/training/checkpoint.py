@@ -81,6 +81,11 @@ def load_checkpoint(path: Path | str) -> dict[str, Any]:
             f"{path} ({path.stat().st_size} bytes) cannot be read: it is cut short, or not a file "
             f"of weights alone; train again or take an older copy ({type(error).__name__})"
         ) from error
+    _check_contents(contents, path)
+    return contents
+
+
+def _check_contents(contents: Any, path: Path) -> None:
     if not isinstance(contents, dict) or contents.get("format") != FORMAT:
         keys = list(contents)[:4] if isinstance(contents, Mapping) else type(contents).__name__
         raise CheckpointError(
@@ -92,7 +97,6 @@ def load_checkpoint(path: Path | str) -> dict[str, Any]:
             f"{path} lacks {' and '.join(sorted(missing))}, which save_checkpoint stores; take "
             "another copy or train again"
         )
-    return contents
 
 
 def stored_object(kind: Callable[..., Any], text: str, source: Path | str) -> Any:

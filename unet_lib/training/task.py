@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Int32, Int64, Shaped, UInt8
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import Dataset, Subset
 
 from unet_lib.data.arrays import image_tensor
@@ -22,7 +22,6 @@ from unet_lib.data.targets import foreground, interior_border
 from unet_lib.evaluation.instances import label_instances
 from unet_lib.evaluation.metrics import SegmentationScores
 from unet_lib.evaluation.tiles import foreground_probability
-from unet_lib.model.base import SegmentationModel
 from unet_lib.training.checkpoint import CheckpointError, load_checkpoint, stored_object
 from unet_lib.training.losses import segmentation_loss
 
@@ -170,41 +169,12 @@ class Task:
         >>> Task().instances(torch.full((1, 9, 9), 5.0)).max()
         np.int32(1)
         """
-        self.require_objects()
-        return label_instances(logits, self.threshold, borders=self.target == "instances")
-
-    def require_objects(self) -> None:
-        """Raises ValueError where the network tells classes apart, and so finds no objects.
-
-        >>> Task("classes", num_classes=3).require_objects()
-        Traceback (most recent call last):
-        ...
-        ValueError: the network tells classes apart, not objects; instances need ...
-        """
         if self.target == "classes":
             raise ValueError(
                 "the network tells classes apart, not objects; instances need one trained with "
                 'target "foreground" or "instances"'
             )
-
-    def require_channels(self, model: nn.Module) -> None:
-        """Raises ValueError where a network of this library has other channels than the task.
-
-        >>> from unet_lib.model import UNet
-        >>> Task().require_channels(UNet(3, 1, width=1, depth=1))
-        Traceback (most recent call last):
-        ...
-        ValueError: the task takes 1 and gives 1 channels, the network 3 and 1; ...
-        """
-        if not isinstance(model, SegmentationModel):
-            return
-        own = self.in_channels, self.out_channels
-        channels = model.settings.in_channels, model.settings.out_channels
-        if channels != own:
-            raise ValueError(
-                f"the task takes {own[0]} and gives {own[1]} channels, the network {channels[0]} "
-                f"and {channels[1]}; take the task of its training"
-            )
+        return label_instances(logits, self.threshold, borders=self.target == "instances")
 
     def stored(self) -> dict[str, str]:
         """What to pass to `save_checkpoint` (`**task.stored()`) to keep the task.

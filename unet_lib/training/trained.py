@@ -15,9 +15,10 @@ from torch.utils.data import Dataset
 from unet_lib.data.base import with_
 from unet_lib.data.files import read_image
 from unet_lib.data.findings import DataError, Finding
-from unet_lib.evaluation.context import Context
+from unet_lib.evaluation.context import Context, find_context
 from unet_lib.evaluation.metrics import average_precision
-from unet_lib.evaluation.tiles import find_context, predict_tiles, probabilities
+from unet_lib.evaluation.tiles import predict_tiles, probabilities
+from unet_lib.model.base import SegmentationModel
 from unet_lib.training.checkpoint import CheckpointError, load_model
 from unet_lib.training.task import Task, load_task
 
@@ -39,7 +40,13 @@ class Trained:
     """
 
     def __init__(self, model: nn.Module, task: Task) -> None:
-        task.require_channels(model)
+        if isinstance(model, SegmentationModel):
+            own = model.settings.in_channels, model.settings.out_channels
+            if own != (task.in_channels, task.out_channels):
+                raise ValueError(
+                    f"the task takes {task.in_channels} and gives {task.out_channels} channels, "
+                    f"the network {own[0]} and {own[1]}; take the task of its training"
+                )
         self.model, self.task = model, task
 
     @classmethod
@@ -62,15 +69,13 @@ class Trained:
         unet_lib.training.checkpoint.CheckpointError: no checkpoint runs/none/best.pt; ...
         """
         task = load_task(path)
+        if threshold is not None:
+            task = replace(task, threshold=threshold)
         network = load_model(path) if model is None else load_model(path, model)
         try:
-            task.require_channels(network)
+            return cls(network.to(device or ("cuda" if torch.cuda.is_available() else "cpu")), task)
         except ValueError as error:
             raise CheckpointError(f"{path}: {error}") from error
-        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        return cls(
-            network.to(device), task if threshold is None else replace(task, threshold=threshold)
-        )
 
     def logits(self, image: Image, tile: int | None = None) -> Float32[np.ndarray, "K H W"]:
         """What the network gives for each pixel; `tile` as in `predict`."""
@@ -86,7 +91,6 @@ class Trained:
 
     def instances(self, image: Image, tile: int | None = None) -> Int32[np.ndarray, "H W"]:
         """The objects, numbered 1 to n; ValueError where the task is to tell classes apart."""
-        self.task.require_objects()
         return self.task.instances(self._logits(image, tile))
 
     def scores(
@@ -108,8 +112,6 @@ class Trained:
         >>> list(trained.scores(nuclei, instances=True))[-1]
         'ap_at_iou_0.9_pooled'
         """
-        if instances:
-            self.task.require_objects()
         labeled = with_(self.task.apply(dataset), target=None)
         scores, predicted, true = self.task.scores(), [], []
         for index in range(len(labeled)):
