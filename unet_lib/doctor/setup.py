@@ -92,7 +92,7 @@ def draw_sample(dataset: Dataset, task: Task | None = None) -> Sample:
     >>> len(draw_sample(SimulatedNuclei(100, size=(32, 32))))
     32
     """
-    count = len(dataset)  # type: ignore[arg-type]
+    count = len(dataset)  # type: ignore[arg-type]  # torch declares no length
     row = min(IN_A_ROW, count)
     spread = np.linspace(row, count - 1, min(SPREAD, count - row)).astype(int)
     indices = [*range(row), *dict.fromkeys(spread.tolist())]

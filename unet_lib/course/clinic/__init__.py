@@ -12,7 +12,7 @@ from unet_lib.course.clinic.network_cases import NETWORK_CASES
 from unet_lib.course.clinic.outcome_cases import OUTCOME_CASES
 from unet_lib.course.clinic.part_cases import PART_CASES
 
-CASES = FILE_CASES + DATA_CASES + PART_CASES + NETWORK_CASES + OUTCOME_CASES
+CASES = (*FILE_CASES, *DATA_CASES, *PART_CASES, *NETWORK_CASES, *OUTCOME_CASES)
 """All broken set-ups, in the order of the examination."""
 
 __all__ = ["CASES", "HEALTHY", "Case", "Folders"]

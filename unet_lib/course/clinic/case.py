@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from unet_lib.doctor import Finding, SetUp, check_folder, examine
 from unet_lib.training.task import Task
@@ -22,6 +22,10 @@ class Folders(NamedTuple):
     task: Task = Task()
 
 
+Build = Callable[[Path], SetUp | Folders]
+One = TypeVar("One", bound=Build)
+
+
 @dataclass(frozen=True)
 class Case:
     """One set-up of the clinic.
@@ -35,12 +39,34 @@ class Case:
     """What the doctor should name; empty for a healthy set-up."""
     story: str
     """How it comes about."""
-    build: Callable[[Path], SetUp | Folders]
+    build: Build
     """Makes the set-up; what it needs on disk is written to the folder that it is given."""
 
     def examine(self, folder: Path) -> list[Finding]:
         """Builds the set-up and lets the doctor look at it."""
         return examine_built(self.build(folder))
+
+
+class Cases(list[Case]):
+    """Cases in the order in which they are written down.
+
+    >>> cases = Cases()
+    >>> @cases.named("Nothing at all", "")
+    ... def nothing(folder: Path) -> SetUp:
+    ...     "A set-up without a part."
+    ...     return SetUp()
+    >>> cases[0].story
+    'A set-up without a part.'
+    """
+
+    def named(self, title: str, cause: str = "") -> Callable[[One], One]:
+        """Adds a function as a case; what the function says of itself is the story."""
+
+        def add(build: One) -> One:
+            self.append(Case(title, cause, build.__doc__ or "", build))
+            return build
+
+        return add
 
 
 def examine_built(built: SetUp | Folders) -> list[Finding]:

@@ -1,14 +1,14 @@
 """Set-ups with nothing wrong, about which the doctor has to be silent."""
 
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from unet_lib.course.clinic.case import Case, Folders
+from unet_lib.course.clinic.case import Cases, Folders
 from unet_lib.course.clinic.file_cases import white_masks
-from unet_lib.course.clinic.materials import binary, colored, nuclei, small_unet, trained
-from unet_lib.course.clinic.outcome_cases import good_network
+from unet_lib.course.clinic.materials import nuclei, small_unet
+from unet_lib.course.clinic.outcome_cases import good_network, in_color
 from unet_lib.data.in_memory import InMemory
 from unet_lib.data.sets.voc import VOC, write_voc_scenes
 from unet_lib.data.simulate import SimulatedNuclei
@@ -17,7 +17,11 @@ from unet_lib.training.settings import TrainingSettings
 from unet_lib.training.task import Task
 from unet_lib.transforms import RandomRightAngle, compose, random_crop, random_flips, random_scale
 
+HEALTHY = Cases()
+"""Cases without a cause."""
 
+
+@HEALTHY.named("Simulated nuclei and an untrained network")
 def _simulated(folder: Path) -> SetUp:
     return SetUp(
         train=SimulatedNuclei(24, seed=0, size=(96, 96)),
@@ -27,16 +31,19 @@ def _simulated(folder: Path) -> SetUp:
     )
 
 
+@HEALTHY.named("Masks of 0 and 255 with their mapping")
 def _mapped(folder: Path) -> Folders:
     return white_masks(folder)._replace(options={"mask_values": {0: 0, 255: 1}})
 
 
+@HEALTHY.named("Nuclei, scaled, cropped, flipped and turned")
 def _augmented(folder: Path) -> SetUp:
     moves = compose(random_scale(0.8, 1.25), random_crop((48, 48)), random_flips())
     dataset = InMemory(*nuclei(16), transform=compose(moves, RandomRightAngle()))
     return SetUp(train=dataset, model=small_unet())
 
 
+@HEALTHY.named("VOC scenes with void ignored")
 def _scenes(folder: Path) -> SetUp:
     root = write_voc_scenes(folder / "voc", count=24)
     task = Task("classes", "RGB", num_classes=21, ignore_index=255)
@@ -44,24 +51,19 @@ def _scenes(folder: Path) -> SetUp:
     return SetUp(VOC(root, "train"), VOC(root, "val"), task, small_unet(3, 21), settings=settings)
 
 
+@HEALTHY.named("Instances as interior and border")
 def _instances(folder: Path) -> SetUp:
     task = Task("instances")
     train, validation = (InMemory(*nuclei(12, seed), target=task.encode) for seed in (0, 1))
     return SetUp(train, validation, task, small_unet(1, 3))
 
 
+@HEALTHY.named("A trained network that predicts")
 def _predicting(folder: Path) -> SetUp:
-    setup = good_network()
-    model = setup.model
-
-    def predict(images: torch.Tensor) -> torch.Tensor:
-        with torch.no_grad():
-            return model.eval()(images)[:, 0] > 0
-
-    validation = InMemory(*nuclei(16, seed=1))
-    return SetUp(setup.train, validation, model=model, history=setup.history, predict=predict)
+    return replace(good_network(), validation=InMemory(*nuclei(16, seed=1)))
 
 
+@HEALTHY.named("A frozen encoder with GroupNorm and batches of one")
 def _frozen_encoder(folder: Path) -> SetUp:
     model = small_unet(norm="group")
     model.encoder.requires_grad_(False)
@@ -71,27 +73,6 @@ def _frozen_encoder(folder: Path) -> SetUp:
     return SetUp(InMemory(*nuclei(12)), model=model, settings=settings, optimizer=optimizer)
 
 
+@HEALTHY.named("A trained network on colored pictures")
 def _in_color(folder: Path) -> SetUp:
-    images, labels = colored(24)
-    model, dataset = small_unet(3), InMemory(images, binary(labels))
-    others, truth = colored(8, seed=1)
-    rows = trained(model, dataset)
-    validation = InMemory(others, binary(truth))
-    return SetUp(dataset, validation, Task(mode="RGB"), model, history=rows)
-
-
-def _case(title: str, build: Callable[[Path], SetUp | Folders]) -> Case:
-    return Case(title, "", "nothing is wrong", build)
-
-
-HEALTHY = (
-    _case("Simulated nuclei and an untrained network", _simulated),
-    _case("Masks of 0 and 255 with their mapping", _mapped),
-    _case("Nuclei, scaled, cropped, flipped and turned", _augmented),
-    _case("VOC scenes with void ignored", _scenes),
-    _case("Instances as interior and border", _instances),
-    _case("A trained network that predicts", _predicting),
-    _case("A frozen encoder with GroupNorm and batches of one", _frozen_encoder),
-    _case("A trained network on colored pictures", _in_color),
-)
-"""Cases without a cause."""
+    return in_color()

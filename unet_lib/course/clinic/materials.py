@@ -73,8 +73,8 @@ def small_unet(in_channels: int = 1, out_channels: int = 1, seed: int = 0, **opt
     8
     """
     torch.manual_seed(seed)
-    settings = {"width": 8, "depth": 2, "norm": "batch"} | options
-    return UNet(in_channels, out_channels, **settings)
+    defaults: dict[str, Any] = {"width": 8, "depth": 2, "norm": "batch"}
+    return UNet(in_channels, out_channels, **defaults | options)
 
 
 def trained(
@@ -87,13 +87,13 @@ def trained(
 ) -> list[dict[str, float]]:
     """Trains a network for a few seconds, without a word, and returns the rows of its history.
 
+    >>> from unet_lib.data import InMemory
     >>> images, labels = nuclei(2)
     >>> len(trained(small_unet(), InMemory(images, labels), epochs=1))
     1
     """
-    chosen = TrainingSettings(
-        epochs, **{"batch_size": 8, "learning_rate": 1e-2, "precision": "float32"} | settings
-    )
+    defaults: dict[str, Any] = {"batch_size": 8, "learning_rate": 1e-2, "precision": "float32"}
+    chosen = TrainingSettings(epochs, **defaults | settings)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # fit warns of what the doctor is to find
         history = fit(model, train, validation, loss=loss, settings=chosen, verbose=False)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unet_lib.course.clinic.case import Case
+from unet_lib.course.clinic.case import Cases
 from unet_lib.course.clinic.materials import binary, colored, nuclei, small_unet, trained
 from unet_lib.data.in_memory import InMemory
 from unet_lib.data.simulate import simulate_nuclei
@@ -16,6 +16,8 @@ from unet_lib.doctor import SetUp
 from unet_lib.model.unet import UNet
 from unet_lib.training.losses import bce_loss
 from unet_lib.training.task import Task
+
+OUTCOME_CASES = Cases()
 
 
 @cache
@@ -25,14 +27,31 @@ def _good() -> tuple[UNet, list[dict[str, float]]]:
     return model, trained(model, InMemory(*nuclei(24)))
 
 
-def good_network() -> SetUp:
-    """A healthy set-up: a network trained for a few seconds, with the pictures it learned."""
+def good_network(training: bool = False, threshold: float = 0.0) -> SetUp:
+    """A network that has learned its images, and a prediction of one's own: logits > threshold."""
     model, rows = _good()
-    return SetUp(train=InMemory(*nuclei(24)), model=copy.deepcopy(model), history=rows)
+    model = copy.deepcopy(model).train(training)
+
+    def predict(images: Tensor) -> Tensor:
+        with torch.no_grad():
+            return model(images)[:, 0] > threshold
+
+    return SetUp(train=InMemory(*nuclei(24)), model=model, history=rows, predict=predict)
 
 
+def in_color(step: int = 1) -> SetUp:
+    """A network trained on two stains; the channels of the others are read in steps of `step`."""
+    images, labels = colored(24)
+    model, dataset = small_unet(3), InMemory(images, binary(labels))
+    rows = trained(model, dataset)
+    others, truth = colored(8, seed=1)
+    validation = InMemory([image[..., ::step].copy() for image in others], binary(truth))
+    return SetUp(dataset, validation, Task(mode="RGB"), model, history=rows)
+
+
+@OUTCOME_CASES.named("BatchNorm without statistics", "batchnorm-statistics")
 def stale_statistics(folder: Path) -> SetUp:
-    """BatchNorm's momentum is taken for that of an optimizer: 0.999."""
+    """PyTorch's momentum of 0.001 is other libraries' 0.999: the stored mean stays almost 0."""
     model, dataset = small_unet(), InMemory(*nuclei(16))
     for layer in model.modules():
         if isinstance(layer, nn.BatchNorm2d):
@@ -41,39 +60,22 @@ def stale_statistics(folder: Path) -> SetUp:
     return SetUp(train=dataset, model=model, history=rows)
 
 
+@OUTCOME_CASES.named("Prediction without eval()", "predicts-in-training-mode")
 def without_eval(folder: Path) -> SetUp:
-    """Prediction without model.eval()."""
-    model, rows = _good()
-    model = copy.deepcopy(model).train()
-
-    def predict(images: Tensor) -> Tensor:
-        with torch.no_grad():
-            return model(images)[:, 0] > 0
-
-    return SetUp(train=InMemory(*nuclei(24)), model=model, history=rows, predict=predict)
+    """`model.eval()` was forgotten: BatchNorm goes on using the statistics of the batch."""
+    return good_network(training=True)
 
 
+@OUTCOME_CASES.named("Logits thresholded as probabilities", "logits-as-probabilities")
 def logits_over_half(folder: Path) -> SetUp:
-    """The threshold of a probability, applied to logits."""
-    model, rows = _good()
-    model = copy.deepcopy(model).eval()
-
-    def predict(images: Tensor) -> Tensor:
-        with torch.no_grad():
-            return model(images)[:, 0] > 0.5
-
-    return SetUp(train=InMemory(*nuclei(24)), model=model, history=rows, predict=predict)
+    """`model(images) > 0.5`: a logit of 0.5 is a probability of 0.62."""
+    return good_network(threshold=0.5)
 
 
+@OUTCOME_CASES.named("Blue for red", "channel-order")
 def bgr(folder: Path) -> SetUp:
-    """Trained on RGB, used on pictures that OpenCV has read."""
-    images, labels = colored(24)
-    model, dataset = small_unet(3), InMemory(images, binary(labels))
-    rows = trained(model, dataset)
-    others, truth = colored(8, seed=1)
-    swapped = InMemory([image[..., ::-1].copy() for image in others], binary(truth))
-    task = Task(mode="RGB")
-    return SetUp(train=dataset, validation=swapped, task=task, model=model, history=rows)
+    """Trained on RGB, used on BGR of OpenCV. Nuclei are blue, and red cells do not count."""
+    return in_color(step=-1)
 
 
 def specks(count: int) -> InMemory:
@@ -89,6 +91,7 @@ def specks(count: int) -> InMemory:
     return InMemory(images, masks)
 
 
+@OUTCOME_CASES.named("Rare foreground", "rare-foreground")
 def rare(folder: Path) -> SetUp:
     """Less than one pixel in a hundred counts, and the loss is plain cross-entropy."""
     model, dataset = small_unet(), specks(16)
@@ -96,8 +99,9 @@ def rare(folder: Path) -> SetUp:
     return SetUp(train=dataset, model=model, loss=bce_loss, history=rows)
 
 
+@OUTCOME_CASES.named("Forgotten nuclei", "label-noise")
 def forgotten_nuclei(folder: Path) -> SetUp:
-    """In three masks of twenty-four most nuclei were forgotten."""
+    """In three masks of twenty-four only one nucleus was drawn."""
     images, labels = nuclei(24)
     masks = binary(labels)
     last = [(mask == mask.max()).astype(np.uint8) for mask in labels]
@@ -108,60 +112,12 @@ def forgotten_nuclei(folder: Path) -> SetUp:
     return SetUp(train=dataset, model=model, history=rows)
 
 
+@OUTCOME_CASES.named("Learned by heart", "overfitting")
 def by_heart(folder: Path) -> SetUp:
-    """Every second nucleus counts, which no picture shows: it can only be learned by heart."""
+    """Every second nucleus counts, which no image shows: four images are learned by heart."""
     images, labels = nuclei(12, seed=2)
     masks = [mask * (mask % 2) for mask in labels]
     model, dataset = small_unet(width=16, norm="group"), InMemory(images[:4], masks[:4])
     validation = InMemory(images[4:], masks[4:])
     rows = trained(model, dataset, validation, epochs=60, batch_size=2, keep="last")
     return SetUp(train=dataset, validation=validation, model=model, history=rows)
-
-
-OUTCOME_CASES = (
-    Case(
-        "BatchNorm without statistics",
-        "batchnorm-statistics",
-        "PyTorch's momentum of 0.001 is other libraries' 0.999: after a short training the stored "
-        "mean is still almost 0.",
-        stale_statistics,
-    ),
-    Case(
-        "Prediction without eval()",
-        "predicts-in-training-mode",
-        "`model.eval()` was forgotten: BatchNorm goes on using the statistics of the batch.",
-        without_eval,
-    ),
-    Case(
-        "Logits thresholded as probabilities",
-        "logits-as-probabilities",
-        "`model(images) > 0.5`: a logit of 0.5 is a probability of 0.62.",
-        logits_over_half,
-    ),
-    Case(
-        "Blue for red",
-        "channel-order",
-        "Trained on RGB, used on pictures that OpenCV has read as BGR. Here nuclei are blue, and "
-        "red cells do not count.",
-        bgr,
-    ),
-    Case(
-        "Rare foreground",
-        "rare-foreground",
-        "Less than one pixel in a hundred counts, and the loss is plain cross-entropy.",
-        rare,
-    ),
-    Case(
-        "Forgotten nuclei",
-        "label-noise",
-        "In three masks of twenty-four only one nucleus was drawn.",
-        forgotten_nuclei,
-    ),
-    Case(
-        "Learned by heart",
-        "overfitting",
-        "Four pictures, a network with time, and every second nucleus counts: nothing in the "
-        "pictures says which.",
-        by_heart,
-    ),
-)

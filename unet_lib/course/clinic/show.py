@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from textwrap import fill
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,17 +16,18 @@ from torch.utils.data import Dataset
 
 from unet_lib import plots
 from unet_lib.course.clinic.case import Folders
-from unet_lib.data.base import DataError
+from unet_lib.data.base import DataError, origin, picture_name
 from unet_lib.data.files import read_image, read_mask
 from unet_lib.data.pairing import list_pictures
 from unet_lib.doctor import Finding, SetUp
-from unet_lib.doctor.network import evaluated
-from unet_lib.doctor.setup import draw_sample, picture_name
+from unet_lib.doctor.setup import Sample, draw_sample
 from unet_lib.doctor.trial import trials
+from unet_lib.model.base import evaluated
 
 Panel = Callable[[Axes], object]
 WIDTH, HEIGHT = 1.75, 2.0  # inches of a panel
 DPI = 80
+UNIT = (0.0, 1.0)  # limits of the gray values
 
 
 def draw(built: SetUp | Folders, findings: Sequence[Finding] = ()) -> Figure:
@@ -39,7 +41,12 @@ def draw(built: SetUp | Folders, findings: Sequence[Finding] = ()) -> Figure:
     (4, 'image')
     >>> plt.close(figure)
     """
-    panels = _folder_panels(built) if isinstance(built, Folders) else _panels(built, findings)
+    if isinstance(built, Folders):
+        panels = _folder_panels(built)
+    else:
+        panels = [_text(["no data set"])]
+        if built.train is not None:
+            panels = _panels(built, built.train, findings)
     size = (WIDTH * len(panels), HEIGHT)
     options = {"squeeze": False, "layout": "constrained", "dpi": DPI}
     figure, axes = plt.subplots(1, len(panels), figsize=size, **options)
@@ -51,7 +58,8 @@ def draw(built: SetUp | Folders, findings: Sequence[Finding] = ()) -> Figure:
 def told(findings: Sequence[Finding], folder: Path) -> str:
     """What the doctor says, for a page; without the folder that the case was written to.
 
-    >>> print(told([Finding.of("leak", "2 of 9 pictures", ["a equals b"])], Path("no")))
+    >>> from unet_lib.doctor import diagnosis
+    >>> print(told([diagnosis("leak", "2 of 9 pictures", ["a equals b"])], Path("no")))
     The doctor says leak: 2 of 9 pictures (a equals b).
     Cure: remove the copies, or keep them in one part: split(dataset, groups=...).
     """
@@ -106,10 +114,11 @@ def _readable(path: Path) -> bool:
     return True
 
 
-def _text(lines: Sequence[str]) -> Panel:
+def _text(lines: Sequence[str], fontsize: float = 8, **style: Any) -> Panel:
     def show(ax: Axes) -> None:
         ax.set_axis_off()
-        ax.text(0, 1, "\n".join(lines), va="top", fontsize=8, transform=ax.transAxes)
+        text = "\n".join(lines)
+        ax.text(0, 1, text, va="top", fontsize=fontsize, transform=ax.transAxes, **style)
 
     return show
 
@@ -117,13 +126,7 @@ def _text(lines: Sequence[str]) -> Panel:
 def _names(images: Sequence[str], masks: Sequence[str]) -> Panel:
     rows = [f"{name:9} {'yes' if name in masks else 'missing'}" for name in images]
     extra = [f"{'?':9} {name}" for name in masks if name not in images]
-
-    def show(ax: Axes) -> None:
-        ax.set_axis_off()
-        lines = "\n".join([f"{'image':9} mask", *rows, *extra])
-        ax.text(0, 1, lines, va="top", fontsize=7, family="monospace", transform=ax.transAxes)
-
-    return show
+    return _text([f"{'image':9} mask", *rows, *extra], 7, family="monospace")
 
 
 def _values(values: Sequence[int]) -> Panel:
@@ -145,54 +148,55 @@ def _mask(mask: Tensor, title: str) -> Panel:
     mask = mask[0] if mask.ndim == 3 else mask
     if (mask == mask.round()).all():
         return lambda ax: plots.show_mask(mask.long(), ax, title)
-    return lambda ax: plots.show_image(mask, ax, title, (0.0, 1.0))
+    return lambda ax: plots.show_image(mask, ax, title, UNIT)
 
 
-def _panels(setup: SetUp, findings: Sequence[Finding]) -> list[Panel]:
-    """The panels of a set-up; a data set that raises shows the stored picture."""
-    train = setup.train
+def _panels(setup: SetUp, train: Dataset, findings: Sequence[Finding]) -> list[Panel]:
+    """The panels of a set-up; a data set that raises shows the stored image."""
+    index = _named(train, findings)
     try:
         sample = draw_sample(train, setup.task)
     except DataError:
-        index = _named(train, findings)
-        image, labels = train.load(index)
-        return [
-            _image(image, "image, NaN in white"),
-            _mask(torch.as_tensor(labels > 0).long(), "mask"),
-        ]
-    index = _named(train, findings)
+        return _stored_panels(train, index)
     image, target = sample.inputs[index], sample.targets[index]
-    panels = [_image(image, "image", (0.0, 1.0)), _mask(target, "target")]
-    if setup.validation is None and setup.model is None:  # a second pair
-        image, target = sample.inputs[index + 1], sample.targets[index + 1]
-        panels += [_image(image, "next image", (0.0, 1.0)), _mask(target, "its target")]
+    panels = [_image(image, "image", UNIT), _mask(target, "target")]
     if setup.validation is not None:
         validation = draw_sample(setup.validation, setup.task)
         other = _named(setup.validation, findings, last=False)
-        image = validation.inputs[other]
-        panels = [
-            _image(sample.inputs[index], "training image", (0.0, 1.0)),
-            _image(image, "validation image", (0.0, 1.0)),
-        ]
+        panels, image = [_image(image, "training image", UNIT)], validation.inputs[other]
+        panels.append(_image(image, "validation image", UNIT))
         if setup.model is not None:
             panels.append(_mask(validation.targets[other], "its target"))
-    panels += _prediction(setup, image)
+    elif setup.model is None:  # a second pair
+        image, target = sample.inputs[index + 1], sample.targets[index + 1]
+        panels += [_image(image, "next image", UNIT), _mask(target, "its target")]
+    panels += _prediction(setup, train, image)
     if setup.history and "validation_loss" in setup.history[0]:
         panels.append(_history(setup))
     if setup.settings is not None and setup.settings.batch_size > 1:
-        panels.append(_trials(setup))
+        panels.append(_trials(setup, sample))
     return panels
+
+
+def _stored_panels(dataset: Dataset, index: int) -> list[Panel]:
+    found = origin(dataset, index)
+    if found is None:
+        return [_text(["no image"])]
+    image, labels = found[0].load(found[1])
+    mask = torch.as_tensor(labels > 0).long()
+    return [_image(image, "image, NaN in white"), _mask(mask, "mask")]
 
 
 def _named(dataset: Dataset, findings: Sequence[Finding], last: bool = True) -> int:
     """The first picture that the findings name; of "a equals b" the last, or the first."""
     text = findings[0].files[0] if findings and findings[0].files else ""
     text = re.split(" equals | resembles ", text)[-1 if last else 0]
-    names = [picture_name(dataset, index) for index in range(len(dataset))]  # type: ignore[arg-type]
+    count = len(dataset)  # type: ignore[arg-type]  # torch declares no length
+    names = [picture_name(dataset, index) for index in range(count)]
     return next((i for i, name in enumerate(names) if re.search(rf"{re.escape(name)}\b", text)), 0)
 
 
-def _prediction(setup: SetUp, image: Tensor) -> list[Panel]:
+def _prediction(setup: SetUp, train: Dataset, image: Tensor) -> list[Panel]:
     """What the model gives in eval mode, and your own mask if there is one."""
     if setup.model is None or setup.settings is not None:
         return []
@@ -203,7 +207,7 @@ def _prediction(setup: SetUp, image: Tensor) -> list[Panel]:
         return [_text(["no prediction:", "the model rejects", "the picture"])]
     if setup.predict is not None:
         right = logits[0] > 0
-        batch = torch.stack([setup.train[i][0] for i in range(4)])
+        batch = torch.stack([train[i][0] for i in range(4)])
         own = setup.predict(torch.cat([image[None], batch]))[0]
         return [
             _mask(right.long(), "right prediction"),
@@ -212,7 +216,7 @@ def _prediction(setup: SetUp, image: Tensor) -> list[Panel]:
         ]
     if setup.task.target == "classes":
         return [_mask((logits[:1] > 0).long(), "prediction")]
-    return [_image(logits.sigmoid()[0], "probability", (0.0, 1.0))]
+    return [_image(logits.sigmoid()[0], "probability", UNIT)]
 
 
 def _history(setup: SetUp) -> Panel:
@@ -220,9 +224,9 @@ def _history(setup: SetUp) -> Panel:
     return lambda ax: plots.plot_history(list(setup.history), names, ax, "loss")
 
 
-def _trials(setup: SetUp) -> Panel:
+def _trials(setup: SetUp, sample: Sample) -> Panel:
     """The two short trainings that the doctor compares."""
-    own, known = trials(setup, draw_sample(setup.train, setup.task))
+    own, known = trials(setup, sample)
 
     def show(ax: Axes) -> None:
         for trial in (own, known):
