@@ -19,12 +19,11 @@ TURNED = (
 def check_pair(image: ImageArray, labels: Shaped[np.ndarray, "..."]) -> None:
     """Raise DataError unless image and labels have one size, labels whole and pixels finite.
 
-    Example:
-        >>> check_pair(np.zeros((4, 6)), np.zeros((4, 6), int))  # nothing to say
-        >>> check_pair(np.zeros((4, 6)), np.zeros((6, 4), int))
-        Traceback (most recent call last):
-            ...
-        unet_lib.data.findings.DataError: the image is 4x6 pixels (height x width), ...
+    >>> check_pair(np.zeros((4, 6)), np.zeros((4, 6), int))  # nothing to say
+    >>> check_pair(np.zeros((4, 6)), np.zeros((6, 4), int))
+    Traceback (most recent call last):
+        ...
+    unet_lib.data.findings.DataError: the image is 4x6 pixels (height x width), ...
     """
     if image.shape[:2] != labels.shape:
         turned = image.shape[:2] == labels.shape[::-1]
@@ -47,9 +46,8 @@ def check_pair(image: ImageArray, labels: Shaped[np.ndarray, "..."]) -> None:
 def size_text(array: Shaped[np.ndarray, "..."]) -> str:
     """Height x width, as messages print it.
 
-    Example:
-        >>> size_text(np.zeros((120, 160, 3)))
-        '120x160'
+    >>> size_text(np.zeros((120, 160, 3)))
+    '120x160'
     """
     return "x".join(str(side) for side in array.shape[:2])
 
@@ -57,9 +55,8 @@ def size_text(array: Shaped[np.ndarray, "..."]) -> str:
 def image_tensor(image: Shaped[np.ndarray, "..."]) -> Float[Tensor, "C H W"]:
     """A copy of a normalized image (H, W) or (H, W, C) as a float32 tensor (C, H, W).
 
-    Example:
-        >>> image_tensor(np.zeros((4, 6, 3), np.float32)).shape
-        torch.Size([3, 4, 6])
+    >>> image_tensor(np.zeros((4, 6, 3), np.float32)).shape
+    torch.Size([3, 4, 6])
     """
     planes = image[np.newaxis] if image.ndim == 2 else np.moveaxis(image, -1, 0)
     return torch.from_numpy(np.array(planes, dtype=np.float32, order="C"))

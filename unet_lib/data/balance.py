@@ -16,18 +16,15 @@ def count_classes(
     """How many pixels of each class each image of the data set has; ignored pixels are left out.
 
     Reads every image once, so give it a data set without random transforms. Labels may have
-    any shape.
+    any shape. Raises DataError for a value that is neither a class nor `ignore_index`, with the
+    image's number.
 
-    Raises:
-        DataError: a value that is neither a class nor `ignore_index`, with the image's number.
-
-    Example:
-        >>> pairs = [(None, torch.tensor([[0, 0, 1]])), (None, torch.tensor([[0, 255, 0]]))]
-        >>> count_classes(pairs, num_classes=3, ignore_index=255).tolist()
-        [[2, 1, 0], [2, 0, 0]]
+    >>> pairs = [(None, torch.tensor([[0, 0, 1]])), (None, torch.tensor([[0, 255, 0]]))]
+    >>> count_classes(pairs, num_classes=3, ignore_index=255).tolist()
+    [[2, 1, 0], [2, 0, 0]]
     """
     counts = []
-    for index in range(len(dataset)):
+    for index in range(len(dataset)):  # type: ignore[arg-type]  # torch declares no length
         labels = dataset[index][1].flatten()
         if ignore_index is not None:
             labels = labels[labels != ignore_index]
@@ -53,9 +50,8 @@ def median_frequency_weights(counts: Int[Tensor, "N K"]) -> Float[Tensor, " K"]:
     Args:
         counts: pixels of each class in each image, from `count_classes`.
 
-    Example:
-        >>> median_frequency_weights(torch.tensor([[80, 20, 0, 0], [90, 0, 10, 0]])).tolist()
-        [0.2352..., 1.0, 2.0, 0.0]
+    >>> median_frequency_weights(torch.tensor([[80, 20, 0, 0], [90, 0, 10, 0]])).tolist()
+    [0.2352..., 1.0, 2.0, 0.0]
     """
     shown = (counts > 0).double()
     pixels = counts.sum(dim=1, keepdim=True).double()

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from copy import copy
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal, TypedDict, Unpack
 
 import numpy as np
 import torch
@@ -24,6 +24,18 @@ Target = Callable[[Tensor], Tensor]
 Augment = Literal["none", "flip", "all"]
 
 
+class Options(TypedDict, total=False):
+    """What every data set takes: `normalize`, `transform`, `target`, as `SegmentationDataset`.
+
+    >>> Options(target=None)
+    {'target': None}
+    """
+
+    normalize: Normalize | None
+    transform: Transform | None
+    target: Target | None
+
+
 class SegmentationDataset(Dataset, ABC):
     """Pairs of an image and its labels, one integer a pixel; the parent of every data set here.
 
@@ -40,17 +52,16 @@ class SegmentationDataset(Dataset, ABC):
         transform: (image (C, H, W), labels (H, W)) -> the same two, perhaps of another size.
         target: labels (H, W) -> any tensor; without it the labels themselves are the target.
 
-    Example:
-        >>> class White(SegmentationDataset):
-        ...     def __len__(self):
-        ...         return 2
-        ...     def load(self, index):
-        ...         return np.full((4, 6), 255, np.uint8), np.full((4, 6), index)
-        ...     def name(self, index):
-        ...         return f"white image {index}"
-        >>> image, labels = White()[1]
-        >>> image.shape, labels.shape, image.max(), labels.max()
-        (torch.Size([1, 4, 6]), torch.Size([4, 6]), tensor(1.), tensor(1))
+    >>> class White(SegmentationDataset):
+    ...     def __len__(self):
+    ...         return 2
+    ...     def load(self, index):
+    ...         return np.full((4, 6), 255, np.uint8), np.full((4, 6), index)
+    ...     def name(self, index):
+    ...         return f"white image {index}"
+    >>> image, labels = White()[1]
+    >>> image.shape, labels.shape, image.max(), labels.max()
+    (torch.Size([1, 4, 6]), torch.Size([4, 6]), tensor(1.), tensor(1))
     """
 
     default_normalize: ClassVar[Normalize] = staticmethod(scale_by_dtype)
@@ -75,19 +86,17 @@ class SegmentationDataset(Dataset, ABC):
         self.transform = transform
         self.target = target
 
-    def with_(self, **changes: Any) -> "SegmentationDataset":
+    def with_(self, **changes: Unpack[Options]) -> "SegmentationDataset":
         """A copy over the same files, with other `normalize`, `transform` or `target`.
 
-        Raises:
-            TypeError: another name, or a transform that changes the image alone.
+        Raises TypeError for another name, or a transform that changes the image alone.
 
-        Example:
-            >>> from unet_lib.data import SimulatedNuclei, foreground
-            >>> nuclei = SimulatedNuclei(2)
-            >>> nuclei.with_(target=foreground)[0][1].shape, nuclei.target
-            (torch.Size([1, 128, 128]), None)
+        >>> from unet_lib.data import SimulatedNuclei, foreground
+        >>> nuclei = SimulatedNuclei(2)
+        >>> nuclei.with_(target=foreground)[0][1].shape, nuclei.target
+        (torch.Size([1, 128, 128]), None)
         """
-        settings = {
+        settings: Options = {
             "normalize": self.normalize if self.normalize_given else None,
             "transform": self.transform,
             "target": self.target,
@@ -118,11 +127,10 @@ class SegmentationDataset(Dataset, ABC):
             ValueError: a share that is not between 0 and 1; `crop` or `augment` for a data set
                 that has a transform already.
 
-        Example:
-            >>> from unet_lib.data import SimulatedNuclei
-            >>> train, validation = SimulatedNuclei(5).split(crop=96, augment="all")
-            >>> len(train), len(validation), validation[0][0].shape
-            (4, 1, torch.Size([1, 96, 96]))
+        >>> from unet_lib.data import SimulatedNuclei
+        >>> train, validation = SimulatedNuclei(5).split(crop=96, augment="all")
+        >>> len(train), len(validation), validation[0][0].shape
+        (4, 1, torch.Size([1, 96, 96]))
         """
         changed = views(crop, augment, self.ignore_index or 0)
         if self.transform is not None and changed != (None, None):
@@ -177,26 +185,24 @@ def cached(dataset: SegmentationDataset) -> SegmentationDataset:
     and `target` still run at every access: random transforms stay random. Memory: the sum of all
     raw images and labels; 240 simulated images of 128x128 take 20 MB. Call it before `split`.
 
-    Example:
-        >>> from unet_lib.data import SimulatedNuclei
-        >>> nuclei = cached(SimulatedNuclei(length=3, size=(64, 64)))
-        >>> len(nuclei), nuclei[2][0].shape
-        (3, torch.Size([1, 64, 64]))
+    >>> from unet_lib.data import SimulatedNuclei
+    >>> nuclei = cached(SimulatedNuclei(length=3, size=(64, 64)))
+    >>> len(nuclei), nuclei[2][0].shape
+    (3, torch.Size([1, 64, 64]))
     """
     kept = copy(dataset)
     vars(kept)["load"] = [dataset.load(index) for index in range(len(dataset))].__getitem__
     return kept
 
 
-def with_(dataset: Dataset, **changes: Any) -> Dataset:
+def with_(dataset: Dataset, **changes: Unpack[Options]) -> Dataset:
     """The same images with another `normalize`, `transform` or `target`, behind any Subsets.
 
     A data set that is not of this library is returned as it is.
 
-    Example:
-        >>> from unet_lib.data import SimulatedNuclei, foreground
-        >>> with_(Subset(SimulatedNuclei(9), [7, 8]), target=foreground)[1][1].shape
-        torch.Size([1, 128, 128])
+    >>> from unet_lib.data import SimulatedNuclei, foreground
+    >>> with_(Subset(SimulatedNuclei(9), [7, 8]), target=foreground)[1][1].shape
+    torch.Size([1, 128, 128])
     """
     if isinstance(dataset, Subset):
         return Subset(with_(dataset.dataset, **changes), dataset.indices)
@@ -206,10 +212,9 @@ def with_(dataset: Dataset, **changes: Any) -> Dataset:
 def origin(dataset: Dataset, index: int) -> tuple[SegmentationDataset, int] | None:
     """The data set of this library, and the index in it, behind any number of Subsets.
 
-    Example:
-        >>> from unet_lib.data import SimulatedNuclei
-        >>> origin(Subset(SimulatedNuclei(9), [7, 8]), 1)[1]
-        8
+    >>> from unet_lib.data import SimulatedNuclei
+    >>> origin(Subset(SimulatedNuclei(9), [7, 8]), 1)[1]
+    8
     """
     while isinstance(dataset, Subset):
         dataset, index = dataset.dataset, dataset.indices[index]
@@ -221,12 +226,11 @@ def stored_images(dataset: Dataset) -> Iterator[tuple[str, np.ndarray]]:
 
     Of a data set that is not of this library, the image as it gives it.
 
-    Example:
-        >>> from unet_lib.data import SimulatedNuclei
-        >>> [name for name, image in stored_images(Subset(SimulatedNuclei(9), [7]))]
-        ['simulated picture 7 of seed 0']
+    >>> from unet_lib.data import SimulatedNuclei
+    >>> [name for name, image in stored_images(Subset(SimulatedNuclei(9), [7]))]
+    ['simulated picture 7 of seed 0']
     """
-    for index in range(len(dataset)):  # type: ignore[arg-type]
+    for index in range(len(dataset)):  # type: ignore[arg-type]  # torch declares no length
         found = origin(dataset, index)
         image = dataset[index][0].numpy() if found is None else found[0].load(found[1])[0]
         yield picture_name(dataset, index), image
@@ -235,10 +239,9 @@ def stored_images(dataset: Dataset) -> Iterator[tuple[str, np.ndarray]]:
 def picture_name(dataset: Dataset, index: int) -> str:
     """What messages call an image, behind any number of Subsets: its file, or its number.
 
-    Example:
-        >>> from unet_lib.data import SimulatedNuclei
-        >>> picture_name(Subset(SimulatedNuclei(9), [7, 8]), 1)
-        'simulated picture 8 of seed 0'
+    >>> from unet_lib.data import SimulatedNuclei
+    >>> picture_name(Subset(SimulatedNuclei(9), [7, 8]), 1)
+    'simulated picture 8 of seed 0'
     """
     while isinstance(dataset, Subset):
         dataset, index = dataset.dataset, dataset.indices[index]

@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Integer, Shaped, UInt8
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from unet_lib.data.findings import DataError, Finding, as_keywords
 
@@ -31,11 +32,10 @@ _TURNED = (5, 6, 7, 8)  # orientations that exchange height and width
 class UnreadableError(DataError):
     """A file that is no image, or no longer one: empty, truncated, corrupt.
 
-    Example:
-        >>> read_image("missing.png")
-        Traceback (most recent call last):
-            ...
-        unet_lib.data.files.UnreadableError: missing.png: no such file
+    >>> read_image("missing.png")
+    Traceback (most recent call last):
+        ...
+    unet_lib.data.files.UnreadableError: missing.png: no such file
     """
 
 
@@ -66,15 +66,14 @@ def read_image(path: str | Path, mode: Mode = "L") -> Shaped[np.ndarray, "H W *C
         DataError: color where gray was asked for, real transparency, CMYK, several pages, ...
         ValueError: another mode.
 
-    Example:
-        >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp()) / "dot.png"
-        >>> Image.new("L", (3, 2), 7).save(path)
-        >>> read_image(path)
-        array([[7, 7, 7],
-               [7, 7, 7]], dtype=uint8)
-        >>> read_image(path, mode="RGB").shape
-        (2, 3, 3)
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "dot.png"
+    >>> Image.new("L", (3, 2), 7).save(path)
+    >>> read_image(path)
+    array([[7, 7, 7],
+           [7, 7, 7]], dtype=uint8)
+    >>> read_image(path, mode="RGB").shape
+    (2, 3, 3)
     """
     if mode not in ("L", "RGB"):
         raise ValueError(f"mode={mode!r}; 'L' (gray) or 'RGB' (color) was expected")
@@ -116,14 +115,13 @@ def read_mask(
         DataError: an RGB mask without `palette`, values or colors that are not mapped, floats.
         ValueError: both mappings are given.
 
-    Example:
-        >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp()) / "mask.png"
-        >>> Image.fromarray(np.array([[0, 255]], np.uint8)).save(path)
-        >>> read_mask(path)
-        array([[  0, 255]], dtype=uint8)
-        >>> read_mask(path, mask_values={0: 0, 255: 1})
-        array([[0, 1]])
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "mask.png"
+    >>> Image.fromarray(np.array([[0, 255]], np.uint8)).save(path)
+    >>> read_mask(path)
+    array([[  0, 255]], dtype=uint8)
+    >>> read_mask(path, mask_values={0: 0, 255: 1})
+    array([[0, 1]])
     """
     if mask_values is not None and palette is not None:
         raise ValueError("pass mask_values for gray masks or palette for RGB masks, not both")
@@ -170,7 +168,7 @@ def _open(path: Path) -> Image.Image:
         raise _unusable(path, found, cure=again, cause="unreadable-file") from error
 
 
-def _refuse_what_pillow_changes(path: Path, picture: Image.Image) -> None:
+def _refuse_what_pillow_changes(path: Path, picture: ImageFile.ImageFile) -> None:
     """Raise DataError for files of which Pillow would silently give us only a part."""
     pages = getattr(picture, "n_frames", 1)
     if pages > 1 and picture.format != "MPO":  # a phone's photograph with a preview
@@ -180,7 +178,7 @@ def _refuse_what_pillow_changes(path: Path, picture: Image.Image) -> None:
         found = "16 bits a color, of which only 8 would be read"
         cure = "save it with 8 bits, or each channel as a 16-bit gray image"
         raise _unusable(path, found, cure=cure)
-    if picture.format != "TIFF":
+    if not isinstance(picture, TiffImageFile):
         return
     channels, read = picture.tag_v2.get(_SAMPLES_PER_PIXEL, 1), len(picture.getbands())
     if channels > read:
@@ -290,9 +288,8 @@ def _translate(
 def listed(values: list[int], limit: int = 8) -> str:
     """The first numbers of a list, as messages print them.
 
-    Example:
-        >>> listed([0, 1, 2, 3], limit=2)
-        '0, 1, ... (4 in all)'
+    >>> listed([0, 1, 2, 3], limit=2)
+    '0, 1, ... (4 in all)'
     """
     text = ", ".join(map(str, values[:limit]))
     return text if len(values) <= limit else f"{text}, ... ({len(values)} in all)"

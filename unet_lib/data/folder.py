@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 
 from unet_lib.data.arrays import ImageArray, LabelArray, check_pair
-from unet_lib.data.base import Normalize, SegmentationDataset, Target, Transform
+from unet_lib.data.base import Options, SegmentationDataset
 from unet_lib.data.files import BLENDED, MANY, Color, Mode, listed, read_image, read_mask
 from unet_lib.data.findings import DataError, Finding, as_keywords
 from unet_lib.data.pairing import Pair, pair_files
@@ -34,22 +35,21 @@ class PairedFolder(SegmentationDataset):
         ignore_index: one further value, for pixels that do not count, often 255.
         suffix: what the name of a mask has at its end beside its image's, `"_mask"`.
         instances: the values number objects, 1 to n, and are no classes.
-        normalize, transform, target: as in `SegmentationDataset`.
+        options: `normalize`, `transform`, `target`, as in `SegmentationDataset`.
 
     Raises:
         DataError: with every finding of both folders.
         ValueError: fewer than two classes.
 
-    Example:
-        >>> import tempfile
-        >>> from PIL import Image
-        >>> folder = Path(tempfile.mkdtemp())
-        >>> for name in "image", "mask":
-        ...     (folder / name).mkdir()
-        ...     Image.fromarray(np.array([[0, 255]], np.uint8)).save(folder / name / "1.png")
-        >>> pairs = PairedFolder(folder / "image", folder / "mask", mask_values={0: 0, 255: 1})
-        >>> pairs[0]
-        (tensor([[[0., 1.]]]), tensor([[0, 1]]))
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in "image", "mask":
+    ...     (folder / name).mkdir()
+    ...     Image.fromarray(np.array([[0, 255]], np.uint8)).save(folder / name / "1.png")
+    >>> pairs = PairedFolder(folder / "image", folder / "mask", mask_values={0: 0, 255: 1})
+    >>> pairs[0]
+    (tensor([[[0., 1.]]]), tensor([[0, 1]]))
     """
 
     def __init__(
@@ -64,11 +64,9 @@ class PairedFolder(SegmentationDataset):
         ignore_index: int | None = None,
         suffix: str = "",
         instances: bool = False,
-        normalize: Normalize | None = None,
-        transform: Transform | None = None,
-        target: Target | None = None,
+        **options: Unpack[Options],
     ) -> None:
-        super().__init__(normalize=normalize, transform=transform, target=target)
+        super().__init__(**options)
         if num_classes is not None and num_classes < 2:
             raise ValueError(f"num_classes={num_classes}; background counts, so 2 is the smallest")
         self.mode = mode

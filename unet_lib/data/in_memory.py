@@ -1,11 +1,11 @@
 """Images and labels that are in memory already, as a data set (chapter 9d)."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 
-from unet_lib.data.base import SegmentationDataset
+from unet_lib.data.base import Options, SegmentationDataset
 from unet_lib.data.normalize import normalize_percentiles
 from unet_lib.data.targets import foreground
 
@@ -22,8 +22,8 @@ class InMemory(SegmentationDataset):
 
     default_normalize = staticmethod(normalize_percentiles)
 
-    def __init__(self, images: Pictures, labels: Pictures, **options: Any) -> None:
-        super().__init__(**{"target": foreground} | options)
+    def __init__(self, images: Pictures, labels: Pictures, **options: Unpack[Options]) -> None:
+        super().__init__(**Options(target=foreground) | options)
         self.images, self.labels = list(images), list(labels)
 
     def __len__(self) -> int:

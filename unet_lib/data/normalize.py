@@ -18,11 +18,10 @@ def normalize_percentiles(
 
     Raises ValueError unless 0 <= low < high <= 100.
 
-    Example:
-        >>> dim = np.array([[10, 20], [20, 30]], np.uint8)
-        >>> normalize_percentiles(dim, low=0.0, high=100.0)
-        array([[0. , 0.5],
-               [0.5, 1. ]], dtype=float32)
+    >>> dim = np.array([[10, 20], [20, 30]], np.uint8)
+    >>> normalize_percentiles(dim, low=0.0, high=100.0)
+    array([[0. , 0.5],
+           [0.5, 1. ]], dtype=float32)
     """
     if not 0 <= low < high <= 100:
         raise ValueError(f"percentiles {low} and {high}: expected 0 <= low < high <= 100")
@@ -36,14 +35,11 @@ def scale_by_dtype(image: Shaped[np.ndarray, "H W *C"]) -> Float32[np.ndarray, "
     """Divides by the largest value that the image's *type* can hold: 255, 65535, or 1 for float.
 
     Never by what an image happens to contain: a dark uint8 image stays dark, and two images of
-    one data set keep their relation.
+    one data set keep their relation. Raises DataError for floats outside [0, 1], or a type without
+    a natural range (int64, bool).
 
-    Raises:
-        DataError: float values outside [0, 1], or a type without a natural range (int64, bool).
-
-    Example:
-        >>> scale_by_dtype(np.array([[0, 51]], np.uint8))
-        array([[0. , 0.2]], dtype=float32)
+    >>> scale_by_dtype(np.array([[0, 51]], np.uint8))
+    array([[0. , 0.2]], dtype=float32)
     """
     if image.dtype in (np.uint8, np.uint16):
         return (image / np.float32(np.iinfo(image.dtype).max)).astype(np.float32)

@@ -13,9 +13,8 @@ ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 class Pair(NamedTuple):
     """An image and its mask, as two files.
 
-    Example:
-        >>> Pair(Path("images/1.png"), Path("masks/1.png")).mask.name
-        '1.png'
+    >>> Pair(Path("images/1.png"), Path("masks/1.png")).mask.name
+    '1.png'
     """
 
     image: Path
@@ -25,14 +24,12 @@ class Pair(NamedTuple):
 def list_pictures(folder: Path) -> list[Path]:
     """The image files of one folder, by name; hidden files and other endings are left out.
 
-    Raises:
-        DataError: the folder is missing, is a file, or holds no image.
+    Raises DataError where the folder is missing, is a file, or holds no image.
 
-    Example:
-        >>> list_pictures(Path("no/such/folder"))
-        Traceback (most recent call last):
-            ...
-        unet_lib.data.findings.DataError: no/such/folder: no such folder; check the path
+    >>> list_pictures(Path("no/such/folder"))
+    Traceback (most recent call last):
+        ...
+    unet_lib.data.findings.DataError: no/such/folder: no such folder; check the path
     """
     if not folder.is_dir():
         found = "a file, not a folder" if folder.exists() else "no such folder"
@@ -55,19 +52,16 @@ def pair_files(images: Path, masks: Path, suffix: str) -> tuple[list[Pair], list
 
     `cell.1.png` belongs to `cell.1.tif`, or with `suffix="_mask"` to `cell.1_mask.tif`; `1.png`
     never to `10.png`. Both may lie in one folder if there is a suffix to tell them apart.
-    Files that cannot be paired are in the findings.
+    Files that cannot be paired are in the findings. Raises DataError for a folder that is missing
+    or without images, and for one folder without a suffix.
 
-    Raises:
-        DataError: a folder is missing or without images, or one folder without a suffix.
-
-    Example:
-        >>> import tempfile
-        >>> folder = Path(tempfile.mkdtemp())
-        >>> for name in "1.png", "1_mask.png", "10.png":
-        ...     (folder / name).touch()
-        >>> pairs, findings = pair_files(folder, folder, "_mask")
-        >>> [pair.mask.name for pair in pairs], findings[0].found
-        (['1_mask.png'], 'image without a mask of the same name')
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in "1.png", "1_mask.png", "10.png":
+    ...     (folder / name).touch()
+    >>> pairs, findings = pair_files(folder, folder, "_mask")
+    >>> [pair.mask.name for pair in pairs], findings[0].found
+    (['1_mask.png'], 'image without a mask of the same name')
     """
     if images == masks and not suffix:
         found = "images and masks lie in one folder"

@@ -5,13 +5,14 @@ ranges, so that a network trained on many of them has seen more than one microsc
 """
 
 from dataclasses import dataclass
+from typing import Unpack
 
 import numpy as np
 from jaxtyping import Float, Int32, UInt8
 from numpy.random import Generator
 from scipy.ndimage import gaussian_filter, zoom
 
-from unet_lib.data.base import Normalize, SegmentationDataset, Target, Transform
+from unet_lib.data.base import Options, SegmentationDataset
 from unet_lib.data.normalize import normalize_percentiles
 
 MINIMUM_PIXELS = 12  # smaller scraps, mostly cut off by the image border, are no instance
@@ -154,11 +155,11 @@ def _nucleus(
     turn, phases = rng.uniform(0, np.pi), rng.uniform(0, 2 * np.pi, 4)
     waves = look.wobble * rng.standard_normal(4) / np.sqrt([1, 2, 3, 4])  # smooth: low waves lead
     reach = int(1.4 * long) + 2
-    window = tuple(
+    rows, columns = (
         slice(min(max(int(c) - reach, 0), n), min(max(int(c) + reach + 1, 0), n))
         for c, n in zip(center, size, strict=True)
     )
-    y, x = np.ogrid[window]
+    y, x = np.ogrid[rows, columns]
     y, x = y - center[0], x - center[1]
     u = (x * np.cos(turn) + y * np.sin(turn)) / long
     v = (y * np.cos(turn) - x * np.sin(turn)) / short
@@ -167,7 +168,7 @@ def _nucleus(
         w * np.cos(k * angle + p) for k, (w, p) in enumerate(zip(waves, phases, strict=True), 2)
     )
     distance = np.hypot(u, v) / np.maximum(outline, 0.3)
-    return window, np.where(distance <= 1, 1 - look.dome * distance**2, 0.0)
+    return (rows, columns), np.where(distance <= 1, 1 - look.dome * distance**2, 0.0)
 
 
 def _smooth_noise(rng: Generator, size: tuple[int, int], scale: float) -> np.ndarray:
@@ -210,7 +211,7 @@ class SimulatedNuclei(SegmentationDataset):
     """`length` simulated images of nuclei; image i is `simulate_nuclei(seed, i, size)`.
 
     Nothing is stored: wrap it in `unet_lib.data.cached` to simulate each image once.
-    Arguments after `size` as in `SegmentationDataset`.
+    Options as in `SegmentationDataset`.
 
     >>> nuclei = SimulatedNuclei(length=8, seed=1, size=(64, 64))
     >>> image, labels = nuclei[0]
@@ -225,12 +226,9 @@ class SimulatedNuclei(SegmentationDataset):
         length: int,
         seed: int = 0,
         size: tuple[int, int] = (128, 128),
-        *,
-        transform: Transform | None = None,
-        target: Target | None = None,
-        normalize: Normalize | None = None,
+        **options: Unpack[Options],
     ) -> None:
-        super().__init__(normalize=normalize, transform=transform, target=target)
+        super().__init__(**options)
         self.length, self.seed, self.size = length, seed, size
 
     def __len__(self) -> int:

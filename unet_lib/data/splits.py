@@ -32,9 +32,8 @@ def split(
         DataError: a part would be empty, or `groups` is of another length than the data set.
         ValueError: the fractions are not positive with sum 1.
 
-    Example:
-        >>> split(5, (0.6, 0.4), groups=["Ada", "Ada", "Bo", "Bo", "Bo"])
-        [array([2, 3, 4]), array([0, 1])]
+    >>> split(5, (0.6, 0.4), groups=["Ada", "Ada", "Bo", "Bo", "Bo"])
+    [array([2, 3, 4]), array([0, 1])]
     """
     if isinstance(dataset, int):
         return divide(dataset, fractions, seed, groups)
@@ -47,10 +46,9 @@ def find_duplicates(dataset: Part) -> list[tuple[int, int]]:
 
     Reads the whole data set. Each image is paired with the first one that equals it.
 
-    Example:
-        >>> from unet_lib.data import SimulatedNuclei
-        >>> find_duplicates(SimulatedNuclei(length=3, size=(32, 32)))
-        []
+    >>> from unet_lib.data import SimulatedNuclei
+    >>> find_duplicates(SimulatedNuclei(length=3, size=(32, 32)))
+    []
     """
     return copies(image for _, image in stored_images(dataset))
 
@@ -58,8 +56,7 @@ def find_duplicates(dataset: Part) -> list[tuple[int, int]]:
 def require_disjoint(first: Part, second: Part) -> None:
     """Raise DataError when an image of one part is also in the other, under whatever name.
 
-    Example:
-        >>> from unet_lib.data import SimulatedNuclei
-        >>> require_disjoint(*split(SimulatedNuclei(length=5, size=(32, 32))))
+    >>> from unet_lib.data import SimulatedNuclei
+    >>> require_disjoint(*split(SimulatedNuclei(length=5, size=(32, 32))))
     """
     refuse_copies(stored_images(first), stored_images(second))

@@ -18,10 +18,9 @@ InstanceLabels = Integer[Tensor, "H W"] | Integer[np.ndarray, "H W"]
 def foreground(labels: InstanceLabels) -> Float32[Tensor, "1 H W"]:
     """1 where a nucleus is, 0 elsewhere, as float32 (1, H, W): the target of a binary network.
 
-    Example:
-        >>> foreground(np.array([[0, 3], [7, 0]]))
-        tensor([[[0., 1.],
-                 [1., 0.]]])
+    >>> foreground(np.array([[0, 3], [7, 0]]))
+    tensor([[[0., 1.],
+             [1., 0.]]])
     """
     return (torch.as_tensor(labels).long() > 0).float()[None]
 
@@ -38,10 +37,9 @@ def interior_border(labels: InstanceLabels) -> Int64[Tensor, "H W"]:
     two pixels wide has no interior. The idea is from Caicedo et al., "Evaluation of deep learning
     strategies for nucleus segmentation in fluorescence images", Cytometry A, 2019.
 
-    Example:
-        >>> interior_border(np.array([[1, 1, 1, 0, 2, 2, 0]] * 2))
-        tensor([[1, 1, 2, 2, 2, 2, 0],
-                [1, 1, 2, 2, 2, 2, 0]])
+    >>> interior_border(np.array([[1, 1, 1, 0, 2, 2, 0]] * 2))
+    tensor([[1, 1, 2, 2, 2, 2, 0],
+            [1, 1, 2, 2, 2, 2, 0]])
     """
     labels = torch.as_tensor(labels).double()[None]  # (1, H, W)
     highest = _neighborhood_maximum(labels)
@@ -80,9 +78,8 @@ def border_weights(
         class_weights: w_c of background and of nuclei; to balance the two, give each the inverse
             of its frequency. By default no class counts more.
 
-    Example:
-        >>> border_weights(np.array([[1, 0, 2, 0, 0, 0, 0]])).numpy().round(1)
-        array([[10.2, 10.2, 10.2,  8.3,  5.9,  3.8,  2.4]], dtype=float32)
+    >>> border_weights(np.array([[1, 0, 2, 0, 0, 0, 0]])).numpy().round(1)
+    array([[10.2, 10.2, 10.2,  8.3,  5.9,  3.8,  2.4]], dtype=float32)
     """
     labels = torch.as_tensor(labels).numpy()
     nearest = np.full(labels.shape, np.inf)
@@ -92,7 +89,7 @@ def border_weights(
         if box is None:  # this number is not used
             continue
         around = tuple(slice(max(side.start - reach, 0), side.stop + reach) for side in box)
-        distance = ndimage.distance_transform_edt(labels[around] != label)
+        distance = np.asarray(ndimage.distance_transform_edt(labels[around] != label))
         second[around] = np.minimum(second[around], np.maximum(nearest[around], distance))
         nearest[around] = np.minimum(nearest[around], distance)
     weights = w0 * np.exp(-((nearest + second) ** 2) / (2 * sigma**2))

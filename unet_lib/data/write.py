@@ -82,9 +82,8 @@ def voc_palette() -> UInt8[np.ndarray, "256 3"]:
     Bit 0 of the index becomes the highest bit of red, bit 1 of green, bit 2 of blue, bit 3 the
     second highest of red, and so on: neighboring indices get colors far apart.
 
-    Example:
-        >>> voc_palette()[[0, 1, 2, 15, 255]].tolist()
-        [[0, 0, 0], [128, 0, 0], [0, 128, 0], [192, 128, 128], [224, 224, 192]]
+    >>> voc_palette()[[0, 1, 2, 15, 255]].tolist()
+    [[0, 0, 0], [128, 0, 0], [0, 128, 0], [192, 128, 128], [224, 224, 192]]
     """
     index = np.arange(256)
     palette = np.zeros((256, 3), int)

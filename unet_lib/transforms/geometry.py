@@ -21,11 +21,10 @@ class RandomRightAngle(v2.Transform):
 
     A picture that is not square changes its shape; crop to a square if it goes into a batch.
 
-    Example:
-        >>> turn = Joint(RandomRightAngle())
-        >>> image, labels = turn(torch.rand(1, 3, 3), torch.eye(3).long())
-        >>> labels.sum(dim=0)
-        tensor([1, 1, 1])
+    >>> turn = Joint(RandomRightAngle())
+    >>> image, labels = turn(torch.rand(1, 3, 3), torch.eye(3).long())
+    >>> labels.sum(dim=0)
+    tensor([1, 1, 1])
     """
 
     def make_params(self, flat_inputs: list) -> dict[str, int]:
@@ -40,10 +39,9 @@ class RandomRightAngle(v2.Transform):
 def random_flips() -> Joint:
     """Mirror left to right, and top to bottom, each with probability 1/2.
 
-    Example:
-        >>> image, labels = random_flips()(torch.rand(3, 5, 7), torch.ones(5, 7).long())
-        >>> image.shape
-        torch.Size([3, 5, 7])
+    >>> image, labels = random_flips()(torch.rand(3, 5, 7), torch.ones(5, 7).long())
+    >>> image.shape
+    torch.Size([3, 5, 7])
     """
     return Joint(v2.RandomHorizontalFlip(), v2.RandomVerticalFlip())
 
@@ -51,14 +49,12 @@ def random_flips() -> Joint:
 def resize(size: Size) -> Joint:
     """Bring to `size` (height, width): the image bilinear and antialiased, labels from the nearest.
 
-    Raises:
-        ValueError: a size that is not two whole numbers from 1 on.
+    Raises ValueError for a size that is not two whole numbers from 1 on.
 
-    Example:
-        >>> image, labels = resize((2, 2))(torch.rand(1, 6, 6), torch.arange(36).reshape(6, 6))
-        >>> labels
-        tensor([[ 7, 10],
-                [25, 28]])
+    >>> image, labels = resize((2, 2))(torch.rand(1, 6, 6), torch.arange(36).reshape(6, 6))
+    >>> labels
+    tensor([[ 7, 10],
+            [25, 28]])
     """
     return Joint(_Resize(_checked(size)))
 
@@ -66,14 +62,11 @@ def resize(size: Size) -> Joint:
 def random_scale(low: float, high: float) -> Joint:
     """Enlarge or shrink by a random factor from `low` to `high`, the same for height and width.
 
-    The size of the result varies; follow with `random_crop` if it goes into a batch.
+    The size of the result varies; follow with `random_crop` if it goes into a batch. Raises
+    ValueError unless 0 < low <= high.
 
-    Raises:
-        ValueError: unless 0 < low <= high.
-
-    Example:
-        >>> random_scale(2.0, 2.0)(torch.rand(1, 5, 4), torch.zeros(5, 4).long())[1].shape
-        torch.Size([10, 8])
+    >>> random_scale(2.0, 2.0)(torch.rand(1, 5, 4), torch.zeros(5, 4).long())[1].shape
+    torch.Size([10, 8])
     """
     if not 0 < low <= high < math.inf:
         raise ValueError(f"factors {low} to {high}: expected 0 < low <= high")
@@ -84,14 +77,11 @@ def random_crop(size: Size, fill_labels: int = 0) -> Joint:
     """Cut out a random part of `size` (height, width).
 
     A picture that is smaller is padded first: the image with 0, the labels with `fill_labels`;
-    pass your `ignore_index` where the padding should not count as background.
+    pass your `ignore_index` where the padding should not count as background. Raises ValueError for
+    a size that is not two whole numbers from 1 on.
 
-    Raises:
-        ValueError: a size that is not two whole numbers from 1 on.
-
-    Example:
-        >>> random_crop((4, 4))(torch.rand(1, 9, 3), torch.zeros(9, 3).long())[0].shape
-        torch.Size([1, 4, 4])
+    >>> random_crop((4, 4))(torch.rand(1, 9, 3), torch.zeros(9, 3).long())[0].shape
+    torch.Size([1, 4, 4])
     """
     fill = {tv_tensors.Image: 0, tv_tensors.Mask: fill_labels}
     return Joint(v2.RandomCrop(_checked(size), pad_if_needed=True, fill=fill))

@@ -20,15 +20,13 @@ def random_brightness_contrast(brightness: float = 0.2, contrast: float = 0.2) -
         brightness: the factor is drawn from 1 - brightness to 1 + brightness.
         contrast: likewise the factor for the distance of each pixel to the image's mean.
 
-    Raises:
-        ValueError: unless both lie in 0 to 1.
+    Raises ValueError unless both lie in 0 to 1.
 
-    Example:
-        >>> import torch
-        >>> image, labels = torch.ones(1, 2, 2), torch.eye(2).long()
-        >>> brighter, same = random_brightness_contrast(0.5, 0.0)(image, labels)
-        >>> torch.equal(brighter, brighter.mean() * image), torch.equal(same, labels)
-        (True, True)
+    >>> import torch
+    >>> image, labels = torch.ones(1, 2, 2), torch.eye(2).long()
+    >>> brighter, same = random_brightness_contrast(0.5, 0.0)(image, labels)
+    >>> torch.equal(brighter, brighter.mean() * image), torch.equal(same, labels)
+    (True, True)
     """
     for name, value in (("brightness", brightness), ("contrast", contrast)):
         if not 0 <= value <= 1:
@@ -40,15 +38,11 @@ def random_gamma(low: float = 0.7, high: float = 1.5) -> Joint:
     """Raise the image to a random power; its darkest and its brightest value stay.
 
     Powers below 1 lighten the middle, powers above darken it. The logarithm of the power is drawn
-    evenly, so that 1/2 is as likely as 2.
+    evenly, so that 1/2 is as likely as 2. Raises ValueError unless 0 < low <= high.
 
-    Raises:
-        ValueError: unless 0 < low <= high.
-
-    Example:
-        >>> import torch
-        >>> random_gamma(2.0, 2.0)(torch.tensor([[[0.0, 1.0, 2.0]]]), torch.tensor([[0, 0, 1]]))
-        (tensor([[[0.0000, 0.5000, 2.0000]]]), tensor([[0, 0, 1]]))
+    >>> import torch
+    >>> random_gamma(2.0, 2.0)(torch.tensor([[[0.0, 1.0, 2.0]]]), torch.tensor([[0, 0, 1]]))
+    (tensor([[[0.0000, 0.5000, 2.0000]]]), tensor([[0, 0, 1]]))
     """
     if not 0 < low <= high < math.inf:
         raise ValueError(f"powers {low} to {high}: expected 0 < low <= high")
@@ -58,16 +52,14 @@ def random_gamma(low: float = 0.7, high: float = 1.5) -> Joint:
 def random_noise(sigma: float = 0.1) -> Joint:
     """Add Gaussian noise, another number for each pixel, of a random strength from 0 to `sigma`.
 
-    Raises:
-        ValueError: a negative standard deviation.
+    Raises ValueError for a negative standard deviation.
 
-    Example:
-        >>> import torch
-        >>> torch.manual_seed(0)
-        <torch._C.Generator object at ...>
-        >>> noisy, _ = random_noise(0.1)(torch.zeros(1, 64, 64), torch.zeros(64, 64).long())
-        >>> 0 < noisy.std() < 0.11
-        tensor(True)
+    >>> import torch
+    >>> torch.manual_seed(0)
+    <torch._C.Generator object at ...>
+    >>> noisy, _ = random_noise(0.1)(torch.zeros(1, 64, 64), torch.zeros(64, 64).long())
+    >>> 0 < noisy.std() < 0.11
+    tensor(True)
     """
     _check_sigma(sigma)
     return Joint(_Noise(sigma))
@@ -76,15 +68,13 @@ def random_noise(sigma: float = 0.1) -> Joint:
 def random_blur(sigma: float = 1.5) -> Joint:
     """Blur with a Gaussian of a random standard deviation from 0 to `sigma` pixels.
 
-    Raises:
-        ValueError: a negative standard deviation.
+    Raises ValueError for a negative standard deviation.
 
-    Example:
-        >>> import torch
-        >>> image = torch.eye(16)[None]
-        >>> blurred, _ = random_blur(2.0)(image, image[0].long())
-        >>> bool(blurred.max() < 1), bool(abs(blurred.mean() - image.mean()) < 0.02)
-        (True, True)
+    >>> import torch
+    >>> image = torch.eye(16)[None]
+    >>> blurred, _ = random_blur(2.0)(image, image[0].long())
+    >>> bool(blurred.max() < 1), bool(abs(blurred.mean() - image.mean()) < 0.02)
+    (True, True)
     """
     _check_sigma(sigma)
     return Joint(_Blur(sigma))

@@ -13,14 +13,12 @@ class Joint:
     Args:
         transforms: applied one after the other; each draws its random numbers once for both.
 
-    Raises:
-        TypeError: a transform that cannot treat two at once, such as torchvision's old ones.
+    Raises TypeError for a transform that cannot treat two at once, such as torchvision's old ones.
 
-    Example:
-        >>> from torchvision.transforms import v2
-        >>> turn = Joint(v2.RandomHorizontalFlip(p=1))
-        >>> turn(torch.tensor([[[0.0, 0.1, 0.2]]]), torch.tensor([[0, 1, 2]]))
-        (tensor([[[0.2000, 0.1000, 0.0000]]]), tensor([[2, 1, 0]]))
+    >>> from torchvision.transforms import v2
+    >>> turn = Joint(v2.RandomHorizontalFlip(p=1))
+    >>> turn(torch.tensor([[[0.0, 0.1, 0.2]]]), torch.tensor([[0, 1, 2]]))
+    (tensor([[[0.2000, 0.1000, 0.0000]]]), tensor([[2, 1, 0]]))
     """
 
     def __init__(self, *transforms: v2.Transform) -> None:
@@ -68,12 +66,11 @@ def _check_shapes(image: Tensor, labels: Tensor) -> None:
 def compose(*transforms: Joint | v2.Transform) -> Joint:
     """One joint transform that applies several in turn.
 
-    Example:
-        >>> from unet_lib.transforms import random_crop, random_flips, random_scale
-        >>> augment = compose(random_scale(0.8, 1.2), random_crop((64, 64)), random_flips())
-        >>> image, labels = augment(torch.rand(1, 90, 70), torch.zeros(90, 70, dtype=torch.int64))
-        >>> image.shape, labels.shape
-        (torch.Size([1, 64, 64]), torch.Size([64, 64]))
+    >>> from unet_lib.transforms import random_crop, random_flips, random_scale
+    >>> augment = compose(random_scale(0.8, 1.2), random_crop((64, 64)), random_flips())
+    >>> image, labels = augment(torch.rand(1, 90, 70), torch.zeros(90, 70, dtype=torch.int64))
+    >>> image.shape, labels.shape
+    (torch.Size([1, 64, 64]), torch.Size([64, 64]))
     """
     parts = [part.transforms if isinstance(part, Joint) else [part] for part in transforms]
     return Joint(*(transform for part in parts for transform in part))
@@ -82,14 +79,12 @@ def compose(*transforms: Joint | v2.Transform) -> Joint:
 def sometimes(probability: float, *transforms: Joint | v2.Transform) -> Joint:
     """Apply all of `transforms` in turn with this probability, else none of them.
 
-    Raises:
-        ValueError: unless the probability lies in 0 to 1 and there is a transform.
+    Raises ValueError unless the probability lies in 0 to 1 and there is a transform.
 
-    Example:
-        >>> from torchvision.transforms import v2
-        >>> never = sometimes(0.0, v2.RandomHorizontalFlip(p=1))
-        >>> never(torch.zeros(1, 1, 2), torch.tensor([[0, 1]]))[1]
-        tensor([[0, 1]])
+    >>> from torchvision.transforms import v2
+    >>> never = sometimes(0.0, v2.RandomHorizontalFlip(p=1))
+    >>> never(torch.zeros(1, 1, 2), torch.tensor([[0, 1]]))[1]
+    tensor([[0, 1]])
     """
     if not 0 <= probability <= 1:
         raise ValueError(f"probability {probability}: expected a number from 0 to 1")
@@ -101,8 +96,7 @@ def sometimes(probability: float, *transforms: Joint | v2.Transform) -> Joint:
 def uniform(low: float, high: float) -> float:
     """One random number from `low` to `high`, by torch's global generator.
 
-    Example:
-        >>> uniform(2.0, 2.0)
-        2.0
+    >>> uniform(2.0, 2.0)
+    2.0
     """
     return low + (high - low) * float(torch.rand(()))

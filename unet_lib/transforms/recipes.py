@@ -28,14 +28,12 @@ def augment_nuclei(size: tuple[int, int], elastic: float = 0.0) -> Joint:
         size: (height, width) of the crops; smaller pictures are padded with 0 and background.
         elastic: standard deviation in pixels of an elastic deformation; 0 leaves it out.
 
-    Raises:
-        ValueError: a negative standard deviation.
+    Raises ValueError for a negative standard deviation.
 
-    Example:
-        >>> import torch
-        >>> image, labels = torch.rand(1, 90, 120), torch.ones(90, 120).long()
-        >>> augment_nuclei((64, 64))(image, labels)[0].shape
-        torch.Size([1, 64, 64])
+    >>> import torch
+    >>> image, labels = torch.rand(1, 90, 120), torch.ones(90, 120).long()
+    >>> augment_nuclei((64, 64))(image, labels)[0].shape
+    torch.Size([1, 64, 64])
     """
     before = tuple(math.ceil(side / 0.7) for side in size)  # no need to scale what is cut off
     places = compose(

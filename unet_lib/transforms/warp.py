@@ -34,12 +34,11 @@ def random_rotation(
     Raises:
         ValueError: angles that are no range, or another word for `fill`.
 
-    Example:
-        >>> image, labels = torch.zeros(1, 3, 3), torch.tensor([[0, 1, 0], [0, 0, 0], [0, 0, 0]])
-        >>> random_rotation((90, 90))(image, labels)[1]  # what was on top is now on the left
-        tensor([[0, 0, 0],
-                [1, 0, 0],
-                [0, 0, 0]])
+    >>> image, labels = torch.zeros(1, 3, 3), torch.tensor([[0, 1, 0], [0, 0, 0], [0, 0, 0]])
+    >>> random_rotation((90, 90))(image, labels)[1]  # what was on top is now on the left
+    tensor([[0, 0, 0],
+            [1, 0, 0],
+            [0, 0, 0]])
     """
     low, high = degrees if isinstance(degrees, tuple) else (-degrees, degrees)
     if not -math.inf < low <= high < math.inf:
@@ -60,13 +59,11 @@ def random_elastic(sigma: float = 10.0, fill: Fill = "reflect", fill_labels: int
         fill: see `random_rotation`.
         fill_labels: see `random_rotation`.
 
-    Raises:
-        ValueError: a negative sigma, or another word for `fill`.
+    Raises ValueError for a negative sigma, or another word for `fill`.
 
-    Example:
-        >>> image, labels = random_elastic(2.0)(torch.rand(1, 64, 48), torch.ones(64, 48).long())
-        >>> image.shape, labels.unique()
-        (torch.Size([1, 64, 48]), tensor([1]))
+    >>> image, labels = random_elastic(2.0)(torch.rand(1, 64, 48), torch.ones(64, 48).long())
+    >>> image.shape, labels.unique()
+    (torch.Size([1, 64, 48]), tensor([1]))
     """
     if not 0 <= sigma < math.inf:
         raise ValueError(f"sigma {sigma}: expected a standard deviation in pixels, 0 or more")
@@ -78,11 +75,10 @@ def elastic_field(vectors: Float[Tensor, "2 3 3"], size: Size) -> Float[Tensor, 
 
     All in pixels, down the rows and along the columns. The outer nodes lie on the outer pixels.
 
-    Example:
-        >>> vectors = torch.zeros(2, 3, 3)
-        >>> vectors[0, 1, 1] = 8.0  # the middle reads 8 pixels further down
-        >>> elastic_field(vectors, (5, 5))[0, 2]
-        tensor([0.0000, 4.7500, 8.0000, 4.7500, 0.0000])
+    >>> vectors = torch.zeros(2, 3, 3)
+    >>> vectors[0, 1, 1] = 8.0  # the middle reads 8 pixels further down
+    >>> elastic_field(vectors, (5, 5))[0, 2]
+    tensor([0.0000, 4.7500, 8.0000, 4.7500, 0.0000])
     """
     return F.interpolate(vectors[None], size, mode="bicubic", align_corners=True)[0]
 
@@ -90,13 +86,12 @@ def elastic_field(vectors: Float[Tensor, "2 3 3"], size: Size) -> Float[Tensor, 
 def rotation_sources(degrees: float, size: Size) -> Float[Tensor, "2 H W"]:
     """Row and column from which each pixel of a picture turned counterclockwise is read.
 
-    Example:
-        >>> rotation_sources(90, (2, 2)).round().long()
-        tensor([[[0, 1],
-                 [0, 1]],
-        <BLANKLINE>
-                [[1, 1],
-                 [0, 0]]])
+    >>> rotation_sources(90, (2, 2)).round().long()
+    tensor([[[0, 1],
+             [0, 1]],
+    <BLANKLINE>
+            [[1, 1],
+             [0, 0]]])
     """
     places = pixel_places(size)
     center = (torch.tensor(size).view(2, 1, 1) - 1) / 2
@@ -108,10 +103,9 @@ def rotation_sources(degrees: float, size: Size) -> Float[Tensor, "2 H W"]:
 def pixel_places(size: Size) -> Float[Tensor, "2 H W"]:
     """Row and column of each pixel.
 
-    Example:
-        >>> pixel_places((2, 3))[1]
-        tensor([[0., 1., 2.],
-                [0., 1., 2.]])
+    >>> pixel_places((2, 3))[1]
+    tensor([[0., 1., 2.],
+            [0., 1., 2.]])
     """
     rows, columns = (torch.arange(n, dtype=torch.float32) for n in size)
     return torch.stack(torch.meshgrid(rows, columns, indexing="ij"))
@@ -125,9 +119,8 @@ def warp(inpt: Tensor, sources: Float[Tensor, "2 H W"], fill: Fill = 0.0) -> Ten
         sources: row and column for each pixel of the result, in pixels, fractions allowed.
         fill: see `random_rotation`.
 
-    Example:
-        >>> warp(torch.tensor([[[10.0, 20.0]]]), torch.tensor([[[0.0, 0.0]], [[0.5, 9.0]]]))
-        tensor([[[15.,  0.]]])
+    >>> warp(torch.tensor([[[10.0, 20.0]]]), torch.tensor([[[0.0, 0.0]], [[0.5, 9.0]]]))
+    tensor([[[15.,  0.]]])
     """
     places = pixel_places((sources.shape[-2], sources.shape[-1]))
     size = torch.tensor(sources.shape[-2:]).view(2, 1, 1)

@@ -1,13 +1,13 @@
 """CamVid: street scenes filmed from a car, eleven classes, with the drive of each image."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Unpack
 
 import numpy as np
 from PIL import Image
 
 from unet_lib.data.arrays import ImageArray, LabelArray
-from unet_lib.data.base import Normalize, Target, Transform
+from unet_lib.data.base import Options
 from unet_lib.data.findings import DataError
 from unet_lib.data.folder import PairedFolder
 from unet_lib.data.sets.download import data_folder
@@ -37,16 +37,14 @@ class CamVid(PairedFolder):
         split: "train", "val" or "test".
         size: height and width to shrink the images to when they are read (images antialiased,
             labels from the nearest pixel); without it they stay as they are.
-        normalize, transform, target: as in `SegmentationDataset`.
+        options: `normalize`, `transform`, `target`, as in `SegmentationDataset`.
 
-    Raises:
-        DataError: the data is not there, with the way to get it; or files are damaged.
+    Raises DataError where the data is not there, with the way to get it, or files are damaged.
 
-    Example:
-        >>> CamVid("no/such/folder")
-        Traceback (most recent call last):
-            ...
-        unet_lib.data.findings.DataError: no/such/folder: no train and trainannot in it; pass ...
+    >>> CamVid("no/such/folder")
+    Traceback (most recent call last):
+        ...
+    unet_lib.data.findings.DataError: no/such/folder: no train and trainannot in it; pass ...
     """
 
     num_classes = len(CAMVID_CLASSES)
@@ -58,9 +56,7 @@ class CamVid(PairedFolder):
         split: Literal["train", "val", "test"] = "train",
         *,
         size: tuple[int, int] | None = None,
-        normalize: Normalize | None = None,
-        transform: Transform | None = None,
-        target: Target | None = None,
+        **options: Unpack[Options],
     ) -> None:
         folder = data_folder("CamVid") if root is None else Path(root)
         images, masks = folder / split, folder / f"{split}annot"
@@ -76,9 +72,7 @@ class CamVid(PairedFolder):
             mode="RGB",
             num_classes=self.num_classes,
             ignore_index=self.ignore_index,
-            normalize=normalize,
-            transform=transform,
-            target=target,
+            **options,
         )
         self.size = size
 

@@ -13,9 +13,8 @@ from unet_lib.data.findings import DataError
 def data_folder(name: str) -> Path:
     """Where data set `name` is kept: in the folder that UNET_DATA_DIR names, else in `data`.
 
-    Example:
-        >>> data_folder("dsb2018").name
-        'dsb2018'
+    >>> data_folder("dsb2018").name
+    'dsb2018'
     """
     return Path(os.environ.get("UNET_DATA_DIR") or "data") / name
 
@@ -37,12 +36,11 @@ def fetch_archive(url: str, sha256: str, folder: str | Path) -> Path:
         DataError: no connection, a wrong checksum, or no zip archive. The text says how to get
             the data by hand.
 
-    Example:
-        >>> folder = Path(tempfile.mkdtemp(), "cells")
-        >>> fetch_archive("http://localhost:1/cells.zip", "0" * 64, folder)
-        Traceback (most recent call last):
-            ...
-        unet_lib.data.findings.DataError: ...cells: http://localhost:1/cells.zip could not be...
+    >>> folder = Path(tempfile.mkdtemp(), "cells")
+    >>> fetch_archive("http://localhost:1/cells.zip", "0" * 64, folder)
+    Traceback (most recent call last):
+        ...
+    unet_lib.data.findings.DataError: ...cells: http://localhost:1/cells.zip could not be...
     """
     folder = Path(folder)
     if folder.is_dir() and any(folder.iterdir()):
@@ -63,9 +61,8 @@ def fetch_archive(url: str, sha256: str, folder: str | Path) -> Path:
 def by_hand(url: str, sha256: str, folder: Path) -> str:
     """How to get an archive without this program, as messages tell it.
 
-    Example:
-        >>> print(by_hand("http://example.org/cells.zip", "ab12", Path("data/cells")))
-        by hand: save http://example.org/cells.zip as data/cells.zip (sha256 ab12) and call again
+    >>> print(by_hand("http://example.org/cells.zip", "ab12", Path("data/cells")))
+    by hand: save http://example.org/cells.zip as data/cells.zip (sha256 ab12) and call again
     """
     archive = folder.parent / url.rsplit("/", 1)[-1]
     return f"by hand: save {url} as {archive} (sha256 {sha256}) and call again"
@@ -80,7 +77,7 @@ def _download(url: str, sha256: str, archive: Path, folder: Path) -> None:
             known_hash=f"sha256:{sha256}",
             fname=archive.name,
             path=archive.parent,
-            downloader=pooch.HTTPDownloader(progressbar=True),
+            progressbar=True,
         )
     except OSError as error:  # all errors of the network are children of it
         raise DataError(

@@ -1,9 +1,9 @@
 """Real fluorescence nuclei: the part of the 2018 Data Science Bowl that StarDist published."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Unpack
 
-from unet_lib.data.base import Normalize, Target, Transform
+from unet_lib.data.base import Options
 from unet_lib.data.findings import DataError
 from unet_lib.data.folder import PairedFolder
 from unet_lib.data.normalize import normalize_percentiles
@@ -26,16 +26,14 @@ class DSB2018(PairedFolder):
             the folder that the environment variable UNET_DATA_DIR names, else in `data`.
         split: "train" or "test".
         download: fetch the archive to `root` if there is nothing yet.
-        normalize, transform, target: as in `SegmentationDataset`.
+        options: `normalize`, `transform`, `target`, as in `SegmentationDataset`.
 
-    Raises:
-        DataError: the data is not there, with the ways to get it; or files are damaged.
+    Raises DataError where the data is not there, with the ways to get it, or files are damaged.
 
-    Example:
-        >>> DSB2018("no/such/folder")
-        Traceback (most recent call last):
-            ...
-        unet_lib.data.findings.DataError: no/such/folder: no train/images and train/masks in it; ...
+    >>> DSB2018("no/such/folder")
+    Traceback (most recent call last):
+        ...
+    unet_lib.data.findings.DataError: no/such/folder: no train/images and train/masks in it; ...
     """
 
     default_normalize = staticmethod(normalize_percentiles)
@@ -45,10 +43,7 @@ class DSB2018(PairedFolder):
         root: str | Path | None = None,
         split: Literal["train", "test"] = "train",
         download: bool = False,
-        *,
-        normalize: Normalize | None = None,
-        transform: Transform | None = None,
-        target: Target | None = None,
+        **options: Unpack[Options],
     ) -> None:
         folder = data_folder("dsb2018") if root is None else Path(root)
         if download:
@@ -60,6 +55,4 @@ class DSB2018(PairedFolder):
                 "UNET_DATA_DIR to the folder that holds dsb2018, pass download=True, or "
                 f"{by_hand(URL, SHA256, folder)} with download=True"
             )
-        super().__init__(
-            images, masks, instances=True, normalize=normalize, transform=transform, target=target
-        )
+        super().__init__(images, masks, instances=True, **options)

@@ -82,10 +82,9 @@ def draw_scene(
         rng: source of all random numbers.
         size: mean height and width; the scene differs from it by up to 12 pixels.
 
-    Example:
-        >>> image, labels = draw_scene(np.random.default_rng(0), (120, 160))
-        >>> image.shape[:2] == labels.shape, bool((labels == 255).any())
-        (True, True)
+    >>> image, labels = draw_scene(np.random.default_rng(0), (120, 160))
+    >>> image.shape[:2] == labels.shape, bool((labels == 255).any())
+    (True, True)
     """
     height, width = (side + int(rng.integers(-12, 13)) for side in size)
     image = Image.fromarray(_background(rng, height, width))
@@ -105,7 +104,8 @@ def _background(rng: np.random.Generator, height: int, width: int) -> UInt8[np.n
     pixels = np.empty((height, width, 3))
     pixels[:horizon] = rng.choice(SKIES)
     pixels[horizon:] = rng.choice(GROUNDS)
-    pixels *= np.linspace(*rng.uniform(0.8, 1.15, 2), width)[:, None]
+    left, right = rng.uniform(0.8, 1.15, 2)
+    pixels *= np.linspace(left, right, width)[:, None]
     pixels += 18 * _clouds(rng, height, width)[..., None]
     return pixels.clip(0, 255).astype(np.uint8)
 

@@ -7,14 +7,14 @@ the files here holds for the real set.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Unpack
 
 import numpy as np
 from PIL import Image
 from torchvision.datasets import VOCSegmentation
 
 from unet_lib.data.arrays import ImageArray, LabelArray
-from unet_lib.data.base import Normalize, SegmentationDataset, Target, Transform
+from unet_lib.data.base import Options, SegmentationDataset
 from unet_lib.data.files import read_image, read_mask
 from unet_lib.data.findings import DataError
 from unet_lib.data.sets.scenes import VOID, draw_scene
@@ -38,18 +38,16 @@ class VOC(SegmentationDataset):
         root: the folder that holds `VOCdevkit/VOC2012`.
         image_set: which list of names: "train", "val" or "trainval".
         download: let torchvision fetch the real VOC 2012 (2 GB) to `root`.
-        normalize, transform, target: as in `SegmentationDataset`.
+        options: `normalize`, `transform`, `target`, as in `SegmentationDataset`.
 
-    Raises:
-        DataError: the data is not there, or the list is empty.
+    Raises DataError where the data is not there, or the list is empty.
 
-    Example:
-        >>> import tempfile
-        >>> root = write_voc_scenes(tempfile.mkdtemp(), count=4)
-        >>> scenes = VOC(root, "train")
-        >>> image, labels = scenes[0]
-        >>> len(scenes), image.shape[0], image.shape[1:] == labels.shape, labels.max()
-        (3, 3, True, tensor(255))
+    >>> import tempfile
+    >>> root = write_voc_scenes(tempfile.mkdtemp(), count=4)
+    >>> scenes = VOC(root, "train")
+    >>> image, labels = scenes[0]
+    >>> len(scenes), image.shape[0], image.shape[1:] == labels.shape, labels.max()
+    (3, 3, True, tensor(255))
     """
 
     num_classes = len(VOC_CLASSES)
@@ -60,12 +58,9 @@ class VOC(SegmentationDataset):
         root: str | Path,
         image_set: Literal["train", "val", "trainval"] = "train",
         download: bool = False,
-        *,
-        normalize: Normalize | None = None,
-        transform: Transform | None = None,
-        target: Target | None = None,
+        **options: Unpack[Options],
     ) -> None:
-        super().__init__(normalize=normalize, transform=transform, target=target)
+        super().__init__(**options)
         try:
             self.files = VOCSegmentation(root, image_set=image_set, download=download)
         except (RuntimeError, FileNotFoundError) as error:
@@ -107,14 +102,12 @@ def write_voc_scenes(
     Returns:
         `root`, to be passed to `VOC` or `torchvision.datasets.VOCSegmentation`.
 
-    Raises:
-        ValueError: fewer than four scenes, or sides below 48 pixels.
+    Raises ValueError for fewer than four scenes, or sides below 48 pixels.
 
-    Example:
-        >>> import tempfile
-        >>> root = write_voc_scenes(tempfile.mkdtemp(), count=4)
-        >>> len(VOCSegmentation(root, image_set="val", download=False))
-        1
+    >>> import tempfile
+    >>> root = write_voc_scenes(tempfile.mkdtemp(), count=4)
+    >>> len(VOCSegmentation(root, image_set="val", download=False))
+    1
     """
     if count < 4 or min(size) < 48:
         raise ValueError(
