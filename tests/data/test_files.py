@@ -229,6 +229,12 @@ def test_float_mask(save):
     assert text.startswith("the mask holds float32 values; expected whole numbers: save it")
 
 
+@pytest.mark.usefixtures("unchecked")
+def test_modes_have_two_names(save):
+    with pytest.raises(ValueError, match=r"^mode='rgb'; 'L' \(gray\) or 'RGB' \(color\) was expec"):
+        read_image(save("a.png", RAMP), mode="rgb")
+
+
 def test_two_mappings_contradict_each_other(save):
     with pytest.raises(ValueError, match="mask_values for gray masks or palette for RGB masks"):
         read_mask(save("a.png", RAMP), mask_values={}, palette={})

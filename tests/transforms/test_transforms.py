@@ -54,7 +54,8 @@ INTENSITY = {
     "random_noise": [random_noise(0.2)],
 }
 BOTH = {"augment_nuclei": [augment_nuclei((32, 40)), augment_nuclei((32, 40), elastic=2.0)]}
-NO_TRANSFORMS = {"Joint", "elastic_field", "pixel_places", "rotation_sources", "warp"}
+NO_TRANSFORMS = {"Joint", "Repeatable", "elastic_field", "pixel_places", "rotation_sources"}
+NO_TRANSFORMS |= {"views", "warp"}
 
 
 def cases(*groups):
@@ -262,6 +263,10 @@ class TestWrongTypes:
         with pytest.raises(TypeError, match=r"got a list; pass them one by one"):
             Joint([v2.RandomHorizontalFlip()])
 
+    def test_another_word_for_what_lies_outside(self):
+        with pytest.raises(ValueError, match="fill 'mirror': expected a number or"):
+            random_rotation(5, fill="mirror")
+
     @pytest.mark.parametrize("size", [(0, 4), (-1, 4), 5, (3,), (2.5, 3)])
     @pytest.mark.parametrize("transform", [resize, random_crop])
     def test_sizes_that_are_none(self, transform, size):
@@ -457,7 +462,6 @@ class TestIntensity:
         (lambda: random_rotation((40.0, 20.0)), r"degrees \(40.0, 20.0\)"),
         (lambda: random_rotation(math.nan), "degrees nan"),
         (lambda: random_rotation(math.inf), "degrees inf"),
-        (lambda: random_rotation(5, fill="mirror"), "fill 'mirror': expected a number or"),
         (lambda: random_elastic(-1.0), "sigma -1.0: expected a standard deviation in pixels"),
         (lambda: random_elastic(math.nan), "sigma nan"),
         (lambda: random_brightness_contrast(1.5), "brightness 1.5: expected the spread about 1"),

@@ -52,10 +52,12 @@ class Check(MaskOptions):
 
     def __call__(self) -> int:
         """Examine everything, and print the findings."""
-        if (self.images is None) != (self.masks is None):
+        pairs: dict[str, tuple[Path, Path]] = {}
+        if self.images is not None and self.masks is not None:
+            pairs[""] = self.images, self.masks
+        elif self.images or self.masks:
             raise ValueError("images and masks belong together: pass both folders, or none")
         runs = [path for path in self.folders if _is_run(path)]
-        pairs = {} if self.images is None else {"": (self.images, self.masks)}
         for folder in self.folders:
             if folder not in runs:
                 pairs |= {f"{folder} {part}".strip(): p for part, p in find_folders(folder).items()}
@@ -68,7 +70,7 @@ class Check(MaskOptions):
             findings += found
             datasets |= {} if dataset is None else {name: dataset}
         if task.target == "classes" and task.num_classes is None and datasets:
-            classes = max(dataset.num_classes for dataset in datasets.values())
+            classes = max(dataset.num_classes or 0 for dataset in datasets.values())
             task = replace(task, num_classes=classes)
         if not findings:
             findings = _examine(list(datasets.values()), runs, task)

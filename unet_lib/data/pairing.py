@@ -26,14 +26,13 @@ def list_pictures(folder: Path) -> list[Path]:
 
     Raises DataError where the folder is missing, is a file, or holds no image.
 
-    >>> list_pictures(Path("no/such/folder"))
+    >>> import tempfile
+    >>> list_pictures(Path(tempfile.mkdtemp()))
     Traceback (most recent call last):
         ...
-    unet_lib.data.findings.DataError: no/such/folder: no such folder; check the path
+    unet_lib.data.findings.DataError: ...: no pictures in this folder (0 other files, ...
     """
-    if not folder.is_dir():
-        found = "a file, not a folder" if folder.exists() else "no such folder"
-        raise DataError(Finding("no-pictures", found, cure="check the path", files=(str(folder),)))
+    require_folder(folder)
     files = [path for path in sorted(folder.iterdir()) if path.is_file()]
     pictures = [
         path for path in files if path.suffix.lower() in ENDINGS and not path.name.startswith(".")
@@ -45,6 +44,19 @@ def list_pictures(folder: Path) -> list[Path]:
         )
         raise DataError(Finding("no-pictures", found, files=(str(folder),)))
     return pictures
+
+
+def require_folder(folder: Path) -> None:
+    """Raises DataError where a folder is missing, or is a file.
+
+    >>> require_folder(Path("no/such/folder"))
+    Traceback (most recent call last):
+        ...
+    unet_lib.data.findings.DataError: no/such/folder: no such folder; check the path
+    """
+    if not folder.is_dir():
+        found = "a file, not a folder" if folder.exists() else "no such folder"
+        raise DataError(Finding("no-pictures", found, cure="check the path", files=(str(folder),)))
 
 
 def pair_files(images: Path, masks: Path, suffix: str) -> tuple[list[Pair], list[Finding]]:

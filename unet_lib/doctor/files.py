@@ -18,7 +18,7 @@ from scipy import ndimage
 from unet_lib.data.files import MANY, listed, read_mask
 from unet_lib.data.findings import DataError, Finding, grouped
 from unet_lib.data.folder import PairedFolder
-from unet_lib.data.pairing import list_pictures
+from unet_lib.data.pairing import list_pictures, require_folder
 from unet_lib.data.write import voc_palette
 from unet_lib.doctor.finding import diagnosis
 
@@ -31,7 +31,7 @@ SOME = 20  # masks, and labels of each, that are looked at
 NEARLY_ALL = 0.8  # share of labels that are single regions, from which on they number objects
 PARTS = ("train", "training", "val", "validation", "test")
 _COLORS = Image.fromarray(voc_palette()[[*range(1, 21), 255]][np.newaxis])
-GRAYS = set(np.unique(_COLORS.convert("L")).tolist())  # of VOC's colors
+GRAYS = set(np.unique(np.asarray(_COLORS.convert("L"))).tolist())  # of VOC's colors
 
 
 def find_folders(folder: Path) -> dict[str, tuple[Path, Path]]:
@@ -46,9 +46,7 @@ def find_folders(folder: Path) -> dict[str, tuple[Path, Path]]:
     >>> list(find_folders(folder))
     ['train']
     """
-    if not folder.is_dir():
-        found = "a file, not a folder" if folder.exists() else "no such folder"
-        raise DataError(f"{folder}: {found}; check the path")
+    require_folder(folder)
     if pair := _pair(folder):
         return {"": pair}
     if parts := {part: pair for part in PARTS if (pair := _pair(folder / part))}:

@@ -2,7 +2,7 @@
 
 import contextlib
 import copy
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -119,21 +119,16 @@ def _dead(layers: dict[str, float]) -> list[Finding]:
 
 
 @contextlib.contextmanager
-def _activations(model: nn.Module) -> Iterator[dict[str, float]]:
+def _activations(model: nn.Module) -> Generator[dict[str, float], None, None]:
     """Share of positive values that each ReLU gives, filled in by the forward pass."""
+    named = model.named_modules()
+    names: dict[nn.Module, str] = {one: name for name, one in named if isinstance(one, nn.ReLU)}
     shares: dict[str, float] = {}
 
-    def note(name: str):
-        def hook(_module: nn.Module, _inputs: object, output: Tensor) -> None:
-            shares[name] = float((output > 0).float().mean())
+    def note(module: nn.Module, _inputs: object, output: Tensor) -> None:
+        shares[names[module]] = float((output > 0).float().mean())
 
-        return hook
-
-    handles = [
-        module.register_forward_hook(note(name))
-        for name, module in model.named_modules()
-        if isinstance(module, nn.ReLU)
-    ]
+    handles = [module.register_forward_hook(note) for module in names]
     try:
         yield shares
     finally:

@@ -3,7 +3,7 @@
 import contextlib
 import copy
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from itertools import permutations
 from typing import Any
 
@@ -18,6 +18,7 @@ from unet_lib.doctor.finding import diagnosis
 from unet_lib.doctor.setup import Sample, SetUp, batch_of
 from unet_lib.evaluation.metrics import count_pixels, dice
 from unet_lib.model.base import evaluated
+from unet_lib.training.task import Task
 
 PICTURES, SIDE = 8, 128  # of a batch
 LARGEST = 256  # pixels of a picture's side that are predicted
@@ -76,12 +77,9 @@ def check_outcome(setup: SetUp, sample: Sample) -> list[Finding]:
     """
     if setup.model is None or not setup.history:
         return []
-    return (
-        _statistics(setup, sample)
-        or _channel_order(setup, sample)
-        or _one_class(setup, sample)
-        or _noise(setup, sample)
-    )
+    checks = (_statistics, _channel_order, _one_class, _noise)
+    found = (check(setup.model, setup.task, sample) for check in checks)
+    return next((findings for findings in found if findings), [])
 
 
 def check_prediction(setup: SetUp, sample: Sample) -> list[Finding]:
@@ -119,7 +117,7 @@ def check_prediction(setup: SetUp, sample: Sample) -> list[Finding]:
 
 
 @contextlib.contextmanager
-def preserved(model: nn.Module) -> Iterator[None]:
+def preserved(model: nn.Module) -> Generator[None, None, None]:
     """Whatever happens inside, mode and BatchNorm statistics are as they were afterwards.
 
     >>> layer = nn.BatchNorm2d(1)
@@ -139,19 +137,19 @@ def preserved(model: nn.Module) -> Iterator[None]:
             module.load_state_dict(state)
 
 
-def _logits(setup: SetUp, images: Iterable[Tensor]) -> list[Tensor]:
+def _logits(model: nn.Module, images: Iterable[Tensor]) -> list[Tensor]:
     """Logits (K, H, W) of every picture, in eval mode; of large ones the upper left part."""
-    device = next(setup.model.parameters()).device
-    with evaluated(setup.model):
+    device = next(model.parameters()).device
+    with evaluated(model):
         return [
-            setup.model(image[None, :, :LARGEST, :LARGEST].to(device))[0].float().cpu()
+            model(image[None, :, :LARGEST, :LARGEST].to(device))[0].float().cpu()
             for image in images
         ]
 
 
-def _dice(setup: SetUp, logits: Tensor, target: Tensor) -> float:
+def _dice(task: Task, logits: Tensor, target: Tensor) -> float:
     """Dice of one picture, the mean of its classes."""
-    ignore, k = setup.task.ignore_index, len(logits)
+    ignore, k = task.ignore_index, len(logits)
     target = target[..., :LARGEST, :LARGEST]
     if k == 1:
         counts = count_pixels(logits[None] > 0, target[None], ignore_index=ignore)
@@ -160,24 +158,24 @@ def _dice(setup: SetUp, logits: Tensor, target: Tensor) -> float:
     return float(dice(counts, empty=math.nan).nanmean().nan_to_num(1.0))
 
 
-def _scores(setup: SetUp, sample: Sample, logits: list[Tensor]) -> Tensor:
+def _scores(task: Task, sample: Sample, logits: list[Tensor]) -> Tensor:
     pairs = zip(logits, sample.targets, strict=True)
-    return torch.tensor([_dice(setup, one, target) for one, target in pairs])
+    return torch.tensor([_dice(task, one, target) for one, target in pairs])
 
 
-def _statistics(setup: SetUp, sample: Sample) -> list[Finding]:
+def _statistics(model: nn.Module, task: Task, sample: Sample) -> list[Finding]:
     """Stored against batch statistics of BatchNorm."""
-    if not any(isinstance(m, _BatchNorm) for m in setup.model.modules()):
+    if not any(isinstance(m, _BatchNorm) for m in model.modules()):
         return []
     images, targets = batch_of(sample, PICTURES, SIDE)
-    with evaluated(setup.model):
-        logits = [setup.model(images)]
-    with preserved(setup.model), torch.no_grad():
-        for module in setup.model.modules():
+    with evaluated(model):
+        logits = [model(images)]
+    with preserved(model), torch.no_grad():
+        for module in model.modules():
             module.training = isinstance(module, _BatchNorm)
-        logits.append(setup.model(images))
+        logits.append(model(images))
     stored, batch = (
-        sum(_dice(setup, *pair) for pair in zip(each, targets, strict=True)) / len(images)
+        sum(_dice(task, *pair) for pair in zip(each, targets, strict=True)) / len(images)
         for each in logits
     )
     if batch - stored < WORSE:
@@ -189,14 +187,14 @@ def _statistics(setup: SetUp, sample: Sample) -> list[Finding]:
     return [diagnosis("batchnorm-statistics", found)]
 
 
-def _channel_order(setup: SetUp, sample: Sample) -> list[Finding]:
+def _channel_order(model: nn.Module, task: Task, sample: Sample) -> list[Finding]:
     """Whether the network sees more with the channels exchanged."""
     if sample.inputs[0].shape[0] != 3:
         return []
     means = {}
     for order in permutations(range(3)):
-        logits = _logits(setup, [image[list(order)] for image in sample.inputs])
-        means[order] = float(_scores(setup, sample, logits).mean())
+        logits = _logits(model, [image[list(order)] for image in sample.inputs])
+        means[order] = float(_scores(task, sample, logits).mean())
     best = max(means, key=means.__getitem__)
     own = means[0, 1, 2]
     if means[best] - own < WORSE:
@@ -205,11 +203,10 @@ def _channel_order(setup: SetUp, sample: Sample) -> list[Finding]:
     return [diagnosis("channel-order", found)]
 
 
-def _one_class(setup: SetUp, sample: Sample) -> list[Finding]:
+def _one_class(model: nn.Module, task: Task, sample: Sample) -> list[Finding]:
     """One answer for all pixels, though the truth has several."""
-    task = setup.task
     answers = torch.cat([
-        torch.from_numpy(task.mask(logits)).flatten() for logits in _logits(setup, sample.inputs)
+        torch.from_numpy(task.mask(logits)).flatten() for logits in _logits(model, sample.inputs)
     ])  # fmt: skip
     truth = torch.cat([target.flatten() for target in sample.targets]).long()
     truth = truth[truth != task.ignore_index] if task.ignore_index is not None else truth
@@ -226,12 +223,12 @@ def _one_class(setup: SetUp, sample: Sample) -> list[Finding]:
     return [diagnosis(cause, found)]
 
 
-def _noise(setup: SetUp, sample: Sample) -> list[Finding]:
+def _noise(model: nn.Module, task: Task, sample: Sample) -> list[Finding]:
     """Pictures of which a good network, and the image itself, contradict the mask."""
-    if setup.task.target != "foreground" or len(sample) < 6:
+    if task.target != "foreground" or len(sample) < 6:
         return []
-    logits = _logits(setup, sample.inputs)
-    scores = _scores(setup, sample, logits).numpy()
+    logits = _logits(model, sample.inputs)
+    scores = _scores(task, sample, logits).numpy()
     if (median := np.median(scores)) < GOOD:
         return []
     wrong = scores < median - OUTLIER
@@ -239,7 +236,7 @@ def _noise(setup: SetUp, sample: Sample) -> list[Finding]:
         image = comparable(np.moveaxis(sample.inputs[i].numpy(), 0, -1)[:LARGEST, :LARGEST])
         target = sample.targets[i][0, :LARGEST, :LARGEST].long().numpy()
         fits = [
-            agreement(image, thinned(mask), setup.task.ignore_index)
+            agreement(image, thinned(mask), task.ignore_index)
             for mask in ((logits[i][0] > 0).long().numpy(), target)
         ]
         wrong[i] = fits[0] > fits[1] + SEEN

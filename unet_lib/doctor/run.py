@@ -71,11 +71,16 @@ def run_setup(file: Path, dataset: Dataset | None = None, task: Task | None = No
         train=dataset,
         task=task or stored,
         model=load_model(file),
-        settings=stored_object(TrainingSettings, contents["training"], file)
+        settings=stored_object(_settings, contents["training"], file)
         if "training" in contents
         else None,
         history=_longest_history(file, contents),
     )
+
+
+def _settings(monitor: str = "", mode: str = "", **fields: Any) -> TrainingSettings:
+    """The settings of a run; beside them a checkpoint says what was monitored."""
+    return TrainingSettings(**fields)
 
 
 def stored_task(contents: dict[str, Any], source: Path | str = "the checkpoint") -> Task:

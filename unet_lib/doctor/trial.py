@@ -2,15 +2,19 @@
 
 import copy
 import math
+from dataclasses import replace
+from itertools import repeat
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from unet_lib.data.findings import Finding
 from unet_lib.doctor.finding import diagnosis
 from unet_lib.doctor.setup import Sample, SetUp, batch_of
+from unet_lib.training.optimizers import groups_of, new_optimizer
+from unet_lib.training.probes import short_training
+from unet_lib.training.settings import TrainingSettings
 
 PICTURES, SIDE = 4, 64  # of the batch
 STEPS = 40
@@ -49,34 +53,35 @@ def check_rate(setup: SetUp, sample: Sample) -> list[Finding]:
     >>> check_rate(SetUp(), draw_sample(SimulatedNuclei(2, size=(32, 32))))
     []
     """
-    if setup.settings is None or setup.model is None:
+    if setup.model is None or setup.settings is None:
         return []
-    own, known = trials(setup, sample)
+    own, known = trials(setup, setup.model, setup.settings, sample)
     if known.fell < LEARNED and own.fell < LEARNED:
         found = f"{STEPS} steps on one batch: {_told(own)}, and {_told(known)}"
         return [diagnosis("cannot-learn", found)]
     if own.fell >= min(HALF, SHARE * known.fell):
         return []
-    cause = "rate-too-high" if _is_high(setup, own) else "rate-too-low"
+    cause = "rate-too-high" if _is_high(own, setup.settings.optimizer) else "rate-too-low"
     found = f"{STEPS} steps on one batch: {_told(own)}, while {_told(known)}"
     return [diagnosis(cause, found)]
 
 
-def trials(setup: SetUp, sample: Sample) -> tuple[Trial, Trial]:
-    """A short training at the rate of the settings, and one at a rate that is known to work.
+def trials(
+    setup: SetUp, model: nn.Module, settings: TrainingSettings, sample: Sample
+) -> tuple[Trial, Trial]:
+    """A short training with the settings, and one at a rate that is known to work.
 
     >>> from unet_lib.data import SimulatedNuclei
     >>> from unet_lib.doctor.setup import draw_sample
     >>> from unet_lib.model import UNet
-    >>> from unet_lib.training import TrainingSettings
-    >>> setup = SetUp(model=UNet(1, width=2, depth=1), settings=TrainingSettings())
-    >>> sample = draw_sample(SimulatedNuclei(2, size=(32, 32)), setup.task)
-    >>> [len(trial.losses) for trial in trials(setup, sample)]
+    >>> sample = draw_sample(SimulatedNuclei(2, size=(32, 32)), SetUp().task)
+    >>> both = trials(SetUp(), UNet(1, width=2, depth=1), TrainingSettings(), sample)
+    >>> [len(trial.losses) for trial in both]
     [40, 40]
     """
-    model, (images, target) = fresh(setup.model), batch_of(sample, PICTURES, SIDE)
-    own = _try(setup, model, images, target, setup.settings.learning_rate)
-    return own, _try(setup, model, images, target, KNOWN_RATE, known=True)
+    known = replace(settings, optimizer="adamw", learning_rate=KNOWN_RATE)
+    model, batch = fresh(model), batch_of(sample, PICTURES, SIDE)
+    return _try(setup, model, batch, settings), _try(setup, model, batch, known)
 
 
 def fresh(model: nn.Module) -> nn.Module:
@@ -97,39 +102,26 @@ def fresh(model: nn.Module) -> nn.Module:
 
 
 def _try(
-    setup: SetUp, model: nn.Module, images: Tensor, target: Tensor, rate: float, known: bool = False
+    setup: SetUp, model: nn.Module, batch: tuple[Tensor, Tensor], settings: TrainingSettings
 ) -> Trial:
     model = copy.deepcopy(model)
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    optimizer = AdamW(parameters, rate) if known else _optimizer(setup, parameters, rate)
-    losses: list[float] = []
+    decay = 0.01 * (settings.optimizer == "adamw")  # as torch does where nobody says
+    optimizer = new_optimizer(groups_of(model), replace(settings, weight_decay=decay))
+    batches, loss, losses = repeat(batch, STEPS), setup.loss_function, []
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        for _ in range(STEPS):
-            value = setup.loss_function(model(images), target)
-            losses.append(value.item())
-            if not math.isfinite(losses[-1]):
+        for value in short_training(model, batches, loss, optimizer, settings.clip_norm):
+            losses.append(value)
+            if not math.isfinite(value):
                 break
-            optimizer.zero_grad()
-            value.backward()
-            if setup.settings.clip_norm:
-                nn.utils.clip_grad_norm_(parameters, setup.settings.clip_norm)
-            optimizer.step()
-    return Trial(rate, losses)
+    return Trial(settings.learning_rate, losses)
 
 
-def _optimizer(setup: SetUp, parameters: list[nn.Parameter], rate: float) -> Optimizer:
-    kind = setup.settings.optimizer
-    if kind == "sgd":
-        return SGD(parameters, rate, momentum=0.9)
-    return Adam(parameters, rate) if kind == "adam" else AdamW(parameters, rate)
-
-
-def _is_high(setup: SetUp, own: Trial) -> bool:
+def _is_high(own: Trial, optimizer: str) -> bool:
     """Whether the loss was thrown about, rather than standing still."""
     if not math.isfinite(own.losses[-1]):
         return True
-    if setup.settings.optimizer == "sgd":
+    if optimizer == "sgd":
         return max(own.losses) > 1.05 * own.losses[0]
     return own.rate > KNOWN_RATE
 

@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Int64
 from torch import Tensor
@@ -83,13 +83,13 @@ def random_crop(size: Size, fill_labels: int = 0) -> Joint:
     >>> random_crop((4, 4))(torch.rand(1, 9, 3), torch.zeros(9, 3).long())[0].shape
     torch.Size([1, 4, 4])
     """
-    fill = {tv_tensors.Image: 0, tv_tensors.Mask: fill_labels}
+    fill: dict[type | str, Any] = {tv_tensors.Image: 0, tv_tensors.Mask: fill_labels}
     return Joint(v2.RandomCrop(_checked(size), pad_if_needed=True, fill=fill))
 
 
-def _checked(size: Any) -> Size:
-    pair = isinstance(size, Sequence) and len(size) == 2
-    if not pair or not all(isinstance(side, Integral) and side > 0 for side in size):
+def _checked(size: Size) -> Size:
+    sides = size if isinstance(size, Sequence) else ()
+    if [isinstance(side, int | np.integer) and side > 0 for side in sides] != [True, True]:
         raise ValueError(f"size {size}: expected (height, width) in pixels, each at least 1")
     return size
 

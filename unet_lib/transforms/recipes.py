@@ -35,9 +35,9 @@ def augment_nuclei(size: tuple[int, int], elastic: float = 0.0) -> Joint:
     >>> augment_nuclei((64, 64))(image, labels)[0].shape
     torch.Size([1, 64, 64])
     """
-    before = tuple(math.ceil(side / 0.7) for side in size)  # no need to scale what is cut off
+    height, width = (math.ceil(side / 0.7) for side in size)  # no need to scale what is cut off
     places = compose(
-        random_crop(before),
+        random_crop((height, width)),
         random_scale(0.7, 1.4),
         random_crop(size),
         RandomRightAngle(),

@@ -5,6 +5,7 @@ there, the labels are taken from the nearest pixel: one place for both, so they 
 """
 
 import math
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -15,7 +16,7 @@ from torchvision.transforms import v2
 
 from unet_lib.transforms.joint import Joint, uniform
 
-Fill = float | str
+Fill = float | Literal["reflect"]
 Size = tuple[int, int]
 
 
@@ -128,7 +129,7 @@ def warp(inpt: Tensor, sources: Float[Tensor, "2 H W"], fill: Fill = 0.0) -> Ten
         sources, fill = _mirrored(sources, size), 0.0
     shift = ((sources - places) * 2 / size).flip(0).movedim(0, -1)  # x first, picture = -1 to 1
     if isinstance(inpt, tv_tensors.Mask):
-        return v2.functional.elastic(inpt, shift[None], fill=fill)
+        return v2.functional.elastic(inpt, shift[None], fill=[fill])
     moved = v2.functional.elastic(inpt - fill, shift[None]) + fill  # outside counts as 0
     return tv_tensors.wrap(moved, like=inpt)
 
@@ -148,7 +149,7 @@ class _Warp(v2.Transform):
         if isinstance(fill, str) and fill != "reflect":
             raise ValueError(f'fill {fill!r}: expected a number or "reflect"')
         self.fill = fill
-        self.fill_labels = "reflect" if fill == "reflect" else fill_labels
+        self.fill_labels: Fill = "reflect" if fill == "reflect" else fill_labels
 
     def draw(self, size: Size) -> Tensor:
         raise NotImplementedError

@@ -20,8 +20,8 @@ from unet_lib.data.base import DataError, origin, picture_name
 from unet_lib.data.files import read_image, read_mask
 from unet_lib.data.pairing import list_pictures
 from unet_lib.doctor import Finding, SetUp
-from unet_lib.doctor.setup import Sample, draw_sample
-from unet_lib.doctor.trial import trials
+from unet_lib.doctor.setup import draw_sample
+from unet_lib.doctor.trial import Trial, trials
 from unet_lib.model.base import evaluated
 
 Panel = Callable[[Axes], object]
@@ -172,9 +172,11 @@ def _panels(setup: SetUp, train: Dataset, findings: Sequence[Finding]) -> list[P
         panels += [_image(image, "next image", UNIT), _mask(target, "its target")]
     panels += _prediction(setup, train, image)
     if setup.history and "validation_loss" in setup.history[0]:
-        panels.append(_history(setup))
-    if setup.settings is not None and setup.settings.batch_size > 1:
-        panels.append(_trials(setup, sample))
+        curves = ["loss", "validation_loss"]
+        panels.append(lambda ax: plots.plot_history(list(setup.history), curves, ax, "loss"))
+    model, settings = setup.model, setup.settings
+    if model is not None and settings is not None and settings.batch_size > 1:
+        panels.append(_trials(*trials(setup, model, settings, sample)))
     return panels
 
 
@@ -219,14 +221,8 @@ def _prediction(setup: SetUp, train: Dataset, image: Tensor) -> list[Panel]:
     return [_image(logits.sigmoid()[0], "probability", UNIT)]
 
 
-def _history(setup: SetUp) -> Panel:
-    names = ["loss", "validation_loss"]
-    return lambda ax: plots.plot_history(list(setup.history), names, ax, "loss")
-
-
-def _trials(setup: SetUp, sample: Sample) -> Panel:
+def _trials(own: Trial, known: Trial) -> Panel:
     """The two short trainings that the doctor compares."""
-    own, known = trials(setup, sample)
 
     def show(ax: Axes) -> None:
         for trial in (own, known):
