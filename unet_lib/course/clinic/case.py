@@ -22,6 +22,9 @@ class Folders(NamedTuple):
     task: Task = Task()
 
 
+Builder = Callable[[Path], SetUp | Folders]
+
+
 @dataclass(frozen=True)
 class Case:
     """One set-up of the clinic.
@@ -35,7 +38,7 @@ class Case:
     """What the doctor should name; empty for a healthy set-up."""
     story: str
     """How it comes about."""
-    build: Callable[[Path], SetUp | Folders]
+    build: Builder
     """Makes the set-up; what it needs on disk is written to the folder that it is given."""
 
     def examine(self, folder: Path) -> list[Finding]:
@@ -53,3 +56,22 @@ def examine_built(built: SetUp | Folders) -> list[Finding]:
         return examine(built)
     findings, dataset = check_folder(built.images, built.masks, **built.options)
     return findings or examine(SetUp(train=dataset, task=built.task))
+
+
+def case(cases: list[Case], title: str, cause: str) -> Callable[[Builder], Builder]:
+    """Adds what a function builds to the cases; its docstring tells how that comes about.
+
+    >>> cases = []
+    >>> @case(cases, "Healthy", cause="")
+    ... def healthy(folder: Path) -> SetUp:
+    ...     "Nothing is wrong."
+    ...     return SetUp()
+    >>> cases[0].story
+    'Nothing is wrong.'
+    """
+
+    def added(build: Builder) -> Builder:
+        cases.append(Case(title, cause, " ".join((build.__doc__ or "").split()), build))
+        return build
+
+    return added

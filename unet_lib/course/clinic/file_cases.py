@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from unet_lib.course.clinic.case import Case, Folders
+from unet_lib.course.clinic.case import Case, Folders, case
 from unet_lib.course.clinic.materials import binary, nuclei
 from unet_lib.data.sets.voc import write_voc_scenes
 from unet_lib.training.task import Task
+
+FILE_CASES: list[Case] = []
 
 
 def _write(
@@ -29,13 +31,20 @@ def _black_and_white(count: int = 8, size: tuple[int, int] = (64, 64)) -> tuple[
     return list(images), [Image.fromarray(255 * mask) for mask in binary(labels)]
 
 
+@case(FILE_CASES, "Masks of 0 and 255", "mask-values")
 def white_masks(folder: Path) -> Folders:
-    """Masks of 0 and 255, as most programs draw them."""
+    """A drawing program stores white as 255.
+
+    A loss that takes 255 for a target asks for a probability of 255.
+    """
     return _write(folder, *_black_and_white())
 
 
+@case(FILE_CASES, "Palette masks turned to gray", "palette-as-gray")
 def gray_palette(folder: Path) -> Folders:
-    """VOC's palette masks, through convert("L")."""
+    """The palette shows class 1 in red; `convert("L")` keeps the brightness of the red, and the
+    class is lost.
+    """  # noqa: D205
     root = write_voc_scenes(folder / "voc", count=8) / "VOCdevkit" / "VOC2012"
     (folder / "masks").mkdir()
     for path in sorted((root / "SegmentationClass").glob("*.png")):
@@ -45,22 +54,25 @@ def gray_palette(folder: Path) -> Folders:
     return Folders(root / "JPEGImages", folder / "masks", options, task)
 
 
+@case(FILE_CASES, "Masks in color", "color-mask")
 def color_masks(folder: Path) -> Folders:
-    """Masks in red on black, as an annotation tool exports them."""
+    """An annotation tool exports the colors that it shows."""
     images, labels = nuclei(6)
     paint = [np.stack([255 * mask, 0 * mask, 0 * mask], axis=-1) for mask in binary(labels)]
     return _write(folder, images, [Image.fromarray(mask) for mask in paint])
 
 
+@case(FILE_CASES, "Masks resized smoothly", "mask-blended")
 def smooth_masks(folder: Path) -> Folders:
-    """Masks made half as large and back by a program that means well."""
+    """Half of class 0 and half of class 255 makes 127, which is no class at all."""
     images, masks = _black_and_white()
     small = [mask.resize((32, 32), Image.Resampling.BILINEAR) for mask in masks]
     return _write(folder, images, [m.resize((64, 64), Image.Resampling.BICUBIC) for m in small])
 
 
+@case(FILE_CASES, "One mask saved as JPEG", "mask-blended")
 def one_jpeg(folder: Path) -> Folders:
-    """One mask among many was saved as JPEG."""
+    """JPEG stores waves, not pixels: around every outline the values ripple."""
     built = _write(folder, *_black_and_white())
     file = built.masks / "cell_03.png"
     Image.open(file).save(file.with_suffix(".jpg"), quality=80)
@@ -68,8 +80,11 @@ def one_jpeg(folder: Path) -> Folders:
     return built._replace(options={"num_classes": None, "mask_values": {0: 0, 255: 1}})
 
 
+@case(FILE_CASES, "Photographs with a note to turn them", "mask-transposed")
 def turned_photograph(folder: Path) -> Folders:
-    """Photographs with a note to turn them, annotated by a program that does not read it."""
+    """A phone stores the picture as the sensor lies and adds a note; one program turns it, the
+    other does not.
+    """  # noqa: D205
     images, masks = _black_and_white(size=(64, 96))
     built = _write(folder, images, masks)
     exif = Image.Exif()
@@ -79,8 +94,9 @@ def turned_photograph(folder: Path) -> Folders:
     return built._replace(options={"mask_values": {0: 0, 255: 1}})
 
 
+@case(FILE_CASES, "Names that do not match", "pairing")
 def missing_mask(folder: Path) -> Folders:
-    """Two masks were never exported, one has a slip in its name."""
+    """Two masks were never exported, and one name has a slip."""
     built = _write(folder, *_black_and_white())
     for number in (2, 5):
         (built.masks / f"cell_{number:02}.png").unlink()
@@ -88,65 +104,11 @@ def missing_mask(folder: Path) -> Folders:
     return built._replace(options={"mask_values": {0: 0, 255: 1}})
 
 
+@case(FILE_CASES, "Files cut short", "unreadable-file")
 def cut_short(folder: Path) -> Folders:
-    """The disk was full, or the copy was interrupted."""
+    """A copy was interrupted; the file is there, its end is not."""
     built = _write(folder, *_black_and_white())
     for name in ("cell_01.png", "cell_04.png"):
         file = built.images / name
         file.write_bytes(file.read_bytes()[:900])
     return built._replace(options={"mask_values": {0: 0, 255: 1}})
-
-
-FILE_CASES = (
-    Case(
-        "Masks of 0 and 255",
-        "mask-values",
-        "A drawing program stores white as 255. A loss that takes 255 for a target asks for "
-        "a probability of 255.",
-        white_masks,
-    ),
-    Case(
-        "Palette masks turned to gray",
-        "palette-as-gray",
-        'The palette shows class 1 in red; `convert("L")` keeps the brightness of the red, '
-        "and the class is lost.",
-        gray_palette,
-    ),
-    Case(
-        "Masks in color",
-        "color-mask",
-        "An annotation tool exports the colors that it shows.",
-        color_masks,
-    ),
-    Case(
-        "Masks resized smoothly",
-        "mask-blended",
-        "Half of class 0 and half of class 255 makes 127, which is no class at all.",
-        smooth_masks,
-    ),
-    Case(
-        "One mask saved as JPEG",
-        "mask-blended",
-        "JPEG stores waves, not pixels: around every outline the values ripple.",
-        one_jpeg,
-    ),
-    Case(
-        "Photographs with a note to turn them",
-        "mask-transposed",
-        "A phone stores the picture as the sensor lies and adds a note; one program turns it, the "
-        "other does not.",
-        turned_photograph,
-    ),
-    Case(
-        "Names that do not match",
-        "pairing",
-        "Two masks were never exported, and one name has a slip.",
-        missing_mask,
-    ),
-    Case(
-        "Files cut short",
-        "unreadable-file",
-        "A copy was interrupted; the file is there, its end is not.",
-        cut_short,
-    ),
-)

@@ -87,6 +87,7 @@ def trained(
 ) -> list[dict[str, float]]:
     """Trains a network for a few seconds, without a word, and returns the rows of its history.
 
+    >>> from unet_lib.data import InMemory
     >>> images, labels = nuclei(2)
     >>> len(trained(small_unet(), InMemory(images, labels), epochs=1))
     1

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from unet_lib.course.clinic.case import Case
+from unet_lib.course.clinic.case import Case, case
 from unet_lib.course.clinic.materials import nuclei, small_unet
 from unet_lib.data.in_memory import InMemory
 from unet_lib.data.sets.voc import VOC, write_voc_scenes
@@ -13,38 +13,45 @@ from unet_lib.doctor import SetUp
 from unet_lib.training.settings import TrainingSettings
 from unet_lib.training.task import Task
 
+NETWORK_CASES: list[Case] = []
+
 
 def _pictures() -> InMemory:
     return InMemory(*nuclei(12))
 
 
+@case(NETWORK_CASES, "A color network on gray pictures", "model-rejects-pictures")
 def color_network(folder: Path) -> SetUp:
-    """The article's UNet(3, 1) on gray pictures."""
+    """The article's `UNet(3, 1)` is taken over, and the pictures have one channel."""
     return SetUp(train=_pictures(), model=small_unet(3))
 
 
+@case(NETWORK_CASES, "One channel for 21 classes", "wrong-classes")
 def one_channel(folder: Path) -> SetUp:
-    """The article's UNet(3, 1) on the 21 classes of VOC."""
+    """The article's `UNet(3, 1)` with binary cross-entropy on Pascal VOC."""
     root = write_voc_scenes(folder / "voc", count=12)
     task = Task("classes", "RGB", num_classes=21, ignore_index=255)
     return SetUp(train=VOC(root, "train"), task=task, model=small_unet(3))
 
 
+@case(NETWORK_CASES, "Everything frozen", "frozen")
 def frozen(folder: Path) -> SetUp:
-    """Everything was frozen, the head too."""
+    """The encoder was to be frozen, and `requires_grad_(False)` hit the whole model."""
     return SetUp(train=_pictures(), model=small_unet().requires_grad_(False))
 
 
+@case(NETWORK_CASES, "An optimizer of yesterday's head", "optimizer-misses-parameters")
 def old_head(folder: Path) -> SetUp:
-    """The head is replaced after the optimizer was made."""
+    """The head was replaced after the optimizer had been made; it still moves the old one."""
     model = small_unet()
     optimizer = torch.optim.AdamW(model.parameters(), 2e-3)
     model.head = nn.Conv2d(8, 1, kernel_size=1)
     return SetUp(train=_pictures(), model=model, optimizer=optimizer)
 
 
+@case(NETWORK_CASES, "Layers that began at zero", "dead-layer")
 def zeros(folder: Path) -> SetUp:
-    """All weights of the bottleneck begin at zero, and a bias below it."""
+    """Zeros look like a neutral beginning. Behind a ReLU nothing ever comes out of them."""
     model = small_unet(norm="none")
     for layer in model.bottleneck.modules():
         if isinstance(layer, nn.Conv2d):
@@ -69,96 +76,37 @@ class WithSigmoid(nn.Module):
         return self.unet(images).sigmoid()
 
 
+@case(NETWORK_CASES, "The sigmoid twice", "probabilities-in-loss")
 def sigmoid_inside(folder: Path) -> SetUp:
-    """The sigmoid is in the model, and in the loss again."""
+    """The model ends in a sigmoid, and the loss applies its own."""
     return SetUp(train=_pictures(), model=WithSigmoid())
 
 
+@case(NETWORK_CASES, "BatchNorm with batches of one", "batch-of-one")
 def single_pictures(folder: Path) -> SetUp:
-    """Large pictures leave room for a batch of one."""
+    """Memory was short, so the batch was made smaller until it fitted."""
     settings = TrainingSettings(batch_size=1, precision="float32")
     return SetUp(train=_pictures(), model=small_unet(), settings=settings)
 
 
+@case(NETWORK_CASES, "Weights that are no numbers", "not-finite-weights")
 def exploded(folder: Path) -> SetUp:
-    """Weights after a step that was far too long."""
+    """One step was too long, and every step after it made it worse."""
     model = small_unet()
     with torch.no_grad():
         model.head.weight.fill_(torch.nan)
     return SetUp(train=_pictures(), model=model)
 
 
+@case(NETWORK_CASES, "Learning rate too high", "rate-too-high")
 def high_rate(folder: Path) -> SetUp:
-    """SGD's rate of 10 from an old paper, given to AdamW."""
+    """A rate of 10, which an old paper used for another optimizer."""
     settings = TrainingSettings(learning_rate=10.0, precision="float32")
     return SetUp(train=_pictures(), model=small_unet(), settings=settings)
 
 
+@case(NETWORK_CASES, "Learning rate too low", "rate-too-low")
 def low_rate(folder: Path) -> SetUp:
-    """1e-7, after a long series of careful divisions by ten."""
+    """After an explosion the rate was divided by ten, and again, and again."""
     settings = TrainingSettings(learning_rate=1e-7, precision="float32")
     return SetUp(train=_pictures(), model=small_unet(), settings=settings)
-
-
-NETWORK_CASES = (
-    Case(
-        "A color network on gray pictures",
-        "model-rejects-pictures",
-        "The article's `UNet(3, 1)` is taken over, and the pictures have one channel.",
-        color_network,
-    ),
-    Case(
-        "One channel for 21 classes",
-        "wrong-classes",
-        "The article's `UNet(3, 1)` with binary cross-entropy on Pascal VOC.",
-        one_channel,
-    ),
-    Case(
-        "Everything frozen",
-        "frozen",
-        "The encoder was to be frozen, and `requires_grad_(False)` hit the whole model.",
-        frozen,
-    ),
-    Case(
-        "An optimizer of yesterday's head",
-        "optimizer-misses-parameters",
-        "The head was replaced after the optimizer had been made; it still moves the old one.",
-        old_head,
-    ),
-    Case(
-        "Layers that began at zero",
-        "dead-layer",
-        "Zeros look like a neutral beginning. Behind a ReLU nothing ever comes out of them.",
-        zeros,
-    ),
-    Case(
-        "The sigmoid twice",
-        "probabilities-in-loss",
-        "The model ends in a sigmoid, and the loss applies its own.",
-        sigmoid_inside,
-    ),
-    Case(
-        "BatchNorm with batches of one",
-        "batch-of-one",
-        "Memory was short, so the batch was made smaller until it fitted.",
-        single_pictures,
-    ),
-    Case(
-        "Weights that are no numbers",
-        "not-finite-weights",
-        "One step was too long, and every step after it made it worse.",
-        exploded,
-    ),
-    Case(
-        "Learning rate too high",
-        "rate-too-high",
-        "A rate of 10, which an old paper used for another optimizer.",
-        high_rate,
-    ),
-    Case(
-        "Learning rate too low",
-        "rate-too-low",
-        "After an explosion the rate was divided by ten, and again, and again.",
-        low_rate,
-    ),
-)

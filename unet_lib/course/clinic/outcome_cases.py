@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from unet_lib.course.clinic.case import Case
+from unet_lib.course.clinic.case import Case, case
 from unet_lib.course.clinic.materials import binary, colored, nuclei, small_unet, trained
 from unet_lib.data.in_memory import InMemory
 from unet_lib.data.simulate import simulate_nuclei
@@ -16,6 +16,8 @@ from unet_lib.doctor import SetUp
 from unet_lib.model.unet import UNet
 from unet_lib.training.losses import bce_loss
 from unet_lib.training.task import Task
+
+OUTCOME_CASES: list[Case] = []
 
 
 @cache
@@ -31,8 +33,11 @@ def good_network() -> SetUp:
     return SetUp(train=InMemory(*nuclei(24)), model=copy.deepcopy(model), history=rows)
 
 
+@case(OUTCOME_CASES, "BatchNorm without statistics", "batchnorm-statistics")
 def stale_statistics(folder: Path) -> SetUp:
-    """BatchNorm's momentum is taken for that of an optimizer: 0.999."""
+    """PyTorch's momentum of 0.001 is other libraries' 0.999: after a short training the stored mean
+    is still almost 0.
+    """  # noqa: D205
     model, dataset = small_unet(), InMemory(*nuclei(16))
     for layer in model.modules():
         if isinstance(layer, nn.BatchNorm2d):
@@ -41,8 +46,9 @@ def stale_statistics(folder: Path) -> SetUp:
     return SetUp(train=dataset, model=model, history=rows)
 
 
+@case(OUTCOME_CASES, "Prediction without eval()", "predicts-in-training-mode")
 def without_eval(folder: Path) -> SetUp:
-    """Prediction without model.eval()."""
+    """`model.eval()` was forgotten: BatchNorm goes on using the statistics of the batch."""
     model, rows = _good()
     model = copy.deepcopy(model).train()
 
@@ -53,8 +59,9 @@ def without_eval(folder: Path) -> SetUp:
     return SetUp(train=InMemory(*nuclei(24)), model=model, history=rows, predict=predict)
 
 
+@case(OUTCOME_CASES, "Logits thresholded as probabilities", "logits-as-probabilities")
 def logits_over_half(folder: Path) -> SetUp:
-    """The threshold of a probability, applied to logits."""
+    """`model(images) > 0.5`: a logit of 0.5 is a probability of 0.62."""
     model, rows = _good()
     model = copy.deepcopy(model).eval()
 
@@ -65,8 +72,12 @@ def logits_over_half(folder: Path) -> SetUp:
     return SetUp(train=InMemory(*nuclei(24)), model=model, history=rows, predict=predict)
 
 
+@case(OUTCOME_CASES, "Blue for red", "channel-order")
 def bgr(folder: Path) -> SetUp:
-    """Trained on RGB, used on pictures that OpenCV has read."""
+    """Trained on RGB, used on pictures that OpenCV has read as BGR.
+
+    Here nuclei are blue, and red cells do not count.
+    """
     images, labels = colored(24)
     model, dataset = small_unet(3), InMemory(images, binary(labels))
     rows = trained(model, dataset)
@@ -89,6 +100,7 @@ def specks(count: int) -> InMemory:
     return InMemory(images, masks)
 
 
+@case(OUTCOME_CASES, "Rare foreground", "rare-foreground")
 def rare(folder: Path) -> SetUp:
     """Less than one pixel in a hundred counts, and the loss is plain cross-entropy."""
     model, dataset = small_unet(), specks(16)
@@ -96,8 +108,9 @@ def rare(folder: Path) -> SetUp:
     return SetUp(train=dataset, model=model, loss=bce_loss, history=rows)
 
 
+@case(OUTCOME_CASES, "Forgotten nuclei", "label-noise")
 def forgotten_nuclei(folder: Path) -> SetUp:
-    """In three masks of twenty-four most nuclei were forgotten."""
+    """In three masks of twenty-four only one nucleus was drawn."""
     images, labels = nuclei(24)
     masks = binary(labels)
     last = [(mask == mask.max()).astype(np.uint8) for mask in labels]
@@ -108,60 +121,14 @@ def forgotten_nuclei(folder: Path) -> SetUp:
     return SetUp(train=dataset, model=model, history=rows)
 
 
+@case(OUTCOME_CASES, "Learned by heart", "overfitting")
 def by_heart(folder: Path) -> SetUp:
-    """Every second nucleus counts, which no picture shows: it can only be learned by heart."""
+    """Four pictures, a network with time, and every second nucleus counts: nothing in the pictures
+    says which.
+    """  # noqa: D205
     images, labels = nuclei(12, seed=2)
     masks = [mask * (mask % 2) for mask in labels]
     model, dataset = small_unet(width=16, norm="group"), InMemory(images[:4], masks[:4])
     validation = InMemory(images[4:], masks[4:])
     rows = trained(model, dataset, validation, epochs=60, batch_size=2, keep="last")
     return SetUp(train=dataset, validation=validation, model=model, history=rows)
-
-
-OUTCOME_CASES = (
-    Case(
-        "BatchNorm without statistics",
-        "batchnorm-statistics",
-        "PyTorch's momentum of 0.001 is other libraries' 0.999: after a short training the stored "
-        "mean is still almost 0.",
-        stale_statistics,
-    ),
-    Case(
-        "Prediction without eval()",
-        "predicts-in-training-mode",
-        "`model.eval()` was forgotten: BatchNorm goes on using the statistics of the batch.",
-        without_eval,
-    ),
-    Case(
-        "Logits thresholded as probabilities",
-        "logits-as-probabilities",
-        "`model(images) > 0.5`: a logit of 0.5 is a probability of 0.62.",
-        logits_over_half,
-    ),
-    Case(
-        "Blue for red",
-        "channel-order",
-        "Trained on RGB, used on pictures that OpenCV has read as BGR. Here nuclei are blue, and "
-        "red cells do not count.",
-        bgr,
-    ),
-    Case(
-        "Rare foreground",
-        "rare-foreground",
-        "Less than one pixel in a hundred counts, and the loss is plain cross-entropy.",
-        rare,
-    ),
-    Case(
-        "Forgotten nuclei",
-        "label-noise",
-        "In three masks of twenty-four only one nucleus was drawn.",
-        forgotten_nuclei,
-    ),
-    Case(
-        "Learned by heart",
-        "overfitting",
-        "Four pictures, a network with time, and every second nucleus counts: nothing in the "
-        "pictures says which.",
-        by_heart,
-    ),
-)

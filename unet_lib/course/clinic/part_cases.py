@@ -4,23 +4,27 @@ from pathlib import Path
 
 import numpy as np
 
-from unet_lib.course.clinic.case import Case
+from unet_lib.course.clinic.case import Case, case
 from unet_lib.course.clinic.materials import binary, nuclei
 from unet_lib.data.in_memory import InMemory
 from unet_lib.data.normalize import normalize_percentiles, scale_by_dtype
 from unet_lib.doctor import SetUp
 
+PART_CASES: list[Case] = []
 
+
+@case(PART_CASES, "The same pictures in both parts", "leak")
 def same_pictures(folder: Path) -> SetUp:
-    """Two pictures of the training part under other names in the validation part."""
+    """Copies under other names: a folder was merged from two sources."""
     images, labels = nuclei(20)
     return SetUp(
         train=InMemory(images[:12], labels[:12]), validation=InMemory(images[10:], labels[10:])
     )
 
 
+@case(PART_CASES, "Neighboring slices in both parts", "neighboring-pictures")
 def neighboring_slices(folder: Path) -> SetUp:
-    """Stacks of slices, divided slice by slice: even ones to train, odd ones to validate."""
+    """Slices of a stack were divided one by one. The next slice shows the same cells."""
     rng, images, masks = np.random.default_rng(0), [], []
     for image, labels in zip(*nuclei(3, size=(96, 96)), strict=True):
         for z in range(6):
@@ -33,8 +37,9 @@ def neighboring_slices(folder: Path) -> SetUp:
     )
 
 
+@case(PART_CASES, "Prepared in two ways", "normalization-differs")
 def two_preparations(folder: Path) -> SetUp:
-    """Training pictures by percentiles, validation pictures divided by 255."""
+    """The script for prediction was written a month after the one for training."""
     images, labels = nuclei(24)
     images = [image // 2 for image in images]
     return SetUp(
@@ -43,8 +48,9 @@ def two_preparations(folder: Path) -> SetUp:
     )
 
 
+@case(PART_CASES, "Another microscope", "domain-shift")
 def brighter_microscope(folder: Path) -> SetUp:
-    """The new microscope exposes longer, and pictures are divided by 255."""
+    """Both parts are prepared alike, but the new pictures are exposed longer."""
     images, labels = nuclei(24)
     gray = [normalize_percentiles(image).clip(0, 1) for image in images]
     dim = [(30 * image).astype(np.uint8) for image in gray[:16]]
@@ -53,31 +59,3 @@ def brighter_microscope(folder: Path) -> SetUp:
         train=InMemory(dim, labels[:16], normalize=scale_by_dtype),
         validation=InMemory(bright, labels[16:], normalize=scale_by_dtype),
     )
-
-
-PART_CASES = (
-    Case(
-        "The same pictures in both parts",
-        "leak",
-        "Copies under other names: a folder was merged from two sources.",
-        same_pictures,
-    ),
-    Case(
-        "Neighboring slices in both parts",
-        "neighboring-pictures",
-        "Slices of a stack were divided one by one. The next slice shows the same cells.",
-        neighboring_slices,
-    ),
-    Case(
-        "Prepared in two ways",
-        "normalization-differs",
-        "The script for prediction was written a month after the one for training.",
-        two_preparations,
-    ),
-    Case(
-        "Another microscope",
-        "domain-shift",
-        "Both parts are prepared alike, but the new pictures are exposed longer.",
-        brighter_microscope,
-    ),
-)

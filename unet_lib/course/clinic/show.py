@@ -150,33 +150,33 @@ def _mask(mask: Tensor, title: str) -> Panel:
 
 def _panels(setup: SetUp, findings: Sequence[Finding]) -> list[Panel]:
     """The panels of a set-up; a data set that raises shows the stored picture."""
-    train = setup.train
+    index = _named(setup.train, findings)
     try:
-        sample = draw_sample(train, setup.task)
+        sample = draw_sample(setup.train, setup.task)
     except DataError:
-        index = _named(train, findings)
-        image, labels = train.load(index)
-        return [
-            _image(image, "image, NaN in white"),
-            _mask(torch.as_tensor(labels > 0).long(), "mask"),
-        ]
-    index = _named(train, findings)
-    image, target = sample.inputs[index], sample.targets[index]
-    panels = [_image(image, "image", (0.0, 1.0)), _mask(target, "target")]
-    if setup.validation is None and setup.model is None:  # a second pair
-        image, target = sample.inputs[index + 1], sample.targets[index + 1]
-        panels += [_image(image, "next image", (0.0, 1.0)), _mask(target, "its target")]
+        image, labels = setup.train.load(index)
+        mask = _mask(torch.as_tensor(labels > 0).long(), "mask")
+        return [_image(image, "image, NaN in white"), mask]
+    image = sample.inputs[index]
     if setup.validation is not None:
+        panels = [_image(image, "training image", (0.0, 1.0))]
         validation = draw_sample(setup.validation, setup.task)
         other = _named(setup.validation, findings, last=False)
         image = validation.inputs[other]
-        panels = [
-            _image(sample.inputs[index], "training image", (0.0, 1.0)),
-            _image(image, "validation image", (0.0, 1.0)),
-        ]
+        panels.append(_image(image, "validation image", (0.0, 1.0)))
         if setup.model is not None:
             panels.append(_mask(validation.targets[other], "its target"))
-    panels += _prediction(setup, image)
+    else:
+        panels = [_image(image, "image", (0.0, 1.0)), _mask(sample.targets[index], "target")]
+    if setup.validation is None and setup.model is None:  # a second pair
+        panels.append(_image(sample.inputs[index + 1], "next image", (0.0, 1.0)))
+        panels.append(_mask(sample.targets[index + 1], "its target"))
+    return panels + _outcome(setup, image)
+
+
+def _outcome(setup: SetUp, image: Tensor) -> list[Panel]:
+    """What the model makes of the image, and curves where there are any."""
+    panels = _prediction(setup, image)
     if setup.history and "validation_loss" in setup.history[0]:
         panels.append(_history(setup))
     if setup.settings is not None and setup.settings.batch_size > 1:
