@@ -40,6 +40,22 @@ def check(capsys, *arguments):
     return status, captured.out + captured.err
 
 
+def findings(capsys, *arguments):
+    """What was printed where something is wrong, as one line."""
+    status, told = check(capsys, *arguments)
+    assert status == 1
+    return " ".join(told.split())
+
+
+def paired(folder, **pictures):
+    """Folders images and masks, with an image and a mask of each name."""
+    for place, kind in enumerate(("images", "masks")):
+        (folder / kind).mkdir()
+        for name, pair in pictures.items():
+            Image.fromarray(pair[place].astype(np.uint8)).save(folder / kind / f"{name}.png")
+    return folder
+
+
 def test_healthy_folder(cells, capsys):
     status, told = check(capsys, cells, *MAPPED)
     assert status == 0
@@ -54,10 +70,9 @@ def test_findings_are_printed_with_their_cure(cells, capsys):
     status, told = check(capsys, cells)
     assert status == 1
     assert told.startswith(f"{cells}: 1 finding\n\nmask-values\n  symptom:  the loss is huge")
-    assert "found:    12 masks with mask values 0, 255" in told
-    assert "expected: 0 to 1" in told
-    words = " ".join(told.split())
-    assert "pass mask_values={0: 0, 255: 1} (in a shell: --mask-values 0:0 255:1)" in words
+    assert "found:    12 masks with mask values 0, 255\n  expected: 0 to 1\n" in told
+    words = "pass mask_values={0: 0, 255: 1} (in a shell: --mask-values 0:0 255:1)"
+    assert words in " ".join(told.split())
     assert f"files:    {cells / 'masks' / '0000.png'}: 255," in told
     assert "... (12 in all)" in told
 
@@ -87,19 +102,13 @@ def test_folders_by_other_names(cells, capsys):
         ([], "error: nothing to examine: name a folder, or pass --images and --masks"),
         (["--images", "a"], "error: images and masks belong together: pass both folders"),
         (["no/where"], "error: no/where: no such folder; check the path"),
+        (["README.md"], "error: README.md: a file, not a folder; check the path"),
     ],
 )
 def test_commands_that_cannot_be_followed(arguments, told, capsys):
     status, printed = check(capsys, *arguments)
     assert status == 2
     assert told in printed
-
-
-def test_a_file_is_no_folder(tmp_path, capsys):
-    (tmp_path / "notes.txt").touch()
-    status, told = check(capsys, tmp_path / "notes.txt")
-    assert status == 2
-    assert "notes.txt: a file, not a folder; check the path" in told
 
 
 def test_void_and_many_sizes(tmp_path, capsys):
@@ -115,8 +124,7 @@ def test_all_damaged_files_are_named(cells, capsys):
     files = sorted((cells / "images").iterdir())[:7]
     for file in files:
         file.write_bytes(b"")
-    status, told = check(capsys, cells, *MAPPED)
-    assert status == 1
+    told = findings(capsys, cells, *MAPPED)
     assert all(str(file) in told for file in files)
 
 
@@ -128,8 +136,7 @@ def test_parts_are_compared(cells, tmp_path, capsys):
         for part in ("train", "test") if file.stem == "0003" else ("train",):
             if file.parent.name != "instances":
                 shutil.copy(file, tmp_path / "data" / part / file.parent.name / file.name)
-    status, told = check(capsys, tmp_path / "data", *MAPPED)
-    assert status == 1
+    told = findings(capsys, tmp_path / "data", *MAPPED)
     assert "leak" in told
     assert "1 of 1 pictures of the second part are in the first as well" in told
 
@@ -145,26 +152,19 @@ def test_parts_as_in_camvid(cells, tmp_path, capsys):
 def test_copies_in_one_folder(cells, capsys):
     for kind in ("images", "masks"):
         shutil.copy(cells / kind / "0002.png", cells / kind / "copy.png")
-    status, told = check(capsys, cells, *MAPPED)
-    assert status == 1
+    told = findings(capsys, cells, *MAPPED)
     assert "1 pictures are there twice" in told
     assert "copy.png equals" in told
 
 
 def test_slices_of_a_stack_in_one_folder(tmp_path, capsys):
     rng = np.random.default_rng(0)
-    for kind in ("images", "masks"):
-        (tmp_path / kind).mkdir()
-    blocks = np.kron(rng.random((12, 12)) > 0.6, np.ones((8, 8), np.uint8)).astype(np.uint8)
-    for z in range(8):
-        slice_ = np.roll(blocks, z, axis=1)
-        noisy = 150 * slice_ + rng.integers(0, 60, slice_.shape)
-        Image.fromarray(noisy.astype(np.uint8)).save(tmp_path / "images" / f"{z}.png")
-        Image.fromarray(slice_).save(tmp_path / "masks" / f"{z}.png")
-    status, told = check(capsys, tmp_path)
-    assert status == 1
+    blocks = np.kron(rng.random((12, 12)) > 0.6, np.ones((8, 8)))
+    slices = {str(z): np.roll(blocks, z, axis=1) for z in range(8)}
+    pairs = {z: (150 * mask + rng.integers(0, 60, mask.shape), mask) for z, mask in slices.items()}
+    told = findings(capsys, paired(tmp_path, **pairs))
     assert "neighboring-pictures" in told
-    assert "slices of a stack or frames of a film" in " ".join(told.split())
+    assert "slices of a stack or frames of a film" in told
 
 
 def test_instance_masks(cells, capsys):
@@ -177,14 +177,8 @@ def test_instance_masks(cells, capsys):
 
 
 def test_numbered_objects_are_recognized(tmp_path, capsys):
-    for kind in ("images", "masks"):
-        (tmp_path / kind).mkdir()
-    labels = np.kron(np.arange(36).reshape(6, 6), np.ones((6, 6))).astype(np.uint8)
-    for name in "ab":
-        Image.fromarray(labels * 3).save(tmp_path / "images" / f"{name}.png")
-        Image.fromarray(labels).save(tmp_path / "masks" / f"{name}.png")
-    status, told = check(capsys, tmp_path)
-    assert status == 1
+    labels = np.kron(np.arange(36).reshape(6, 6), np.ones((6, 6)))
+    told = findings(capsys, paired(tmp_path, a=(labels * 3, labels), b=(labels * 3, labels)))
     assert "instances-as-classes" in told
     assert "up to 35 labels in a mask, 100% of them single regions" in told
     assert "mask-blended" not in told
@@ -205,27 +199,17 @@ def test_run_whose_loss_did_not_move(run, tmp_path, capsys):
     model = load_model(run / "last.pt")
     state = {k: v for k, v in contents.items() if k not in ("format", "model", "weights")}
     save_checkpoint(tmp_path / "last.pt", model, history=json.dumps(rows), **state)
-    status, told = check(capsys, tmp_path)
-    assert status == 1
+    told = findings(capsys, tmp_path)
     assert "rate-too-low" in told
     assert "the training loss stayed between 1.3 and 1.3" in told
 
 
-def test_damaged_checkpoint(run, tmp_path, capsys):
-    (tmp_path / "best.pt").write_bytes((run / "best.pt").read_bytes()[:2000])
-    status, told = check(capsys, tmp_path)
-    assert status == 1
+@pytest.mark.parametrize("size", [3, 2000])
+def test_damaged_checkpoint(run, tmp_path, capsys, size):
+    (tmp_path / "best.pt").write_bytes((run / "best.pt").read_bytes()[:size])
+    told = findings(capsys, tmp_path)
     assert "unreadable-checkpoint" in told
-    assert "(2000 bytes) cannot be read: it is cut short" in " ".join(told.split())
-
-
-def test_a_text_that_is_called_checkpoint(tmp_path, capsys):
-    (tmp_path / "best.pt").write_text("hi\n")
-    status, told = check(capsys, tmp_path)
-    assert status == 1
-    assert "(3 bytes) cannot be read: it is cut short, or not a file of weights" in " ".join(
-        told.split()
-    )
+    assert f"({size} bytes) cannot be read: it is cut short, or not a file of weights" in told
 
 
 @pytest.mark.parametrize(
@@ -241,50 +225,44 @@ def test_a_text_that_is_called_checkpoint(tmp_path, capsys):
 )
 def test_checkpoint_of_a_newer_version(run, tmp_path, changes, capsys):
     torch.save(load_checkpoint(run / "last.pt") | changes, tmp_path / "last.pt")
-    status, told = check(capsys, tmp_path)
-    assert status == 1
+    told = findings(capsys, tmp_path)
     assert "unreadable-checkpoint" in told
-    assert "last.pt holds settings that this version of unet-lib does not take" in " ".join(
-        told.split()
-    )
+    assert "last.pt holds settings that this version of unet-lib does not take" in told
 
 
 def test_classes_are_counted_in_the_masks_where_no_option_says(run, cells, capsys):
-    status, told = check(capsys, run, cells, *MAPPED, "--target", "classes")
-    assert status == 1
-    assert "1 output channels, and target 'classes' needs 2" in " ".join(told.split())
+    told = findings(capsys, run, cells, *MAPPED, "--target", "classes")
+    assert "1 output channels, and target 'classes' needs 2" in told
 
 
 def test_folders_without_pictures(tmp_path, capsys):
-    for kind in ("images", "masks"):
-        (tmp_path / kind).mkdir()
-    (tmp_path / "images" / "notes.txt").touch()
-    status, told = check(capsys, tmp_path)
-    assert status == 1
+    (paired(tmp_path) / "images" / "notes.txt").touch()
+    told = findings(capsys, tmp_path)
     assert "no-pictures" in told
-    assert "images: no pictures in this folder (1 other files" in " ".join(told.split())
+    assert "images: no pictures in this folder (1 other files" in told
 
 
 def test_constant_copies_are_told_once(tmp_path, capsys):
-    for kind, pixels in (("images", np.zeros((40, 40))), ("masks", np.eye(40))):
-        (tmp_path / kind).mkdir()
-        for name in "ab":
-            Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / kind / f"{name}.png")
-    status, told = check(capsys, tmp_path)
-    assert status == 1
-    assert "1 finding\n\nconstant-images" in told
+    pair = np.zeros((40, 40)), np.eye(40)
+    assert "1 finding constant-images" in findings(capsys, paired(tmp_path, a=pair, b=pair))
+
+
+def test_files_stored_in_color(tmp_path, capsys):
+    image = np.arange(4800).reshape(40, 40, 3) % 251
+    red = np.eye(40)[..., None] * [255, 0, 0]
+    told = findings(capsys, paired(tmp_path, a=(image, np.eye(40)), b=(np.eye(40), red)))
+    assert 'cure: pass mode="RGB" (in a shell: --mode RGB)' in told
+    assert "of the masks (in a shell: --palette 0,0,0:0 255,0,0:1)" in told
 
 
 def test_missing_checkpoint(tmp_path, capsys):
-    status, told = check(capsys, tmp_path / "best.pt")
-    assert status == 1
+    told = findings(capsys, tmp_path / "best.pt")
     assert "no checkpoint" in told
-    assert "best.pt; " in " ".join(told.split())
+    assert "best.pt; " in told
 
 
 def test_options_stand_above_what_the_checkpoint_says(run, cells, capsys):
     options = ["--images", cells / "images", "--masks", cells / "instances", "--instance-masks"]
-    status, told = check(capsys, run, *options, "--target", "instances")
-    assert status == 1
+    told = findings(capsys, run, *options, "--target", "instances")
     assert "wrong-classes" in told
-    assert "1 output channels, and target 'instances' needs 3" in " ".join(told.split())
+    assert "1 output channels, and target 'instances' needs 3" in told

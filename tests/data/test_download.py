@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 import socket
 import threading
 import zipfile
@@ -20,6 +21,10 @@ def zip_bytes(members):
         for name, text in members.items():
             archive.writestr(name, text)
     return buffer.getvalue()
+
+
+def sha256(body):
+    return hashlib.sha256(body).hexdigest()
 
 
 GOOD = zip_bytes({"cells/a.txt": "one", "cells/more/b.txt": "two" * 5000})
@@ -51,10 +56,6 @@ def server(monkeypatch):
         server.shutdown()
 
 
-def sha256(body):
-    return hashlib.sha256(body).hexdigest()
-
-
 def fetch_good_afterwards(server, folder):
     """What a failed call must leave: nothing, and a way to succeed."""
     assert list(folder.parent.iterdir()) == []
@@ -81,33 +82,18 @@ def test_archive_without_a_folder_of_its_own_and_an_empty_target(server, tmp_pat
     assert sorted(path.name for path in folder.iterdir()) == ["a.txt", "b.txt"]
 
 
-def test_fault_27_wrong_checksum(server, tmp_path):
-    server.body = zip_bytes({"cells/a.txt": "something else"})
-    with pytest.raises(DataError) as error:
-        fetch_archive(server.url, sha256(GOOD), tmp_path / "dsb")
-    assert f"its sha256 is not {sha256(GOOD)}" in str(error.value)
-    assert f"by hand: save {server.url} as {tmp_path / 'cells.zip'}" in str(error.value)
-    fetch_good_afterwards(server, tmp_path / "dsb")
-
-
-def test_fault_27_nothing_is_written_outside_the_folder(server, tmp_path):
-    names = ["../evil.txt", "/evil.txt", "cells/../../evil.txt", "C:\\evil"]
-    server.body = zip_bytes({"cells/a.txt": "one"} | dict.fromkeys(names, "evil"))
-    fetch_archive(server.url, sha256(server.body), tmp_path / "new" / "dsb")
-    assert [path.name for path in tmp_path.iterdir()] == ["new"]
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["dsb"]
-
-
-def test_fault_27_connection_dies_half_way(server, tmp_path):
-    server.cut = len(GOOD) // 2
-    with pytest.raises(DataError, match=r"could not be downloaded \(.*; call again, or by hand"):
-        fetch_archive(server.url, sha256(GOOD), tmp_path / "dsb")
-    fetch_good_afterwards(server, tmp_path / "dsb")
-
-
-def test_fault_27_no_such_file_on_the_server(server, tmp_path):
-    server.status = 404
-    with pytest.raises(DataError, match=r"could not be downloaded \(404"):
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [
+        ({"body": zip_bytes({"a.txt": "something else"})}, f"its sha256 is not {sha256(GOOD)}"),
+        ({"cut": len(GOOD) // 2}, r"could not be downloaded \("),
+        ({"status": 404}, r"could not be downloaded \(404"),
+    ],
+)
+def test_fault_27_a_failed_download_leaves_nothing(server, tmp_path, fault, text):
+    vars(server).update(fault)
+    by_hand = re.escape(f"call again, or by hand: save {server.url} as {tmp_path / 'cells.zip'}")
+    with pytest.raises(DataError, match=f"(?s){text}.*; {by_hand}"):
         fetch_archive(server.url, sha256(GOOD), tmp_path / "dsb")
     fetch_good_afterwards(server, tmp_path / "dsb")
 
@@ -117,6 +103,14 @@ def test_fault_27_no_zip_archive(server, tmp_path):
     with pytest.raises(DataError, match="cannot be unpacked"):
         fetch_archive(server.url, sha256(server.body), tmp_path / "dsb")
     fetch_good_afterwards(server, tmp_path / "dsb")
+
+
+def test_fault_27_nothing_is_written_outside_the_folder(server, tmp_path):
+    names = ["../evil.txt", "/evil.txt", "cells/../../evil.txt", "C:\\evil"]
+    server.body = zip_bytes({"cells/a.txt": "one"} | dict.fromkeys(names, "evil"))
+    fetch_archive(server.url, sha256(server.body), tmp_path / "new" / "dsb")
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["dsb"]
 
 
 def test_fault_27_offline_then_placed_by_hand(tmp_path, monkeypatch):

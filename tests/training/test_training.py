@@ -237,7 +237,7 @@ def test_loaders_samplers_and_collate_of_ones_own(nuclei, tmp_path):
     for options in ({"collate": collate}, {"settings": dropped}):
         with pytest.raises(ValueError, match="sampler, collate and drop_last are for data sets"):
             trained(DataLoader(nuclei), **options)
-    with pytest.raises(ValueError, match=r"training loader gives no batch: .* drop_last"):
+    with pytest.raises(ValueError, match=r"training loader is empty; .* drop_last"):
         trained(Subset(nuclei, range(3)), dropped)
 
 
@@ -253,7 +253,7 @@ def test_fault_18_empty_sets(nuclei):
     for sets, told in (
         ((empty,), "the training set is empty; check its folder"),
         ((nuclei, empty), "the validation set is empty"),
-        ((DataLoader(Endless()),), "how many batches the training loader gives"),
+        ((DataLoader(Endless()),), "how long the training loader is"),
     ):
         with pytest.raises(ValueError, match=told):
             fit(model, *sets)

@@ -7,12 +7,9 @@ from typing import Annotated, Any, Literal
 
 import torch
 from torch.utils.data import Subset
-from torchvision.transforms import v2
 from tyro.conf import Fixed, Suppress
 
 from unet_lib.cli.options import FLAT, Source
-from unet_lib.data.base import SegmentationDataset
-from unet_lib.data.splits import require_disjoint, split
 from unet_lib.data.write import write_atomically
 from unet_lib.memory.estimates import advice_for
 from unet_lib.model.base import SegmentationModel
@@ -24,7 +21,6 @@ from unet_lib.training.precision import process_state
 from unet_lib.training.settings import History, TrainingSettings
 from unet_lib.training.task import Task
 from unet_lib.transfer.encoders import EncoderUNet, pretrained_unet
-from unet_lib.transforms import Joint, RandomRightAngle, compose, random_crop, random_flips
 
 
 @dataclass(frozen=True)
@@ -119,7 +115,8 @@ class Train:
             )
         torch.manual_seed(self.training.seed)
         model = self.network.build(task.in_channels, task.out_channels)
-        parts = self._split(dataset, task)
+        view = {"crop": self.crop, "augment": self.augment, "seed": self.training.seed}
+        parts = dataset.split(1 - self.validation, **view)
         process.print("{} pictures for training, {} for validation".format(*map(len, parts)))
         history = self._fit(model, parts, task)
         text = json.dumps(history.rows, indent=1)
@@ -141,37 +138,3 @@ class Train:
                 raise
             advice = advice_for(model, error.shape, error.precision)
             raise TrainingError(f"{error}; {advice}") from error
-
-    def _split(self, dataset: SegmentationDataset, task: Task) -> tuple[Subset, Subset]:
-        """The training part, transformed at random, and the validation part."""
-        cut = random_crop((self.crop, self.crop), fill_labels=task.ignore_index or 0)
-        turns = {
-            "all": [random_flips(), RandomRightAngle()],
-            "flip": [v2.RandomHorizontalFlip()],
-            "none": [],
-        }
-        shares = (1 - self.validation, self.validation)
-        train, validation = split(len(dataset), shares, self.training.seed)
-        parts = (
-            Subset(
-                dataset.with_(transform=compose(cut, *turns[self.augment]), target=task.encode),
-                train.tolist(),
-            ),
-            Subset(
-                dataset.with_(transform=_Repeatable(cut), target=task.encode), validation.tolist()
-            ),
-        )
-        require_disjoint(*parts)
-        return parts
-
-
-class _Repeatable:
-    """A transform with the same random numbers for every picture, in every epoch."""
-
-    def __init__(self, transform: Joint) -> None:
-        self.transform = transform
-
-    def __call__(self, *pair: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            return self.transform(*pair)

@@ -17,7 +17,7 @@ class Finding:
     """
 
     cause: str
-    """Short name of what is wrong, a key of `unet_lib.doctor.CAUSES`."""
+    """Short name of what is wrong; the doctor knows more of each."""
     found: str
     """What was read or measured."""
     expected: str = ""

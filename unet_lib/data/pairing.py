@@ -89,7 +89,7 @@ def pair_files(images: Path, masks: Path, suffix: str) -> tuple[list[Pair], list
 
 
 def _by_key(files: list[Path], suffix: str) -> tuple[dict[str, Path], list[Finding]]:
-    """Files by what their names have in common with their partners'; doubles are findings."""
+    """Files by the part of their names that their partners share; names that occur twice."""
     by_key: dict[str, Path] = {}
     findings = []
     for path in files:

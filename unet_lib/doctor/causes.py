@@ -44,7 +44,7 @@ CAUSES = {
     "color-images": Cause(
         "training stops at a picture in color",
         "gray images, as mode L says",
-        'pass mode="RGB" (--mode RGB)',
+        'pass mode="RGB"',
     ),
     "color-mask": Cause(
         "the masks look right in a viewer, and the classes are wrong or missing",

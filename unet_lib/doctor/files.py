@@ -102,7 +102,9 @@ def _of_group(group: Sequence[Finding]) -> Finding:
     files = [name for finding in group for name in finding.files]
     if first.kind:
         more = "" if count == 1 else f"{count} files, of the first: "
-        return diagnosis(first.cause, more + first.sentence, files)
+        same = all(finding.arguments == first.arguments for finding in group)
+        known = diagnosis(first.cause, more + first.sentence, files)
+        return replace(known, arguments=first.arguments if same else ())
     masks = first.cause in ("mask-values", "mask-blended")
     what = f"{count} mask{'s' * (count > 1)} with" if masks else f"{count} x"
     known = diagnosis(first.cause, f"{what} {first.found}", files)

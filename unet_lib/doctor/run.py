@@ -71,7 +71,9 @@ def run_setup(file: Path, dataset: Dataset | None = None, task: Task | None = No
         train=dataset,
         task=task or stored,
         model=load_model(file),
-        settings=_stored_settings(contents, file),
+        settings=stored_object(TrainingSettings, contents["training"], file)
+        if "training" in contents
+        else None,
         history=_longest_history(file, contents),
     )
 
@@ -91,12 +93,6 @@ def stored_task(contents: dict[str, Any], source: Path | str = "the checkpoint")
     if channels["out_channels"] == 1:
         return Task(mode=mode)
     return Task("classes", mode, num_classes=channels["out_channels"])
-
-
-def _stored_settings(contents: dict[str, Any], file: Path) -> TrainingSettings | None:
-    if "training" not in contents:
-        return None
-    return stored_object(TrainingSettings, contents["training"], file)
 
 
 def _longest_history(file: Path, contents: dict[str, Any]) -> list[dict[str, float]]:

@@ -12,68 +12,54 @@ Data = Dataset | Sequence[Any] | DataLoader
 Collate = Callable[[list[Any]], Any]
 
 
-def training_loader(
-    data: Data,
+def new_loaders(
+    train: Data,
+    validation: Data | None,
     settings: TrainingSettings,
     task: Task | None = None,
     sampler: Iterable[int] | None = None,
     collate: Collate | None = None,
-) -> DataLoader:
-    """The batches of one epoch, shuffled unless a sampler says otherwise; a loader stays itself.
+) -> tuple[DataLoader, DataLoader | None]:
+    """The batches for training, shuffled unless a sampler says otherwise, and for validation.
 
-    >>> len(training_loader([0] * 10, TrainingSettings(drop_last=True)))
-    1
+    In validation every image comes once and in order. A DataLoader stays as it is.
+    Raises ValueError where one gives no batch, and for options that a DataLoader has itself.
+
+    >>> train, validation = new_loaders([0] * 10, [0] * 10, TrainingSettings(drop_last=True))
+    >>> len(train), len(validation)
+    (1, 2)
     """
-    if isinstance(data, DataLoader) and (sampler or collate or settings.drop_last):
+    if isinstance(train, DataLoader) and (sampler or collate or settings.drop_last):
         raise ValueError(
             "sampler, collate and drop_last are for data sets: a DataLoader of your own has its "
             "own, set them there"
         )
-    own = {"sampler": sampler} if sampler is not None else {"shuffle": True}
-    own["drop_last"] = settings.drop_last
-    return _loader("training", data, settings, task, collate, **own)
+    order = {"shuffle": True} if sampler is None else {"sampler": sampler}
+    sets = {"training": (train, order | {"drop_last": settings.drop_last})}
+    if validation is not None:
+        sets["validation"] = (validation, {})
+    loaders = []
+    for name, (data, options) in sets.items():
+        if not isinstance(data, DataLoader):
+            _require("set", name, data)
+            data = task.apply(data) if task is not None and isinstance(data, Dataset) else data
+            options |= {"num_workers": settings.num_workers, "collate_fn": collate}
+            data = DataLoader(data, settings.batch_size, **options)
+        _require("loader", name, data)
+        loaders.append(data)
+    return loaders[0], (loaders[1] if validation is not None else None)
 
 
-def validation_loader(
-    data: Data,
-    settings: TrainingSettings,
-    task: Task | None = None,
-    collate: Collate | None = None,
-) -> DataLoader:
-    """Every image once, in order; a loader stays itself.
-
-    >>> len(validation_loader([0] * 10, TrainingSettings(drop_last=True)))
-    2
-    """
-    return _loader("validation", data, settings, task, collate)
-
-
-def _loader(
-    name: str,
-    data: Data,
-    settings: TrainingSettings,
-    task: Task | None,
-    collate: Collate | None,
-    **options: Any,
-) -> DataLoader:
-    loader = data
-    if not isinstance(data, DataLoader):
-        if not len(data):
-            raise ValueError(f"the {name} set is empty; check its folder, or how it was split")
-        if task is not None and hasattr(task, "apply"):
-            data = task.apply(data)
-        options |= {"num_workers": settings.num_workers, "collate_fn": collate}
-        loader = DataLoader(data, settings.batch_size, **options)
+def _require(what: str, name: str, data: Any) -> None:
+    """Raises ValueError for data without length, or of length zero."""
     try:
-        batches = len(loader)
+        length = len(data)
     except TypeError as error:
         raise ValueError(
-            f"fit has to know how many batches the {name} loader gives; let its data set have a "
-            "__len__"
+            f"fit has to know how long the {name} {what} is; let its data set have a __len__"
         ) from error
-    if not batches:
-        raise ValueError(
-            f"the {name} loader gives no batch: its data set is empty, or smaller than a batch "
-            "while drop_last is set"
-        )
-    return loader
+    if not length:
+        cure = "check its folder, or how it was split"
+        if what == "loader":
+            cure = "its data set is empty, or smaller than a batch while drop_last is set"
+        raise ValueError(f"the {name} {what} is empty; {cure}")

@@ -30,7 +30,7 @@ from unet_lib.training.epoch import (
     evaluate,
     train_epoch,
 )
-from unet_lib.training.loaders import Collate, Data, training_loader, validation_loader
+from unet_lib.training.loaders import Collate, Data, new_loaders
 from unet_lib.training.losses import segmentation_loss
 from unet_lib.training.monitor import (
     Direction,
@@ -110,8 +110,7 @@ def fit(
     """
     s, metrics = settings or TrainingSettings(), metrics or {}
     check_monitor(monitor, mode, metrics, validation is not None)
-    loader = training_loader(train, s, task, sampler, collate)
-    checks = None if validation is None else validation_loader(validation, s, task, collate)
+    loader, checks = new_loaders(train, validation, s, task, sampler, collate)
     loss = loss or (segmentation_loss if task is None else task.loss)
     files = RunFolder(folder, s, task, (monitor, mode))
     stored = files.stored() if resume else {}

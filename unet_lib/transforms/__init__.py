@@ -21,7 +21,7 @@ from unet_lib.transforms.intensity import (
     random_noise,
 )
 from unet_lib.transforms.joint import Joint, compose, sometimes
-from unet_lib.transforms.recipes import augment_nuclei
+from unet_lib.transforms.recipes import Repeatable, augment_nuclei, views
 from unet_lib.transforms.warp import (
     elastic_field,
     pixel_places,
@@ -34,6 +34,7 @@ from unet_lib.transforms.warp import (
 __all__ = [
     "Joint",
     "RandomRightAngle",
+    "Repeatable",
     "augment_nuclei",
     "compose",
     "elastic_field",
@@ -50,5 +51,6 @@ __all__ = [
     "resize",
     "rotation_sources",
     "sometimes",
+    "views",
     "warp",
 ]
