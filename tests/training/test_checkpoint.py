@@ -104,12 +104,16 @@ def test_fault_24_files_that_are_no_checkpoints(tmp_path, monkeypatch):
             load_checkpoint(path)
     assert not Path("owned").exists()
 
+
+def test_fault_24_a_file_that_may_not_be_read(tmp_path, monkeypatch):
+    save_checkpoint(tmp_path / "best.pt", UNet(1, width=2, depth=1))
+
     def forbid(*_, **__):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(torch, "load", forbid)
     with pytest.raises(CheckpointError, match="may not be read by you"):
-        load_checkpoint("best.pt")
+        load_checkpoint(tmp_path / "best.pt")
 
 
 def test_fault_25_a_writer_that_fails_leaves_the_old_file(tmp_path):
