@@ -1,10 +1,10 @@
 """Memory of a training step: measured, and lowered by activation checkpointing (chapter 9a)."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -38,7 +38,8 @@ def measure_peak(step: Callable[[], object], device: str = "cpu") -> int:
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler writes its start to stderr
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
         step()
-    events = record.profiler.kineto_results.events()
+    profiler: Any = record.profiler
+    events = profiler.kineto_results.events()
     changes = [(e.start_ns(), e.nbytes()) for e in events if e.name() == "[memory]"]
     held = peak = 0
     for _, change in sorted(changes, key=lambda event: event[0]):
@@ -131,15 +132,19 @@ def _blocks(module: nn.Module) -> Iterator[nn.Module]:
 
 
 @contextmanager
-def _statistics_kept(block: nn.Module) -> Iterator[None]:
+def _statistics_kept(block: nn.Module) -> Generator[None, None, None]:
     """The second forward pass of a batch must not count twice in BatchNorm's averages."""
     norms = [m for m in block.modules() if isinstance(m, nn.BatchNorm2d) and m.training]
-    before = [(norm.momentum, norm.num_batches_tracked.clone()) for norm in norms]
-    for norm in norms:
+    before = [
+        (norm, norm.momentum, count, count.clone())
+        for norm in norms
+        if (count := norm.num_batches_tracked) is not None
+    ]
+    for norm, *_ in before:
         norm.momentum = 0.0
     try:
         yield
     finally:  # also when checkpoint stops early, because it has what backward needs
-        for norm, (momentum, batches) in zip(norms, before, strict=True):
+        for norm, momentum, count, batches in before:
             norm.momentum = momentum
-            norm.num_batches_tracked.copy_(batches)
+            count.copy_(batches)

@@ -39,18 +39,18 @@ class MemoryCounter(TorchDispatchMode):
         self.now = self.kept = self.peak = self.peak_of_tensors = self.flops = 0
         self.sizes: dict[int, int] = {}
 
-    def __torch_dispatch__(self, operation, types, args=(), kwargs=None) -> Any:
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None) -> Any:
         """Called by PyTorch for each operation."""
         kwargs = kwargs or {}
-        if operation in CONVOLUTIONS:  # copies in the library's layout, before and after
+        if func in CONVOLUTIONS:  # copies in the library's layout, before and after
             self.peak = max(self.peak, self.now + sum(_blocked_bytes(t) for t in args[:2]))
-        result = operation(*args, **kwargs)
+        result = func(*args, **kwargs)
         for tensor in tree_iter(result):
             if isinstance(tensor, Tensor):
                 self._add(tensor.untyped_storage())
-        if operation in CONVOLUTIONS:
+        if func in CONVOLUTIONS:
             self.peak = max(self.peak, self.now + sum(t.nbytes for t in args[:2]))
-        if count := flop_registry.get(operation.overloadpacket):
+        if count := flop_registry.get(func.overloadpacket):
             self.flops += count(*args, **kwargs, out_val=result)
         return result
 

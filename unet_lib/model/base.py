@@ -1,7 +1,7 @@
 """What training, prediction and checkpoints ask of a network (chapter 4)."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, ClassVar, TypeVar
@@ -105,7 +105,7 @@ class SegmentationModel(nn.Module, ABC):
 
 
 @contextmanager
-def evaluated(model: nn.Module) -> Iterator[None]:
+def evaluated(model: nn.Module) -> Generator[None, None, None]:
     """Eval mode without gradients inside; afterwards, also after an error, each part as it was.
 
     >>> layer = nn.BatchNorm2d(1)

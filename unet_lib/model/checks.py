@@ -2,11 +2,12 @@
 
 import operator
 from collections.abc import Sequence
+from typing import Any
 
 
 def require(
     name: str,
-    value: object,
+    value: Any,
     *,
     choices: Sequence[object] = (),
     low: float | None = None,

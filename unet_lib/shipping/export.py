@@ -72,10 +72,9 @@ def export_onnx(
         try:
             write_graph(plain, facts.samples[-1], draft, {KEY: contents})
         except Exception as error:  # of torch.export, onnxscript and onnx, which share no base
-            reason = str(error).strip().splitlines()[0]
             raise ExportError(
-                f"PyTorch cannot write a {type(model).__name__} as ONNX ({reason}); look for steps "
-                "that depend on the values or the size of the images"
+                f"PyTorch cannot write a {type(model).__name__} as ONNX: look for steps that "
+                "depend on the values or the size of the images"
             ) from error
         difference, largest = compare(model, draft, facts.samples)
         allowed = TOLERANCE * max(1.0, largest / 10)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import torch
 from jaxtyping import Float, Shaped
@@ -93,8 +93,8 @@ class EncoderUNet(SegmentationModel):
             in_channels, out_channels, encoder, decoder_width, norm, upsampling
         )
         self.encoder, self.stage_names = backbone(encoder)
-        self.channels = tuple(self.encoder.feature_info.channels())
-        self.reductions = tuple(self.encoder.feature_info.reduction())
+        info: Any = self.encoder.feature_info
+        self.channels, self.reductions = tuple(info.channels()), tuple(info.reduction())
         mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in scaling(encoder))
         self.register_buffer("mean", mean, persistent=False)
         self.register_buffer("std", std, persistent=False)

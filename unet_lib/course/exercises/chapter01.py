@@ -3,7 +3,7 @@
 import numpy as np
 
 from unet_lib.course.exercises.harness import NotYet, about, ask, check, expect, kind, say
-from unet_lib.course.exercises.values import array, lesson, number
+from unet_lib.course.exercises.values import array, judge, number
 from unet_lib.model.unet import UNet
 
 SMALL, KERNEL = np.array([[1, 2], [3, 0]]), np.array([[1, 2], [0, 3]])
@@ -65,29 +65,24 @@ def check_painting(answer: object) -> None:
     grid = answer is not None and found.size
     expect(grid, "the grid is empty. Its first number is 1 times the kernel's first.")
     added = _paint(KERNEL, stride=1)
-    if not np.array_equal(found, added):
-        raise NotYet(_why_grid(found, added))
-    say(True, "the copies overlap, and where they do, they add up.")
-
-
-def _why_grid(found: np.ndarray, added: np.ndarray) -> str:
-    """What is behind a wrong grid."""
-    side_by_side = "that is stride 2, copies side by side. With stride 1 they are one pixel apart."
-    told = lesson(found, [(_paint(KERNEL, stride=2), side_by_side)])
-    if told or found.shape != added.shape:
-        return told or (
+    if found.shape == added.shape:
+        row, column = (1 + place for place in [*np.argwhere(found != added), (0, 0)][0])
+        other = f"look again at row {row}, column {column}: which copies of the kernel reach it?"
+    else:
+        other = (
             f"the result has shape {found.shape}. Two places a side, one pixel apart, and a "
             "kernel of 2: how far does the last copy reach?"
         )
-    row, column = np.argwhere(found != added)[0] + 1
+    side = "that is stride 2, copies side by side. With stride 1 they are one pixel apart."
     later = "where two copies overlap you kept the later one. Add them up."
     turned = "the kernel is turned over. Paint it as it is written."
     wrong = (
+        (_paint(KERNEL, stride=2), side),
         (_paint(KERNEL, stride=1, add=False), later),
         (_paint(KERNEL[::-1, ::-1], stride=1), turned),
     )
-    other = f"look again at row {row}, column {column}: which copies of the kernel reach it?"
-    return lesson(found, wrong, other)
+    judge(found, added, wrong, other)
+    say(True, "the copies overlap, and where they do, they add up.")
 
 
 def _paint(kernel: np.ndarray, stride: int, add: bool = True) -> np.ndarray:
@@ -116,9 +111,9 @@ def check_receptive_field(answer: object) -> None:
     )
     for layers in stacks:
         found = _answered(answer, layers)
-        if found != _field(layers):
-            shown = "the encoder" if layers is encoder else str(layers)[1:-1]
-            raise NotYet(f"{shown} gives {_why_field(layers, found)}")
+        shown = "the encoder" if layers is encoder else str(layers)[1:-1]
+        with about(f"{shown} gives {found}"):
+            _judge_field(layers, found)
     say(True, "each layer adds (kernel - 1) times the product of the strides before it.")
 
 
@@ -131,19 +126,16 @@ def _field(layers: list[tuple[int, int]], early: bool = False) -> int:
     return field
 
 
-def _why_field(layers: list[tuple[int, int]], found: float | None) -> str:
-    """What is behind a wrong receptive field."""
-    if found is None:
-        return "None. Start with 1 pixel and walk through the layers."
+def _judge_field(layers: list[tuple[int, int]], found: float | None) -> None:
+    expect(found is not None, ". Start with 1 pixel and walk through the layers.")
     steps = sum(kernel - 1 for kernel, _ in layers)
-    few = "one too few. Without any layer, a pixel sees one pixel: itself."
-    grid = "after the layer of stride 2, one step on its grid is two pixels of the picture."
-    early = "a layer's own stride counts only for the layers after it. Add first, then multiply."
+    few = ": one too few. Without any layer, a pixel sees one pixel: itself."
+    grid = ": after the layer of stride 2, one step on its grid is two pixels of the picture."
+    early = ": a layer's own stride counts only for the layers after it. Add first, then multiply."
     wrong = ((steps, few), (steps + 1, grid), (_field(layers, early=True), early))
-    told = lesson(found, wrong)
-    if told:
-        return f"{found}: {told}"
-    return f"{found}, expected {_field(layers)}. Follow the field and the jump on paper."
+    right = _field(layers)
+    other = f", expected {right}. Follow the field and the jump on paper."
+    judge(found, right, wrong, other)
 
 
 @check

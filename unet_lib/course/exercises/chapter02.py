@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unet_lib.course.exercises.harness import NotYet, about, ask, check, expect, say, short
-from unet_lib.course.exercises.values import close, lesson, tensor, whole
+from unet_lib.course.exercises.values import close, judge, tensor, whole
 
 # (in_channels, out_channels, width, depth); the first is the article's network
 _COUNTED = ((3, 1, 64, 4), (1, 1, 16, 4), (1, 3, 8, 2), (3, 21, 32, 3))
@@ -39,19 +39,19 @@ def check_count(answer: object) -> None:
             value = ask(answer, *setting, who="")
             found.append(whole(value, f"returned {short(value)}; return a whole number."))
     right = [_count(*setting) for setting in _COUNTED]
-    if found != right:
-        setting, value, count = next(
-            case for case in zip(_COUNTED, found, right, strict=True) if case[1] != case[2]
-        )
-        told = (
-            f"count{setting} gives {value:,}, and it should be {count:,}. Compare the parts one by "
-            "one: encoder, bottleneck, upsampling, decoder, last layer."
-        )
-        wrong = (
-            ([_count(*setting, **how) for setting in _COUNTED], f"{text}.")
-            for how, text in _COUNT_MISTAKES
-        )
-        raise NotYet(lesson(found, wrong, told))
+    setting, value, count = next(
+        (case for case in zip(_COUNTED, found, right, strict=True) if case[1] != case[2]),
+        (_COUNTED[0], found[0], right[0]),
+    )
+    told = (
+        f"count{setting} gives {value:,}, and it should be {count:,}. Compare the parts one by "
+        "one: encoder, bottleneck, upsampling, decoder, last layer."
+    )
+    wrong = (
+        ([_count(*setting, **how) for setting in _COUNTED], f"{text}.")
+        for how, text in _COUNT_MISTAKES
+    )
+    judge(found, right, wrong, told)
     say(True, "31,031,745 for the article's network, and the others too.")
 
 
@@ -118,7 +118,6 @@ def check_any_size(answer: object) -> None:
 
 
 def _judge_any_size(network: _OnlyMultiplesOf16, images: Tensor, logits: object) -> None:
-    """Tells what is wrong with the logits of these images."""
     cure = "return the network's output, cut to the pictures' size."
     if not isinstance(logits, Tensor):
         raise NotYet(f"it returned {short(logits)}; {cure}")
@@ -170,7 +169,6 @@ def check_residual_block(answer: object) -> None:
 
 
 def _judge_block(block: nn.Module, in_channels: int, out_channels: int) -> None:
-    """Tells what is wrong with a residual block."""
     kernels = {3: [], 1: []}
     for layer in block.modules():
         if isinstance(layer, nn.Conv2d) and layer.kernel_size in ((3, 3), (1, 1)):

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from unet_lib.course.exercises.harness import NotYet, about, ask, check, expect, kind, say
-from unet_lib.course.exercises.values import close, items, lesson, number, whole
+from unet_lib.course.exercises.values import items, judge, number, whole
 from unet_lib.transforms import resize
 
 Batch = list[tuple[Tensor, Tensor]]
@@ -26,8 +26,8 @@ def check_gap_weight(answer: object) -> None:
         at = f"d1={d1}, d2={d2}, w0={w0}, sigma={sigma} gives"
         found = ask(answer, d1, d2, w0, sigma)
         found = number(found, f"{at} {kind(found)}. Return one plain number.")
-        if not close(found, _gap_weight(d1 + d2, w0, sigma), within=0, relative=1e-6):
-            raise NotYet(f"{at} {found:.4f}{_why_weight(found, d1, d2, w0, sigma)}")
+        with about(f"{at} {found:.4f}"):
+            _judge_weight(found, d1, d2, w0, sigma)
     say(True, "where two nuclei touch a pixel weighs 10.8, in an open field close to 1.")
 
 
@@ -35,8 +35,7 @@ def _gap_weight(distance: float, w0: float, sigma: float) -> float:
     return 1 + w0 * exp(-(distance**2) / (2 * sigma**2))
 
 
-def _why_weight(found: float, d1: float, d2: float, w0: float, sigma: float) -> str:
-    """What is behind a wrong weight, as the rest of a sentence."""
+def _judge_weight(found: float, d1: float, d2: float, w0: float, sigma: float) -> None:
     right, square = _gap_weight(d1 + d2, w0, sigma), (d1 + d2) ** 2
     reasons = (
         (right - 1, ", one too little: w_c = 1 is added for every pixel."),
@@ -48,7 +47,7 @@ def _why_weight(found: float, d1: float, d2: float, w0: float, sigma: float) -> 
         (_gap_weight(d1 + d2, 10, 5), ": use the arguments w0 and sigma, not 10 and 5."),
     )
     other = f", expected {right:.4f}. Take the formula apart and compute each factor alone."
-    return lesson(found, reasons, other, within=0, relative=1e-6)
+    judge(found, right, reasons, other, within=0, relative=1e-6)
 
 
 @check
@@ -69,7 +68,6 @@ def check_nearest_resize(answer: object) -> None:
 
 
 def _judge_resized(labels: Tensor, size: tuple[int, int], found: Tensor) -> None:
-    """Tells what is wrong with a resized mask."""
     shape = tuple(found.shape)
     turned = shape == size[::-1] != size
     expect(not turned, f"give {shape}. size is (height, width), rows first.")
@@ -132,7 +130,6 @@ def _parts(
 def _judge_split(
     names: Sequence[Hashable], share: float, train: list[int], validation: list[int]
 ) -> None:
-    """Tells what is wrong with a split."""
     missing = set(range(len(names))) - {*train, *validation}
     expect(
         not missing,
@@ -179,7 +176,6 @@ def _random_pair(generator: torch.Generator, channels: int, size: tuple[int, int
 
 
 def _judge_batch(batch: Batch, found: object) -> None:
-    """Tells what is wrong with a batch."""
     pair = items(found, f"you return {kind(found)}. Return two tensors, images and labels.", 2)
     tensors = all(isinstance(part, Tensor) for part in pair)
     expect(tensors, "one of the two is no tensor yet. torch.stack makes one of a list.")
@@ -200,7 +196,6 @@ def _judge_batch(batch: Batch, found: object) -> None:
 
 
 def _judge_padding(batch: Batch, images: Tensor, labels: Tensor) -> None:
-    """Tells what is wrong with the values of a batch of the right shape."""
     margin = torch.ones_like(labels, dtype=torch.bool)
     for place, (image, label) in enumerate(batch):
         window = (place, slice(label.shape[0]), slice(label.shape[1]))

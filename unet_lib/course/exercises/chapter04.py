@@ -1,11 +1,7 @@
-"""Checks for the exercises of chapter 4: learning rate, Dice loss, training loop, accumulation.
-
-Each takes the reader's answer, prints one line that teaches, and never raises.
-"""
+"""Checks for the exercises of chapter 4: learning rate, Dice loss, training loop, accumulation."""
 
 import math
 from collections.abc import Callable
-from itertools import chain
 from typing import Any
 
 import torch
@@ -15,7 +11,7 @@ from torch.optim import SGD
 from torch.utils.data import DataLoader, TensorDataset
 
 from unet_lib.course.exercises.harness import NotYet, ask, check, expect, say, short
-from unet_lib.course.exercises.values import close, got, lesson, number
+from unet_lib.course.exercises.values import close, got, judge, number
 from unet_lib.training.epoch import train_epoch
 from unet_lib.training.losses import bce_loss, dice_loss
 
@@ -33,8 +29,7 @@ def range_test_curve() -> tuple[list[float], list[float]]:
     rates = [10 ** (-6 + step / 8) for step in range(49)]
     losses = []
     for step, rate in enumerate(rates):
-        fall = 1 / (1 + (0.006 / rate) ** 1.2)
-        rise = (rate / 0.7) ** 2
+        fall, rise = 1 / (1 + (0.006 / rate) ** 1.2), (rate / 0.7) ** 2
         losses.append(1.4 - 1.05 * fall + rise + 0.006 * math.cos(2.4 * step))
     return rates, losses
 
@@ -89,8 +84,7 @@ def check_dice_loss(loss: object) -> None:
             raise NotYet(f"expected a tensor with one number, got {got(result)}")
         shape = tuple(result.shape)
         expect(shape == (), f"expected one number, got the shape {shape}: take the mean.")
-        if not close(result, dice_loss(logits, target), within=1e-5):
-            raise NotYet(_dice_mistake(result, logits, target))
+        _judge_dice(result, logits, target)
         expect(result.requires_grad, _NO_SLOPE)
     say(True, "equal to unet_lib.training.dice_loss for 2, 3 and 5 classes, with a slope.")
 
@@ -104,8 +98,7 @@ def _classes(k: int) -> tuple[Tensor, Tensor]:
     return logits.requires_grad_(), target
 
 
-def _dice_mistake(result: Tensor, logits: Tensor, target: Tensor) -> str:
-    """What is wrong with this Dice loss, as far as it can be told from its value."""
+def _judge_dice(result: Tensor, logits: Tensor, target: Tensor) -> None:
     right, k = dice_loss(logits, target), logits.shape[1]
     truth = F.one_hot(target, k).movedim(-1, 1).float()
     p, hard = logits.softmax(1), F.one_hot(logits.argmax(1), k).movedim(-1, 1).float()
@@ -128,7 +121,7 @@ def _dice_mistake(result: Tensor, logits: Tensor, target: Tensor) -> str:
         f"for {k} classes expected {right.item():.4f}, got {result.item():.4f}. Print the sums of "
         "one class, and compare them with a pencil on a picture of 2 x 2 pixels."
     )
-    return lesson(result, wrong, other, within=1e-5)
+    judge(result, right, wrong, other, within=1e-5)
 
 
 _NO_SLOPE = (
@@ -150,12 +143,10 @@ def check_train_epoch(train: object) -> None:
     >>> check_train_epoch(train_epoch)
     Right: weights and mean loss equal those of unet_lib.training.train_epoch.
     """
-    images, target = _pictures(10)
-    loader = DataLoader(TensorDataset(images, target), batch_size=4)  # 4, 4 and 2 pictures
+    loader = DataLoader(TensorDataset(*_pictures(10)), batch_size=4)  # 4, 4 and 2 pictures
     result, weights = _trained(train, loader)
     mean, right = _trained(train_epoch, loader)
-    if not close(weights, right, **ROUNDING):
-        raise NotYet(_loop_mistake(weights, loader))
+    _judge_loop(weights, right, loader)
     if not isinstance(result, float):
         raise NotYet(
             "the weights are right; expected the mean loss as a Python float, got "
@@ -169,8 +160,7 @@ def check_train_epoch(train: object) -> None:
     say(True, "weights and mean loss equal those of unet_lib.training.train_epoch.")
 
 
-def _loop_mistake(weights: Tensor, loader: DataLoader) -> str:
-    """Which line of the loop is missing, told from the weights that it leads to."""
+def _judge_loop(weights: Tensor, right: Tensor, loader: DataLoader) -> None:
     averages = (
         "the model was in evaluation mode, so batch normalization used its stored averages: "
         "call model.train() first."
@@ -187,13 +177,13 @@ def _loop_mistake(weights: Tensor, loader: DataLoader) -> str:
         "zero_grad, forward, backward, step."
     )
     wrong = ((_trained(_loop(*how), loader)[1], message) for how, message in mistakes)
-    return lesson(weights, wrong, other, **ROUNDING)
+    judge(weights, right, wrong, other, **ROUNDING)
 
 
-def _loop(mode: bool, clear: bool, step: bool) -> Callable[..., float]:
+def _loop(mode: bool, clear: bool, step: bool) -> Callable[..., None]:
     """A training loop that may lack train mode, zero_grad or step."""
 
-    def train(model: nn.Module, loader: DataLoader, loss: Callable, optimizer: SGD) -> float:
+    def train(model: nn.Module, loader: DataLoader, loss: Callable, optimizer: SGD) -> None:
         model.train(mode)
         for images, target in loader:
             if clear:
@@ -201,7 +191,6 @@ def _loop(mode: bool, clear: bool, step: bool) -> Callable[..., float]:
             loss(model(images), target).backward()
             if step:
                 optimizer.step()
-        return 0.0
 
     return train
 
@@ -215,15 +204,12 @@ def check_accumulate(step: object) -> None:
     """
     for count, parts in ((8, 2), (8, 4), (10, 4)):
         images, target = _pictures(count)
-        weights = _steps(step, images, target, parts)
-        if not close(weights, _steps(_accumulate(parts=1), images, target, parts), **ROUNDING):
-            raise NotYet(_accumulation_mistake(weights, images, target, parts))
+        _judge_weights(_steps(step, images, target, parts), images, target, parts)
         _judge_saving(step, images, target, parts)
     say(True, "two steps in 2 or 4 parts lead to the weights of two steps on the whole batch.")
 
 
-def _accumulation_mistake(weights: Tensor, images: Tensor, target: Tensor, parts: int) -> str:
-    """What is wrong with a step in parts, told from the weights that it leads to."""
+def _judge_weights(weights: Tensor, images: Tensor, target: Tensor, parts: int) -> None:
     count = len(images)
     unequal = (
         f"right for equal parts, but {count} pictures in {parts} chunks are not equal: weigh "
@@ -239,13 +225,13 @@ def _accumulation_mistake(weights: Tensor, images: Tensor, target: Tensor, parts
         f"after two steps on {count} pictures in {parts} parts the weights differ from those of "
         "the whole batch. Is the gradient emptied once before each step, not between the parts?"
     )
-    wrong = ((_steps(_accumulate(**how), images, target, parts), text) for how, text in mistakes)
-    at_first = (_weights(_network(norm=False)), still)
-    return lesson(weights, chain([at_first], wrong), other, **ROUNDING)
+    wrong = [(_steps(_accumulate(**how), images, target, parts), text) for how, text in mistakes]
+    wrong.append((_weights(_network(norm=False)), still))
+    right = _steps(_accumulate(parts=1), images, target, parts)
+    judge(weights, right, wrong, other, **ROUNDING)
 
 
 def _judge_saving(step: object, images: Tensor, target: Tensor, parts: int) -> None:
-    """What keeps a right step from saving memory: the whole batch, or all its graphs, at once."""
     model = _network(norm=False)
     sizes: list[int] = []
     backward: list[Tensor] = []
@@ -265,15 +251,13 @@ def _judge_saving(step: object, images: Tensor, target: Tensor, parts: int) -> N
     )
 
 
-def _accumulate(
-    parts: int = 0, often: bool = False, scale: bool = True, even: bool = False
-) -> Callable[..., None]:
+def _accumulate(parts=0, often=False, scale=True, even=False) -> Callable[..., None]:
     """A step in parts (`parts` overrides the number asked for), with one mistake if asked."""
 
-    def step(model: nn.Module, images: Tensor, target: Tensor, loss: Callable, *rest: object):
-        optimizer, count = rest[0], parts or rest[1]
+    def step(model, images, target, loss, optimizer, count) -> None:
         optimizer.zero_grad()
-        for image, mask in zip(images.chunk(count), target.chunk(count), strict=True):
+        chunks = (x.chunk(parts or count) for x in (images, target))
+        for image, mask in zip(*chunks, strict=True):
             share = 1 / count if even else len(image) / len(images)
             (loss(model(image), mask) * (share if scale else 1.0)).backward()
             if often:
@@ -285,17 +269,15 @@ def _accumulate(
 
 
 def _pictures(count: int) -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(count)
-    images = torch.randn(count, 1, 6, 6, generator=generator)
+    images = torch.randn(count, 1, 6, 6, generator=torch.Generator().manual_seed(count))
     return images, (images > 0.5).float()
 
 
 def _network(norm: bool) -> nn.Sequential:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        first = nn.Conv2d(1, 3, 3, padding=1)
-        middle = nn.BatchNorm2d(3) if norm else nn.Identity()
-        return nn.Sequential(first, middle, nn.ReLU(), nn.Conv2d(3, 1, 1))
+        first, last = nn.Conv2d(1, 3, 3, padding=1), nn.Conv2d(3, 1, 1)
+        return nn.Sequential(first, nn.BatchNorm2d(3) if norm else nn.Identity(), nn.ReLU(), last)
 
 
 def _weights(model: nn.Module) -> Tensor:

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from unet_lib.course.exercises.harness import NotYet, about, ask, check, expect, say, short
-from unet_lib.course.exercises.values import close, items, lesson, number
+from unet_lib.course.exercises.values import close, items, judge, number
 
 PENCIL = {0.5: 2 / 5, 0.7: 1 / 6, 0.9: 0.0}
 """AP at each IoU threshold, of four true and three predicted nuclei."""
@@ -35,14 +35,12 @@ def check_pencil(answer: object) -> None:
     told = f"give three numbers, for IoU 0.5, 0.7 and 0.9; there are {len(found)}."
     expect(len(found) == 3, told)
     for (threshold, right), value in zip(PENCIL.items(), found, strict=True):
-        if not close(value, right, within=TWO_DIGITS):
-            why = _why_ap(threshold, value)
-            raise NotYet(f"at IoU {threshold} you have {value:.2f}: {why}")
+        with about(f"at IoU {threshold} you have {value:.2f}: "):
+            _judge_ap(threshold, right, value)
     say(True, "only one half of the divided nucleus counts, and at IoU 0.9 nothing is a match.")
 
 
-def _why_ap(threshold: float, value: float) -> str:
-    """What is behind a wrong AP, as the rest of a sentence."""
+def _judge_ap(threshold: float, right: float, value: float) -> None:
     tp = {0.5: 2, 0.7: 1, 0.9: 0}[threshold]
     known = {
         tp / 3: "that is TP / (TP + FP), where a missed nucleus costs nothing. "
@@ -59,7 +57,7 @@ def _why_ap(threshold: float, value: float) -> str:
             PENCIL[0.7]: "the best pair, predicted 3 with true 2, has an IoU of 4/5.",
         }
     other = "write down the IoU of each pair, match each nucleus once, count TP, FP and FN."
-    return lesson(value, known.items(), other, within=TWO_DIGITS)
+    judge(value, right, known.items(), other, within=TWO_DIGITS)
 
 
 def _masks(rows: str) -> list[np.ndarray]:
@@ -110,24 +108,16 @@ def _why_dice(
     defined = [t / u if u else empty for t, u in zip(tp, union, strict=True)]
     pooled = 2 * sum(tp) / max(sum(union) + sum(tp), 1)
     false_alarm = any(f.any() and not t.any() for f, t in zip(found, truth, strict=True))
+    divided = "0/0 is nan in NumPy. Ask for the empty case before you divide."
+    leave_out = "nan means: leave this picture out of the mean. np.nanmean does that."
+    pool = "That is pooled: it adds up the pixels first. Score each picture, then average."
+    iou = "That is the IoU: Dice counts TP twice, above and below."
     reasons = (
-        (
-            not any(union) or (math.isnan(value) and not math.isnan(empty)),
-            "0/0 is nan in NumPy. Ask for the empty case before you divide.",
-        ),
-        (
-            math.isnan(value),
-            "nan means: leave this picture out of the mean. np.nanmean does that.",
-        ),
+        (not any(union) or (math.isnan(value) and not math.isnan(empty)), divided),
+        (math.isnan(value), leave_out),
         (empty == 0, "The argument `empty` says what such a picture counts, here 0."),
-        (
-            len(found) > 1 and close(value, pooled, within=1e-3),
-            "That is pooled: it adds up the pixels first. Score each picture, then average.",
-        ),
-        (
-            close(value, np.nanmean(defined), within=1e-3),
-            "That is the IoU: Dice counts TP twice, above and below.",
-        ),
+        (len(found) > 1 and close(value, pooled, within=1e-3), pool),
+        (close(value, np.nanmean(defined), within=1e-3), iou),
         (false_alarm, "`empty` is for pictures where nothing was found either."),
         (True, "Follow it through your function by hand."),
     )
@@ -181,7 +171,6 @@ def _judge_choice(answer: object) -> None:
 
 
 def _judge_report(threshold: float, score: float) -> None:
-    """Tells what is wrong with a threshold and its score."""
     chosen = CHOSEN - 1e-6 < threshold < 0.6 + 1e-6
     expect(
         chosen or threshold >= 0.35 or not close(score, PEEKED, within=1e-3),
@@ -232,15 +221,12 @@ def check_cost(answer: object) -> None:
 
 
 def _judge_cost(labels: np.ndarray, name: int, area: float, score: float) -> None:
-    """Tells what is wrong with the pair of one nucleus."""
     nucleus = labels == name
     said = f"nucleus {name} of {nucleus.sum()} pixels"
     order = f"{said}: you say {area:g} pixels. The order is that of the numbers, 2 first."
     expect(area == nucleus.sum(), order)
     inner = ndimage.binary_erosion(nucleus)
     right = _dice(inner, nucleus)
-    if close(score, right, within=1e-3):
-        return
     together = ndimage.binary_erosion(labels > 0) & nucleus
     around = ndimage.binary_erosion(nucleus, np.ones((3, 3)))
     wrong = (
@@ -250,8 +236,9 @@ def _judge_cost(labels: np.ndarray, name: int, area: float, score: float) -> Non
         (_dice(together, nucleus), "You eroded all nuclei at once; where two touch, no rim goes."),
         (_dice(around, nucleus), "Erode with the default neighborhood, a plus of five pixels."),
     )
-    why = lesson(score, wrong, "Count the pixels that are left, and divide by hand.", within=1e-3)
-    raise NotYet(f"{said}: expected {right:.3f}, you have {score:.3f}. {why}")
+    other = "Count the pixels that are left, and divide by hand."
+    with about(f"{said}: expected {right:.3f}, you have {score:.3f}. "):
+        judge(score, right, wrong, other, within=1e-3)
 
 
 def _dice(found: np.ndarray, truth: np.ndarray) -> float:

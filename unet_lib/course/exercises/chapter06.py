@@ -1,7 +1,4 @@
-"""Checks for the exercises of chapter 6: sources, a joint shift, averaged views, a detector.
-
-Each takes the reader's answer, prints one line that teaches, and never raises.
-"""
+"""Checks for the exercises of chapter 6: sources, a joint shift, averaged views, a detector."""
 
 from itertools import product
 
@@ -9,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from unet_lib.course.exercises.harness import NotYet, ask, check, expect, say, short
-from unet_lib.course.exercises.values import close, items, lesson, tensor, whole
+from unet_lib.course.exercises.values import items, judge, tensor, whole
 from unet_lib.transforms import (
     Joint,
     RandomRightAngle,
@@ -23,6 +20,13 @@ from unet_lib.transforms import (
 Pair = tuple[Tensor, Tensor]
 SIDE = 4
 ASKED = ((0, 0), (0, 3), (1, 2))
+CLOCKWISE = (
+    "these are the places of a turn clockwise, or where the pixels go instead of where they "
+    "come from. The upper left corner of the result was the upper right one."
+)
+EXCHANGED = "row and column are exchanged: (row, column), rows count from above."
+MIRROR = "this is a mirror image: rows became columns, and nothing was turned."
+SAME = "these are the pixels that were asked for. Where were they before the turn?"
 
 
 @check
@@ -41,24 +45,18 @@ def check_sources(answer: object) -> None:
     expect(len(found) == len(ASKED), f"{told}{len(found)}.")
     last = SIDE - 1
     right = [(c, last - r) for r, c in ASKED]
-    clockwise = (
-        "these are the places of a turn clockwise, or where the pixels go instead of where they "
-        "come from. The upper left corner of the result was the upper right one."
-    )
-    exchanged = "row and column are exchanged: (row, column), rows count from above."
-    mirror = "this is a mirror image: rows became columns, and nothing was turned."
-    same = "these are the pixels that were asked for. Where were they before the turn?"
+    pairs = [*zip(ASKED, found, strict=True)]
+    wrong_pairs = [pair for pair, source in zip(pairs, right, strict=True) if pair[1] != source]
+    asked, place = (wrong_pairs or pairs)[0]
     mistakes = (
-        ([(last - c, r) for r, c in ASKED], clockwise),
-        ([(last - r, c) for r, c in ASKED], exchanged),
+        ([(last - c, r) for r, c in ASKED], CLOCKWISE),
+        ([(last - r, c) for r, c in ASKED], EXCHANGED),
         ([(last - r, last - c) for r, c in ASKED], "this is half a turn."),
-        ([(c, r) for r, c in ASKED], mirror),
-        (ASKED, same),
+        ([(c, r) for r, c in ASKED], MIRROR),
+        (ASKED, SAME),
     )
-    for asked, place, source in zip(ASKED, found, right, strict=True):
-        if place != source:
-            told = f"pixel {asked} does not come from {place}. Write the numbers 0 to 15 on a "
-            raise NotYet(lesson(found, mistakes, f"{told}sheet of paper and turn it."))
+    told = f"pixel {asked} does not come from {place}. Write the numbers 0 to 15 on a sheet of "
+    judge(found, right, mistakes, f"{told}paper and turn it.")
     say(True, "row r and column c of the turned picture read row c and column 3 - r.")
 
 
@@ -153,8 +151,6 @@ def _judge_views(found: Tensor, model: nn.Module, image: Tensor) -> None:
     logits = [model(image.rot90(k, (1, 2))[None])[0] for k in range(4)]
     back = torch.stack([z.rot90(-k, (1, 2)) for k, z in enumerate(logits)])
     further = torch.stack([z.rot90(k, (1, 2)) for k, z in enumerate(logits)])
-    if close(found, back.sigmoid().mean(0), within=1e-5):
-        return
     one = "this is the prediction of one view. Turn the image by 0, 1, 2 and 3 quarters."
     four = "the predictions lie in four directions: turn each back before the mean."
     onward = "the predictions were turned on instead of back: rot90 with -k."
@@ -171,7 +167,7 @@ def _judge_views(found: Tensor, model: nn.Module, image: Tensor) -> None:
         (back.sigmoid().sum(0), "this is the sum of four views: divide by 4."),
     )
     other = "these are not the means of four turned views. Print the views one by one."
-    raise NotYet(lesson(found, wrong, other, within=1e-5))
+    judge(found, back.sigmoid().mean(0), wrong, other, within=1e-5)
 
 
 class Separate:

@@ -1,15 +1,26 @@
-"""Checks for the exercises of chapter 7: input scaling, freezing, rates by depth, a verdict.
-
-Each takes the reader's answer, prints one line that teaches, and never raises.
-"""
+"""Checks for the exercises of chapter 7: input scaling, freezing, rates by depth, a verdict."""
 
 import torch
 from torch import Tensor, nn
 
-from unet_lib.course.exercises.harness import NotYet, about, ask, check, expect, say, short
-from unet_lib.course.exercises.values import close, items, lesson, number, tensor
+from unet_lib.course.exercises.harness import about, ask, check, expect, say, short
+from unet_lib.course.exercises.values import items, judge, number, tensor
 
 NOTHING = "your function returned None: is its last line a return?"
+MEANS = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
+DEVIATIONS = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+GRAY_FIRST = (
+    "127 and 128 are gray values from 0 to 255, and the images are 0 to 1: everything came out "
+    "near -1. Multiply by 255 first."
+)
+NEARLY = (
+    "this maps 0 and 1 to -1 and 1, which is close; the network was trained with 127 and 128, "
+    "which are not quite the half of 255."
+)
+RESNETS = (
+    "this is how the ResNets were trained, with mean and spread of ImageNet's colors; each network "
+    "wants its own scaling."
+)
 
 
 @check
@@ -22,32 +33,17 @@ def check_scaling(scale: object) -> None:
     images = torch.linspace(0, 1, 24).view(1, 3, 2, 4)
     told = "expected a tensor of the shape of the images."
     result = tensor(ask(scale, images, none=NOTHING), images.shape, told)
-    means = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
-    deviations = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
-    gray_first = (
-        "127 and 128 are gray values from 0 to 255, and the images are 0 to 1: everything "
-        "came out near -1. Multiply by 255 first."
-    )
-    nearly = (
-        "this maps 0 and 1 to -1 and 1, which is close; the network was trained with 127 and "
-        "128, which are not quite the half of 255."
-    )
-    resnet = (
-        "this is how the ResNets were trained, with mean and spread of ImageNet's colors; each "
-        "network wants its own scaling."
-    )
     wrong = (
         (images, "nothing has changed: 0 has to become -127 / 128."),
-        ((images - 127) / 128, gray_first),
+        ((images - 127) / 128, GRAY_FIRST),
         (images * 255, "these are gray values; now take 127 away and divide by 128."),
         (images * 255 - 127, "now divide by 128."),
-        ((images - 0.5) / 0.5, nearly),
-        ((images - means) / deviations, resnet),
+        ((images - 0.5) / 0.5, NEARLY),
+        ((images - MEANS) / DEVIATIONS, RESNETS),
     )
-    if not close(result, (images * 255 - 127) / 128, within=1e-4):
-        first, last = result.flatten()[[0, -1]].tolist()
-        other = f"1 became {last:.3f}, expected 1; 0 became {first:.3f}, expected -0.992."
-        raise NotYet(lesson(result, wrong, other, within=1e-4))
+    first, last = result.flatten()[[0, -1]].tolist()
+    other = f"1 became {last:.3f}, expected 1; 0 became {first:.3f}, expected -0.992."
+    judge(result, (images * 255 - 127) / 128, wrong, other, within=1e-4)
     say(True, "0 becomes -0.992, 1 becomes 1, and the gray value 127 becomes 0.")
 
 
@@ -121,7 +117,6 @@ def check_rates(rates: object) -> None:
 
 
 def _judge_rates(answer: object, stages: int, rate: float, decay: float) -> None:
-    """Tells what is wrong with these rates."""
     told = "expected a list of numbers."
     found, count = [number(value, told) for value in items(answer, told)], stages + 1
     right = [rate * decay ** (stages - i) for i in range(count)]
@@ -135,7 +130,6 @@ def _judge_rates(answer: object, stages: int, rate: float, decay: float) -> None
     same = "all rates are the same: each stage should have decay times that of the next."
     deepest = "the deepest stage has the decoder's rate; it should already have decay times it."
     wrong = (
-        (right, ""),
         ([rate] * count, same),
         (right[::-1], around),
         ([*right[1:], rate], deepest),
@@ -143,8 +137,7 @@ def _judge_rates(answer: object, stages: int, rate: float, decay: float) -> None
     other = f"expected {[round(value, 6) for value in right]}."
     if found[-1] != rate:
         other = f"the decoder comes last and learns at {rate}; got {found[-1]:g}."
-    told = lesson(found, wrong, other, within=0, relative=1e-6)
-    expect(not told, told)
+    judge(found, right, wrong, other, within=0, relative=1e-6)
 
 
 CASES = (

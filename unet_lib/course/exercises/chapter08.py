@@ -1,7 +1,4 @@
-"""Checks for the exercises of chapter 8: network size, rate and batch, halving, an honest search.
-
-Each takes the reader's answer, prints one line that teaches, and never raises.
-"""
+"""Checks for the exercises of chapter 8: network size, rate and batch, halving, a search."""
 
 from functools import cache
 
@@ -9,8 +6,8 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from unet_lib.course.exercises.harness import NotYet, ask, check, expect, say, short
-from unet_lib.course.exercises.values import close, items, lesson, number, whole
+from unet_lib.course.exercises.harness import about, ask, check, expect, say, short
+from unet_lib.course.exercises.values import items, judge, number, whole
 from unet_lib.model.sizes import receptive_field
 from unet_lib.model.unet import UNet
 
@@ -72,16 +69,14 @@ def check_scaled_rate(scaled: object) -> None:
             result = ask(scaled, rate, batch, new, optimizer, none=NOTHING)
             result = number(result, f"expected a number, got {short(result)}.")
             right = rate * (new / batch) ** power
-            if not close(result, right, within=0, relative=1e-6):
-                before = 'right for "sgd"; ' if optimizer == "adamw" else ""
-                said = f'{before}for "{optimizer}", {rate:g} at {batch} becomes {right:g} at {new}'
-                hint = _scaling_mistake(result, rate, new / batch, optimizer)
-                raise NotYet(f"{said}, got {result:g}: {hint}")
+            before = 'right for "sgd"; ' if optimizer == "adamw" else ""
+            said = f'{before}for "{optimizer}", {rate:g} at {batch} becomes {right:g} at {new}'
+            with about(f"{said}, got {result:g}: "):
+                _judge_scaling(result, right, rate, new / batch, optimizer)
     say(True, "with the batch for SGD, with its root for AdamW, upwards and downwards.")
 
 
-def _scaling_mistake(result: float, rate: float, factor: float, optimizer: str) -> str:
-    """What is wrong with this rate, as far as it can be told from its value."""
+def _judge_scaling(result: float, right: float, rate: float, factor: float, optimizer: str) -> None:
     other, why = factor, "it divides by the root of the squared gradient, and with it by the noise."
     if optimizer == "sgd":
         other = factor**0.5
@@ -94,7 +89,7 @@ def _scaling_mistake(result: float, rate: float, factor: float, optimizer: str) 
         (rate / factor**0.5, around),
     )
     default = "multiply the rate by a power of new_batch / batch."
-    return lesson(result, wrong, default, within=0, relative=1e-6)
+    judge(result, right, wrong, default, within=0, relative=1e-6)
 
 
 @check
@@ -112,12 +107,9 @@ def check_halving(halving: object) -> None:
         result = ask(halving, curves.tolist(), none=NOTHING)
         told = f"expected (winner, epochs), got {short(result)}."
         found, epochs = (number(value, told) for value in items(result, told, 2))
-        if epochs != spent:
-            hint = _epochs_mistake(epochs, *curves.shape)
-            text = f"for {len(curves)} trials, {spent} epochs were trained, got {epochs}: {hint}"
-            raise NotYet(text)
-        if found != winner:
-            raise NotYet(_winner_mistake(found, winner, curves))
+        with about(f"for {len(curves)} trials, {spent} epochs were trained, got {epochs}: "):
+            _judge_epochs(epochs, spent, *curves.shape)
+        _judge_winner(found, winner, curves)
     say(True, f"eight trials of eight epochs for the price of {_halve(CURVES)[1]} epochs.")
 
 
@@ -129,23 +121,25 @@ def _halve(curves: np.ndarray) -> tuple[int, int]:
     return alive[0], spent
 
 
-def _epochs_mistake(spent: float, trials: int, epochs: int) -> str:
+def _judge_epochs(found: float, spent: int, trials: int, epochs: int) -> None:
     anew = "each rung was trained from the start. Who goes on has the earlier epochs already."
     wrong = (
         (trials * epochs, "that is every trial to its end. Those that drop out train no further."),
         (epochs * epochs.bit_length(), anew),
     )
-    return lesson(spent, wrong, "8 trials for 1 epoch, 4 for 1 more, 2 for 2 more, 1 for 4 more.")
+    other = "8 trials for 1 epoch, 4 for 1 more, 2 for 2 more, 1 for 4 more."
+    judge(found, spent, wrong, other)
 
 
-def _winner_mistake(found: float, winner: int, curves: np.ndarray) -> str:
+def _judge_winner(found: float, winner: int, curves: np.ndarray) -> None:
     last = (
         f"trial {found} has the best last score, but halving never sees it: it drops out "
         f"early. Trial {winner} survives. That is the risk of pruning."
     )
     first = f"trial {found} is the best after one epoch; rank the survivors again at each rung."
     wrong = ((np.argmax(curves[:, -1]), last), (np.argmax(curves[:, 0]), first))
-    return lesson(found, wrong, f"expected trial {winner}, got {found}: a higher score is better.")
+    other = f"expected trial {winner}, got {found}: a higher score is better."
+    judge(found, winner, wrong, other)
 
 
 @check

@@ -1,7 +1,4 @@
-"""Checks for the exercises of chapter 9a, out of memory: bytes, a leak, a search, a plan.
-
-Each takes the reader's answer, prints one line that teaches, and never raises.
-"""
+"""Checks for the exercises of chapter 9a, out of memory: bytes, a leak, a search, a plan."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -11,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from unet_lib.course.exercises.harness import NotYet, ask, check, expect, say, short
-from unet_lib.course.exercises.values import close, got, lesson, number, whole
+from unet_lib.course.exercises.values import close, got, judge, number, whole
 from unet_lib.memory.estimates import estimate
 from unet_lib.memory.simulation import MemoryCounter
 from unet_lib.model.unet import UNetSettings
@@ -39,7 +36,6 @@ def check_kept_bytes(answer: object) -> None:
     relu = "one map too many: the output of a ReLU is the input of what follows, and kept once."
     norm = "right without normalization; GroupNorm keeps its input, one more map in each half."
     wrong = (
-        (KEPT, ""),
         (2 * KEPT, "this is right for float32; a bf16 has 2 bytes."),
         (KEPT // 2, "a bf16 has 2 bytes, not one."),
         (KEPT // 4, "this is for one picture; the batch has 4."),
@@ -53,8 +49,7 @@ def check_kept_bytes(answer: object) -> None:
         f"expected {KEPT // MAP} maps of one channel, {MAP:,} bytes each; {answer:,} bytes are "
         f"{answer / MAP:.2f}. Go through the block layer by layer: who has to remember what?"
     )
-    told = lesson(answer, wrong, other)
-    expect(not told, told)
+    judge(answer, KEPT, wrong, other)
     say(True, "one map of 16 channels and four of 32, each of 4 x 64 x 64 numbers of 2 bytes.")
 
 

@@ -1,7 +1,4 @@
-"""Checks for the exercises of chapter 9b, slow convergence: curves, a bias, a schedule, a rescue.
-
-Each takes the reader's answer, prints one line that teaches, and never raises.
-"""
+"""Checks for the exercises of chapter 9b, slow convergence: curves, bias, schedule, rescue."""
 
 import math
 from collections.abc import Mapping
@@ -10,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from unet_lib.course.exercises.harness import NotYet, ask, check, expect, say, short
-from unet_lib.course.exercises.values import close, got, items, lesson, number
+from unet_lib.course.exercises.values import close, got, items, judge, number
 from unet_lib.data import SimulatedNuclei, foreground
 from unet_lib.evaluation.metrics import count_pixels, dice
 from unet_lib.model.base import count_parameters
@@ -99,11 +96,10 @@ def check_prior_bias(prior_bias: object) -> None:
     )
     for example, share, lacks in cases:
         value, right = _number(prior_bias, example), _logit(share)
-        told = f"masks without {lacks} give {value:g}; clamp the share to 0.0001 ... 0.9999."
-        if not lacks:
-            told = f"for a share of {share} expected {right:.2f}, got {value:.2f}."
-            told = lesson(value, wrong, told, within=0.01)
-        expect(close(value, right, within=0.01), told)
+        other = f"for a share of {share} expected {right:.2f}, got {value:.2f}."
+        if lacks:
+            other = f"masks without {lacks} give {value:g}; clamp the share to 0.0001 ... 0.9999."
+        judge(value, right, () if lacks else wrong, other, within=0.01)
     say(True, "rare, frequent, and neither foreground nor background at all.")
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from unet_lib.course.exercises.harness import NotYet, about, ask, check, expect, kind, say
-from unet_lib.course.exercises.values import close, items, lesson, number, whole
+from unet_lib.course.exercises.values import close, items, judge, number, whole
 
 GROUPS: tuple[tuple[str, int], ...] = (
     ("AABBCCDD", 4),
@@ -110,9 +110,8 @@ def check_ece(answer: object) -> None:
         right = expected_calibration_error(p, y, bins)
         with about(f"{what}: "):
             value = _number(answer, p, y, bins)
-            hint = _why_ece(value, p, y, bins)
-            told = f"expected {right:.3f}, you return {value:.3f}.{hint}"
-            expect(close(value, right), told)
+            with about(f"expected {right:.3f}, you return {value:.3f}."):
+                _judge_ece(value, right, p, y, bins)
     say(True, "each bin counts by its pixels, and too high and too low do not cancel.")
 
 
@@ -122,19 +121,18 @@ def _number(answer: object, *arguments: object) -> float:
     return number(found, f"you return {kind(found)}. Return one number.")
 
 
-def _why_ece(value: float, p: np.ndarray, y: np.ndarray, bins: int) -> str:
-    if math.isnan(value):
-        return " An empty bin has no mean: leave it out."
+def _judge_ece(value: float, right: float, p: np.ndarray, y: np.ndarray, bins: int) -> None:
     place = np.minimum((p * bins).astype(int), bins - 1)
     used = np.unique(place)
     gaps = np.array([p[place == b].mean() - y[place == b].mean() for b in used])
     shares = np.array([np.mean(place == b) for b in used])
     wrong = (
+        (math.nan, " An empty bin has no mean: leave it out."),
         (np.abs(gaps).mean(), " Weigh each bin by its share of the pixels."),
         (abs((gaps * shares).sum()), " Take the absolute value in each bin, then the mean."),
         (np.abs(gaps).max(), " That is the largest gap; take the mean, weighted by pixels."),
     )
-    return lesson(value, wrong)
+    judge(value, right, wrong, "")
 
 
 @check

@@ -8,7 +8,7 @@ from torch.utils.data import Dataset
 
 from unet_lib.course.clinic.materials import binary, nuclei
 from unet_lib.course.exercises.harness import NotYet, about, ask, check, expect, kind, say
-from unet_lib.course.exercises.values import close, lesson, number
+from unet_lib.course.exercises.values import judge, number
 from unet_lib.data.in_memory import InMemory
 from unet_lib.doctor import check_dataset
 from unet_lib.doctor.agreement import agreement
@@ -76,8 +76,8 @@ def check_agreement(answer: object) -> None:
         with about(f"{what}: "):
             value, right = ask(answer, image, mask), agreement(image, mask)
             value = number(value, f"you return {kind(value)}. Return one number.")
-            told = f"expected {right:.2f}, you return {value:.2f}.{_why(value, image, mask)}"
-            expect(close(value, right), told)
+            with about(f"expected {right:.2f}, you return {value:.2f}."):
+                _judge_agreement(value, right, image, mask)
     say(True, "0 says that the mask knows nothing of the image, 1 that it explains every pixel.")
 
 
@@ -98,18 +98,17 @@ def _agreement_cases() -> list[tuple[str, np.ndarray, np.ndarray]]:
     ]
 
 
-def _why(value: float, image: np.ndarray, mask: np.ndarray) -> str:
-    if math.isnan(value):
-        return " That is 0/0: ask for it before you divide."
+def _judge_agreement(value: float, right: float, image: np.ndarray, mask: np.ndarray) -> None:
     parts = [image[mask == k] for k in np.unique(mask)]
     within = sum(((part - part.mean()) ** 2).sum() for part in parts)
     variance, total = image.var(), ((image - image.mean()) ** 2).sum()
     unweighted = np.var([part.mean() for part in parts]) / max(variance, 1e-12)
     wrong = (
+        (math.nan, " That is 0/0: ask for it before you divide."),
         (unweighted, " Weigh each class mean by its number of pixels."),
         (within / max(total, 1e-12), " That is the share within the classes; you want the rest."),
     )
-    return lesson(value, wrong)
+    judge(value, right, wrong, "")
 
 
 def patient() -> InMemory:

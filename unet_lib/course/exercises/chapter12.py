@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from unet_lib.course.exercises.harness import NotYet, about, ask, check, expect, kind, say
-from unet_lib.course.exercises.values import array, close, items, lesson, shown
+from unet_lib.course.exercises.values import array, close, items, judge, shown
 
 PENCIL = (6 / 9, 3 / 6, None, (6 / 9 + 3 / 6) / 2)
 """IoU of road, tree and bus, and the mIoU over the classes that occur."""
@@ -31,17 +31,18 @@ def check_pencil(answer: object) -> None:
             (precision, f"that is the precision. What of {name} was missed counts, too."),
             (dice, "that is the Dice. In the IoU every pixel counts once."),
         )
-        why = lesson(value, wrong, "divide the diagonal by row + column - diagonal.", DIGITS)
-        expect(close(value, right, DIGITS), f"{name}: you have {shown(value)}, {why}")
+        other = "divide the diagonal by row + column - diagonal."
+        with about(f"{name}: you have {shown(value)}, "):
+            judge(value, right, wrong, other, DIGITS)
     told = f"bus: you have {shown(bus)}; 0/0 is not defined. Give None."
     expect(bus is None or close(bus, math.nan), told)
     thirds = (
-        ((6 / 9 + 3 / 6) / 3, "the bus counts 0 in it"),
-        ((6 / 9 + 3 / 6 + 1) / 3, "the bus counts 1 in it"),
+        ((6 / 9 + 3 / 6) / 3, "the bus counts 0 in it. It did not occur."),
+        ((6 / 9 + 3 / 6 + 1) / 3, "the bus counts 1 in it. It did not occur."),
     )
-    why = lesson(mean, thirds, "it is the mean of two numbers", DIGITS)
-    told = f"mIoU: you have {shown(mean)}; {why}. It did not occur."
-    expect(close(mean, PENCIL[3], DIGITS), told)
+    with about(f"mIoU: you have {shown(mean)}; "):
+        other = "it is the mean of two numbers. It did not occur."
+        judge(mean, PENCIL[3], thirds, other, DIGITS)
     say(True, "road 0.667, tree 0.500, bus not defined, mIoU 0.583.")
 
 
@@ -66,8 +67,8 @@ def check_miou(answer: object) -> None:
         tables = [np.array(table) for table in cells]
         with about(f"{name}: "):
             value, right = ask(answer, tables, none=NOTHING), _miou(sum(tables))
-            told = f"expected {right:.3f}, you return {shown(value)}."
-            expect(close(value, right, DIGITS), f"{told} {_why_miou(value, tables)}")
+            with about(f"expected {right:.3f}, you return {shown(value)}. "):
+                _judge_miou(value, right, tables)
     say(True, "pooled over the pictures, averaged over the classes that occur.")
 
 
@@ -79,33 +80,24 @@ def _miou(table: np.ndarray, absent: float = math.nan, found_counts: bool = Fals
     return float(np.nanmean(scores))
 
 
-def _why_miou(value: object, tables: list[np.ndarray]) -> str:
-    """What is behind a wrong mIoU."""
+def _judge_miou(value: object, right: float, tables: list[np.ndarray]) -> None:
     table = sum(tables)
     rows, hits = table.sum(1), np.diag(table)
+    accuracy = "That is the pixel accuracy: a mean over pixels, not over classes."
+    recall = "That is the mean recall: the columns count in the IoU, too."
+    of_scores = "That is the mean of the pictures' scores. Add the tables first, divide once."
+    row = "The class without a true pixel is in your mean. Its row is empty: leave it out."
     wrong = [
         (math.nan, "0/0 is nan, and nan in a mean makes it nan. Leave such classes out first."),
-        (
-            hits.sum() / table.sum(),
-            "That is the pixel accuracy: a mean over pixels, not over classes.",
-        ),
-        (
-            np.mean([_miou(one) for one in tables]) if len(tables) > 1 else None,
-            "That is the mean of the pictures' scores. Add the tables first, divide once.",
-        ),
-        (
-            np.mean(hits[rows > 0] / rows[rows > 0]),
-            "That is the mean recall: the columns count in the IoU, too.",
-        ),
-        (
-            _miou(table, found_counts=True),
-            "The class without a true pixel is in your mean. Its row is empty: leave it out.",
-        ),
+        (hits.sum() / table.sum(), accuracy),
+        (np.mean([_miou(one) for one in tables]) if len(tables) > 1 else None, of_scores),
+        (np.mean(hits[rows > 0] / rows[rows > 0]), recall),
+        (_miou(table, found_counts=True), row),
     ]
     for absent in (0.0, 1.0):
         told = f"The class that does not occur counts {absent:g} in your mean; leave it out."
         wrong.append((_miou(table, absent), told))
-    return lesson(value, wrong, "Follow it by hand.", DIGITS)
+    judge(value, right, wrong, "Follow it by hand.", DIGITS)
 
 
 NAMES = [
@@ -130,7 +122,6 @@ def check_split(answer: object) -> None:
 
 
 def _judge_split(parts: object, names: list[str]) -> None:
-    """Tells what is wrong with a split."""
     told = "return two lists of names: (training, validation)."
     training, validation = (items(part, told) for part in items(parts, told, 2))
     expect(
@@ -180,7 +171,6 @@ def check_milder(answer: object) -> None:
 
 
 def _judge_milder(value: object, exponent: float) -> None:
-    """Tells what is wrong with milder weights."""
     told = "return four weights, one a class, got "
     found = array(value, f"{told}{kind(value)}.")
     expect(found.shape == WEIGHTS.shape, f"{told}an array of shape {found.shape}.")
@@ -194,10 +184,8 @@ def _judge_milder(value: object, exponent: float) -> None:
         "that is scaled to a mean of 1 over the classes. A mean over pixels uses the shares."
     )
     wrong = (
-        (right, ""),
         (powered, f"a mean pixel has a weight of {mean:.3f} with yours; divide by that."),
         (powered / powered[:3].mean(), over_classes),
     )
     other = f"expected {right.round(3).tolist()}, got {found.round(3).tolist()}."
-    told = lesson(found, wrong, other, within=1e-8, relative=1e-5)
-    expect(not told, told)
+    judge(found, right, wrong, other, within=1e-8, relative=1e-5)

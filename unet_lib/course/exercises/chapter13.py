@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from unet_lib.course.exercises.harness import NotYet, about, ask, check, expect, say, short
-from unet_lib.course.exercises.values import array, close, items, lesson, number, shown
+from unet_lib.course.exercises.harness import about, ask, check, expect, say, short
+from unet_lib.course.exercises.values import array, close, items, judge, number, shown
 
 PARAMETERS = 31_031_745
 NOTHING = "your function returns None."
@@ -25,16 +25,15 @@ def check_bytes(answer: object) -> None:
     for (name, bits), value in zip(BITS.items(), values, strict=True):
         right = PARAMETERS * bits // 8
         value = number(value, f"{name}: give a whole number, not {short(value)}.")
-        unit = "the right size in another unit. Give bytes, all of them."
-        one = "that is one byte for each parameter. How many bits has this type?"
+        other = "multiply the parameters by the bytes of one."
+        if any(close(value, right / factor, relative=0.05) for factor in (1e3, 1e6)):
+            other = "the right size in another unit. Give bytes, all of them."
         wrong = (
             (PARAMETERS * bits, "those are bits. A byte has eight."),
-            (PARAMETERS, one),
+            (PARAMETERS, "that is one byte for each parameter. How many bits has this type?"),
         )
-        why = "multiply the parameters by the bytes of one."
-        if any(close(value, right / factor, relative=0.05) for factor in (1e3, 1e6)):
-            why = unit
-        expect(value == right, f"{name}: you have {value:,}, {lesson(value, wrong, why)}")
+        with about(f"{name}: you have {value:,}, "):
+            judge(value, right, wrong, other)
     say(True, "124 MB, 62 MB and 31 MB, and the graph is a few kilobytes more.")
 
 
@@ -52,26 +51,18 @@ def check_fold(answer: object) -> None:
     parts = (weight, bias, mean, variance, gamma, beta, epsilon)
     value = ask(answer, *parts, none=NOTHING, hints=NUMPY)
     told = "return two arrays: the new weight and the new bias."
-    found_weight, found_bias = (_array(part) for part in items(value, told, 2))
-    s = gamma / np.sqrt(variance + epsilon)
-    if not close(found_weight, s[:, None, None, None] * weight):
-        raise NotYet(_why_weight(found_weight, weight, variance, gamma, epsilon))
-    if not close(found_bias, s * (bias - mean) + beta):
-        why = _why_bias(found_bias, s, bias, mean, beta)
-        raise NotYet(f"the weights are right, the bias is not: {why}.")
+    found_weight, found_bias = (array(part, told) for part in items(value, told, 2))
+    _judge_weight(found_weight, weight, variance, gamma, epsilon)
+    with about("the weights are right, the bias is not: "):
+        _judge_bias(found_bias, gamma / np.sqrt(variance + epsilon), bias, mean, beta)
     say(True, "one convolution does the work of both.")
 
 
-def _why_weight(
-    found: np.ndarray,
-    weight: np.ndarray,
-    variance: np.ndarray,
-    gamma: np.ndarray,
-    epsilon: float,
-) -> str:
-    """What is behind wrong weights."""
-    if found.shape != weight.shape:
-        return f"the weights have shape {found.shape}, expected {weight.shape}."
+def _judge_weight(
+    found: np.ndarray, weight: np.ndarray, variance: np.ndarray, gamma: np.ndarray, epsilon: float
+) -> None:
+    told = f"the weights have shape {found.shape}, expected {weight.shape}."
+    expect(found.shape == weight.shape, told)
     s = gamma / np.sqrt(variance + epsilon)
     scales = (
         (np.ones(3), "the weights are as they were; BatchNorm multiplies each channel by s."),
@@ -87,31 +78,23 @@ def _why_weight(
     wrong = [(scale[:, None, None, None] * weight, text) for scale, text in scales]
     wrong += [(s * weight, axis), (s[:, None] * weight, axis)]
     other = "the weights are wrong: each output channel is multiplied by its own s."
-    return lesson(found, wrong, other)
+    judge(found, s[:, None, None, None] * weight, wrong, other)
 
 
-def _why_bias(
+def _judge_bias(
     found: np.ndarray, s: np.ndarray, bias: np.ndarray, mean: np.ndarray, beta: np.ndarray
-) -> str:
-    """What is behind a wrong bias."""
-    if found.shape != beta.shape:
-        return f"it has shape {found.shape}, expected {beta.shape}, one number a channel"
+) -> None:
+    told = f"it has shape {found.shape}, expected {beta.shape}, one number a channel."
+    expect(found.shape == beta.shape, told)
     wrong = (
-        (beta - s * mean, "the convolution's own bias is missing"),
-        (bias + beta - s * mean, "the convolution's own bias has to be scaled, too"),
-        (s * bias - mean + beta, "the mean is subtracted before the scaling, so scale it"),
-        (s * (bias + mean) + beta, "the mean is subtracted, not added"),
-        (s * (bias - mean + beta), "beta is added at the end, unscaled"),
+        (beta - s * mean, "the convolution's own bias is missing."),
+        (bias + beta - s * mean, "the convolution's own bias has to be scaled, too."),
+        (s * bias - mean + beta, "the mean is subtracted before the scaling, so scale it."),
+        (s * (bias + mean) + beta, "the mean is subtracted, not added."),
+        (s * (bias - mean + beta), "beta is added at the end, unscaled."),
     )
-    return lesson(found, wrong, "put w * x = 0 into the formula and see what is left")
-
-
-def _array(value: object) -> np.ndarray:
-    """The numbers of one part of the answer, without a shape if they are none."""
-    try:
-        return array(value, "")
-    except NotYet:
-        return np.array(math.nan)
+    other = "put w * x = 0 into the formula and see what is left."
+    judge(found, s * (bias - mean) + beta, wrong, other)
 
 
 CASES = {
@@ -147,9 +130,8 @@ def check_compare(answer: object) -> None:
             told = "return two numbers, the difference and the flips."
             found, found_flips = items(value, told, 2)
             largest, flips = RIGHT[name]
-            told = f"expected {largest:g}, you return {shown(found)}."
-            right = close(found, largest, relative=1e-4)
-            expect(right, f"{told} {_why_difference(name, found)}")
+            with about(f"expected {largest:g}, you return {shown(found)}. "):
+                _judge_difference(name, found, largest)
             expect(
                 math.isinf(largest) or close(found_flips, flips),
                 f"flips: expected {flips}, you return {shown(found_flips)}. A probability of 0.5 "
@@ -176,10 +158,8 @@ def _programs(name: str, logits: list) -> tuple[Callable, Callable, list[np.ndar
     return run, reference, batches
 
 
-def _why_difference(name: str, value: object) -> str:
-    """What is behind a wrong largest difference."""
-    if name == "logits of another shape":
-        return "NumPy stretches a shape of 1 in silence: compare the shapes first."
+def _judge_difference(name: str, value: object, right: float) -> None:
+    shape = "NumPy stretches a shape of 1 in silence: compare the shapes first."
     wrong = {
         "a difference below zero": (
             (0.0, "Take the absolute value."),
@@ -189,6 +169,7 @@ def _why_difference(name: str, value: object) -> str:
         "pixels that flip, in batches of two sizes": (
             (0.01, "That is the last batch alone. Keep the largest of all."),
         ),
-    }
+    }.get(name, ())
     other = "Compare the logits, pixel by pixel, and take the largest distance."
-    return lesson(value, wrong.get(name, ()), other)
+    other = shape if math.isinf(right) else other
+    judge(value, right, wrong, other, relative=1e-4)

@@ -5,7 +5,7 @@ What is something else is not yet right, which is told in the words that the che
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from itertools import chain, islice
 from numbers import Real
 from typing import Any
 
@@ -99,20 +99,22 @@ def close(found: object, right: object, within: float = 1e-6, relative: float = 
     return bool(np.allclose(a, b, rtol=relative, atol=within, equal_nan=True))
 
 
-def lesson(
+def judge(
     found: object,
+    right: object,
     mistakes: Iterable[tuple[Any, str]],
-    otherwise: str = "",
+    otherwise: str,
     within: float = 1e-6,
     relative: float = 0.0,
-) -> str:
-    """What the first mistake that leads to the same result teaches.
+) -> None:
+    """Goes on if a result is right, and else tells what the first mistake that leads to it teaches.
 
-    >>> lesson(6, [(5, "one too few."), (6, "add first, then multiply.")])
-    'add first, then multiply.'
+    >>> judge(7, 7, [(5, "one too few."), (6, "add first, then multiply.")], "expected 7.")
     """
-    known = (text for wrong, text in mistakes if close(found, wrong, within, relative))
-    return next(known, otherwise)
+    for value, text in chain([(right, "")], mistakes):
+        if close(found, value, within, relative):
+            return expect(not text, text)
+    raise NotYet(otherwise)
 
 
 def got(value: object) -> str:

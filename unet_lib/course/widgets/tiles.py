@@ -70,6 +70,8 @@ class TilesWidget(Widget):
             raise ValueError(f"expected one image (C, H, W), got shape {tuple(image.shape)}")
         if not image.isfinite().all():
             raise ValueError("the image holds values that are not finite; mend the image")
+        if not model.keeps_size:
+            raise ValueError('the widget shows a model with padding="same"; got one with "valid"')
         halos = range(0, model.halo + model.grid, model.grid) if halos is None else halos
         _check_sizes(tiles, halos, model.grid)
         size = [int(length) for length in image.shape[1:]]
