@@ -1,5 +1,7 @@
 """What the labels and targets of a data set look like: classes, numbers of objects, outlines?"""
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import ndimage
 from torch import Tensor
@@ -31,14 +33,15 @@ def check_masks(sample: Sample, task: Task) -> list[Finding]:
     return next((findings for check in checks if (findings := check(sample, task))), [])
 
 
-def _values(targets: list[Tensor]) -> np.ndarray:
-    return np.unique(np.concatenate([np.unique(target.numpy()) for target in targets]))
+def _values(arrays: Sequence[np.ndarray | Tensor], task: Task) -> np.ndarray:
+    """The values that occur, without the ignored one."""
+    values = np.unique(np.concatenate([np.unique(array) for array in arrays]))
+    return values[values != task.ignore_index]
 
 
 def _divided(sample: Sample, task: Task) -> list[Finding]:
     """Class numbers that were taken for brightness: k / 255."""
-    values = _values(sample.targets)
-    values = values[values != task.ignore_index]
+    values = _values(sample.targets, task)
     steps = values * 255
     fractions = (values > 0) & (values < 1)
     if not fractions.any() or not np.allclose(steps, np.round(steps), atol=1e-3):
@@ -75,16 +78,14 @@ def _void(sample: Sample, task: Task) -> list[Finding]:
     if task.target != "classes":
         return []
     values = np.unique(np.concatenate([np.unique(labels) for labels in sample.labels]))
-    for value in values[values != task.ignore_index]:
-        if value == 0 or len(values) < 3:
-            continue
+    if len(values) < 3:
+        return []
+    for value in values[(values != 0) & (values != task.ignore_index)]:
         pixels = kept = direct = through = 0
         for labels in sample.labels:
             void = labels == value
-            pixels, kept = (
-                pixels + void.sum(),
-                kept + ndimage.binary_erosion(void, iterations=2).sum(),
-            )
+            pixels += void.sum()
+            kept += ndimage.binary_erosion(void, iterations=2).sum()
             for one, other in ((labels[1:], labels[:-1]), (labels[:, 1:], labels[:, :-1])):
                 differ = one != other
                 with_void = differ & ((one == value) | (other == value))
@@ -102,29 +103,23 @@ def _void(sample: Sample, task: Task) -> list[Finding]:
 def _range(sample: Sample, task: Task) -> list[Finding]:
     if task.target != "classes" or task.num_classes is None:
         return []
-    bad = [
-        [
-            value
-            for value in np.unique(labels).tolist()
-            if value != task.ignore_index and not 0 <= value < task.num_classes
-        ]
-        for labels in sample.labels
-    ]
-    if not any(bad):
+    values = _values(sample.labels, task)
+    bad = values[(values < 0) | (values >= task.num_classes)].tolist()
+    if not bad:
         return []
-    found = f"labels {listed(sorted(set().union(*bad)))}, and num_classes={task.num_classes}"
-    return [diagnosis("class-out-of-range", found, sample.where([bool(b) for b in bad]))]
+    found = f"labels {listed(bad)}, and num_classes={task.num_classes}"
+    where = sample.where(np.array([np.isin(labels, bad).any() for labels in sample.labels]))
+    return [diagnosis("class-out-of-range", found, where)]
 
 
 def _blended(sample: Sample, task: Task) -> list[Finding]:
     """Values in the targets that no mask holds: fractions, or labels between two labels."""
-    values = _values(sample.targets)
-    values = values[values != task.ignore_index]
+    values = _values(sample.targets, task)
     new = values[values != np.round(values)].tolist()
     what = "fractions such as"
     if not new and task.target == "classes" and has_transform(sample.dataset):
-        stored = np.unique(np.concatenate([np.unique(labels) for labels in sample.labels]))
-        new = sorted(set(values.tolist()) - set(stored.tolist()) - {0})
+        stored = _values(sample.labels, task).tolist()
+        new = sorted(set(values.tolist()) - {0, *stored})
         what = "values that no stored mask holds, such as"
     if not new:
         return []
@@ -133,13 +128,13 @@ def _blended(sample: Sample, task: Task) -> list[Finding]:
 
 
 def _empty(sample: Sample, task: Task) -> list[Finding]:
-    if any(_has_object(labels, task) for labels in sample.labels):
+    if any(_objects(labels, task).any() for labels in sample.labels):
         return []
     return [diagnosis("empty-masks", f"no object in the masks of {len(sample)} pictures")]
 
 
-def _has_object(labels: np.ndarray, task: Task) -> bool:
-    return bool(((labels != 0) & (labels != task.ignore_index)).any())
+def _objects(labels: np.ndarray, task: Task) -> np.ndarray:
+    return (labels != 0) & (labels != task.ignore_index)
 
 
 def _inverted(sample: Sample, task: Task) -> list[Finding]:
@@ -148,7 +143,7 @@ def _inverted(sample: Sample, task: Task) -> list[Finding]:
         return []
     shares, frames, largest, pieces, holes = [], [], [], 0, 0
     for labels in sample.labels:
-        inside = (labels != 0) & (labels != task.ignore_index)
+        inside = _objects(labels, task)
         if len(np.unique(labels)) > 2:  # objects are numbered
             return []
         regions, count = ndimage.label(inside)
@@ -170,11 +165,11 @@ def _inverted(sample: Sample, task: Task) -> list[Finding]:
 
 def _crops(sample: Sample, task: Task) -> list[Finding]:
     """Whole pictures that hold objects, and transformed ones that do not."""
-    whole = np.mean([_has_object(labels, task) for labels in sample.labels])
+    whole = np.mean([_objects(labels, task).any() for labels in sample.labels])
     if whole < HOLD or not has_transform(sample.dataset):
         return []
     drawn = [sample.dataset[i][1] for i in range(sample.row) for _ in range(DRAWS)]
-    share = np.mean([_has_object(target.numpy(), task) for target in drawn])
+    share = np.mean([_objects(target.numpy(), task).any() for target in drawn])
     if share >= EMPTY:
         return []
     found = f"an object in {whole:.0%} of the pictures, but in {share:.0%} of the parts cut out"

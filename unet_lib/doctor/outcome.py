@@ -209,7 +209,7 @@ def _one_class(model: nn.Module, task: Task, sample: Sample) -> list[Finding]:
         torch.from_numpy(task.mask(logits)).flatten() for logits in _logits(model, sample.inputs)
     ])  # fmt: skip
     truth = torch.cat([target.flatten() for target in sample.targets]).long()
-    truth = truth[truth != task.ignore_index] if task.ignore_index is not None else truth
+    truth = truth if task.ignore_index is None else truth[truth != task.ignore_index]
     shares = torch.bincount(truth).float() / len(truth)
     most = torch.bincount(answers.long()).float() / len(answers)
     if most.max() < ONE_CLASS or shares.max() > ONE_CLASS:

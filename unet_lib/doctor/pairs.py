@@ -54,10 +54,7 @@ def _classes(labels: np.ndarray, task: Task) -> np.ndarray:
     """Labels as classes; objects that are only numbered become one class."""
     if task.target == "classes":
         return labels
-    ignored = np.zeros(labels.shape, bool)
-    if task.ignore_index is not None:
-        ignored = labels == task.ignore_index
-    return np.where(ignored, labels, labels > 0)
+    return np.where(labels == task.ignore_index, labels, labels > 0)
 
 
 def _better(others: np.ndarray, own: np.ndarray) -> bool:
@@ -129,14 +126,10 @@ def _turned(
     own = np.diagonal(table)
     for how, turn in TURNS.items():
         turned = [turn(mask) for mask in labels]
-        others = np.array(
-            [
-                agreement(image, mask, task.ignore_index)
-                if image.shape[:2] == mask.shape
-                else np.nan
-                for image, mask in zip(images, turned, strict=True)
-            ]
-        )
+        others = np.array([
+            agreement(image, mask, task.ignore_index) if image.shape[:2] == mask.shape else np.nan
+            for image, mask in zip(images, turned, strict=True)
+        ])  # fmt: skip
         if _better(others, own):
             found = (
                 f"the masks fit better when {how}: agreement {np.nanmean(others):.2f} "

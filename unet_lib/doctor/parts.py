@@ -92,13 +92,8 @@ def check_ranges(train: Sample, validation: Sample) -> list[Finding]:
     >>> check_ranges(sample, sample)
     []
     """
-    stored = _apart(
-        [image.astype(float) for image in train.images],
-        [image.astype(float) for image in validation.images],
-    )
-    given = _apart(
-        [image.numpy() for image in train.inputs], [image.numpy() for image in validation.inputs]
-    )
+    stored = _apart(train.images, validation.images)
+    given = _apart(*([image.numpy() for image in part.inputs] for part in (train, validation)))
     if given is None:
         return []
     one, other = given
@@ -113,12 +108,10 @@ def check_ranges(train: Sample, validation: Sample) -> list[Finding]:
     return [diagnosis(cause, found)]
 
 
-def _apart(
-    first: list[np.ndarray], second: list[np.ndarray]
-) -> tuple[np.ndarray, np.ndarray] | None:
+def _apart(first: list[np.ndarray], second: list[np.ndarray]) -> list[np.ndarray] | None:
     """The typical 1st and 99th percentile of both, if nearly all spans or levels differ."""
     ends = [np.array([np.percentile(image, (1, 99)) for image in part]) for part in (first, second)]
-    typical = tuple(np.median(part, axis=0) for part in ends)
+    typical = [np.median(part, axis=0) for part in ends]
     spans = [part[:, 1] - part[:, 0] for part in ends]
     small, large = sorted(spans, key=np.median)
     wider = np.quantile(large, 0.25) > max(APART * np.quantile(small, 0.75), 1e-9)

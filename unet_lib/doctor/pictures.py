@@ -26,17 +26,12 @@ def check_pictures(sample: Sample) -> list[Finding]:
     if flat.any():
         found = f"one value everywhere in {flat.sum()} of {len(sample)} images"
         return [diagnosis("constant-images", found, sample.where(flat))]
-    low, high = np.percentile([_range(image.numpy()) for image in sample.inputs], 50, axis=0)
+    ends = np.array([np.percentile(image.numpy(), (1, 99)) for image in sample.inputs])
+    low, high = np.median(ends, axis=0)
     if max(-low, high) > LARGE:
         found = f"values from {low:.4g} to {high:.4g} in a typical picture"
         return [diagnosis("not-normalized", found)]
-    ends = np.array([_range(image.numpy()) for image in sample.inputs])
     if ends[:, 1].max() - ends[:, 0].min() < FLAT:
         found = f"values from {ends[:, 0].min():.3g} to {ends[:, 1].max():.3g} in all pictures"
         return [diagnosis("scaled-away", found)]
     return []
-
-
-def _range(values: np.ndarray) -> np.ndarray:
-    """The 1st and the 99th percentile."""
-    return np.percentile(values, (1, 99))
