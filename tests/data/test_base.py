@@ -43,16 +43,11 @@ def pair(channels=(), dtype=np.uint8, size=(4, 6)):
     return image, np.arange(np.prod(size)).reshape(size).astype(np.uint16)
 
 
-def test_gray_image_gets_one_channel_and_labels_become_int64():
+def test_channels_come_first_and_labels_become_int64():
     image, labels = Pairs(pair())[0]
-    assert image.dtype == torch.float32
-    assert image.shape == (1, 4, 6)
-    assert labels.dtype == torch.int64
-    assert labels.shape == (4, 6)
+    assert (image.dtype, labels.dtype) == (torch.float32, torch.int64)
+    assert (image.shape, labels.shape) == ((1, 4, 6), (4, 6))
     assert torch.equal(image[0] * 255, labels.float())
-
-
-def test_rgb_image_becomes_channels_first():
     image, _ = Pairs(pair((3,)))[0]
     assert image.shape == (3, 4, 6)
     assert image.is_contiguous()
@@ -64,9 +59,7 @@ def test_transform_runs_before_target():
         return image[:, :2], labels[:2]
 
     image, target = Pairs(pair(), transform=crop, target=lambda labels: labels > 3)[0]
-    assert image.shape == (1, 2, 6)
-    assert target.dtype == torch.bool
-    assert target.shape == (2, 6)
+    assert (image.shape, target.shape, target.dtype) == ((1, 2, 6), (2, 6), torch.bool)
 
 
 def test_index_counts_from_the_end_and_iteration_ends():
@@ -77,12 +70,6 @@ def test_index_counts_from_the_end_and_iteration_ends():
         pairs[2]
 
 
-def test_batches_with_workers():
-    images, labels = next(iter(DataLoader(Pairs(pair(), pair()), batch_size=2, num_workers=1)))
-    assert images.shape == (2, 1, 4, 6)
-    assert labels.shape == (2, 4, 6)
-
-
 MASK = np.zeros((4, 6), np.uint8)
 
 
@@ -91,6 +78,7 @@ MASK = np.zeros((4, 6), np.uint8)
     [
         ((MASK, MASK[:, 1:]), "the image is 4x6 pixels (height x width), its labels are 4x5; both"),
         ((MASK + np.nan, MASK), "24 of 24 values are NaN or infinite; a network cannot learn "),
+        ((MASK, MASK > 0), "the labels are of type bool; expected whole numbers"),
         (pair(dtype=np.int64), "the image is of type int64; expected uint8, uint16 or float in [0"),
     ],
 )
@@ -98,16 +86,6 @@ def test_faults_06_11_and_12_name_the_image(stored, text):
     with pytest.raises(DataError) as error:
         Pairs(stored)[0]
     assert str(error.value).startswith(f"pair 0: {text}")
-
-
-def test_labels_must_be_whole_numbers():
-    class Careless(Pairs):
-        def load(self, index):
-            image, labels = super().load(index)
-            return image, labels.astype(bool)
-
-    with pytest.raises(DataError, match="labels are of type bool; expected whole numbers"):
-        Careless(pair())[0]
 
 
 def test_cached_reads_each_picture_once_and_equals_the_original():
@@ -119,12 +97,8 @@ def test_cached_reads_each_picture_once_and_equals_the_original():
             assert all(map(torch.equal, kept[index], original[index]))
     assert original.reads == 2 + 4
     assert (len(kept), kept.name(1), kept.pairs) == (2, "pair 1", original.pairs)
-    assert next(iter(DataLoader(kept.with_(normalize=None), num_workers=1)))[0].shape == (
-        1,
-        1,
-        4,
-        6,
-    )
+    batch = next(iter(DataLoader(kept.with_(normalize=None), num_workers=1)))
+    assert batch[0].shape == (1, 1, 4, 6)
 
 
 def test_cached_pictures_survive_changes_in_place():

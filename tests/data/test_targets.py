@@ -65,14 +65,6 @@ def test_interior_and_border_as_defined(seed):
     assert np.array_equal(target, interior_border_by_hand(labels))
 
 
-def test_interiors_of_different_nuclei_never_touch():
-    labels = random_labels(3, size=(40, 40), nuclei=20)
-    kept = np.where(interior_border(labels) == 1, labels, 0)
-    for y, x in np.argwhere(kept):
-        around = kept[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
-        assert set(around.ravel()) <= {0, kept[y, x]}
-
-
 def test_the_edge_of_the_image_is_no_border():
     assert (interior_border(np.ones((5, 5), int)) == 1).all()
 

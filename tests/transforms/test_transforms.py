@@ -13,7 +13,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from unet_lib import transforms
-from unet_lib.data import SimulatedNuclei, foreground
+from unet_lib.data import SimulatedNuclei
 from unet_lib.transforms import (
     Joint,
     RandomRightAngle,
@@ -31,7 +31,6 @@ from unet_lib.transforms import (
     random_rotation,
     random_scale,
     resize,
-    rotation_sources,
     sometimes,
     warp,
 )
@@ -176,17 +175,11 @@ def test_where_no_pixel_is_computed_anew_all_stay_equal(transform, seed):
     assert torch.equal(image[0], labels.float() / 10)
 
 
-@pytest.mark.parametrize(
-    "transform",
-    [
-        Joint(v2.RandomRotation(30)),
-        Joint(v2.ElasticTransform(sigma=2.0)),
-        Joint(v2.RandomAffine(20)),
-    ],
-)
-def test_fault_28_torchvisions_own_do_not_blend_labels(transform):
+def test_fault_28_torchvisions_own_do_not_blend_labels():
     torch.manual_seed(0)
-    assert set(transform(*labels_and_image(0))[1].unique().tolist()) <= {0, 5, 10}
+    for transform in v2.RandomRotation(30), v2.ElasticTransform(sigma=2.0), v2.RandomAffine(20):
+        labels = Joint(transform)(*labels_and_image(0))[1]
+        assert set(labels.unique().tolist()) <= {0, 5, 10}
 
 
 @pytest.mark.parametrize("factor", [1 / 3, 0.71, 1.0, 1.3, 3.0])
@@ -230,13 +223,6 @@ def test_crop_pads_small_images_and_marks_the_padding():
 @pytest.mark.parametrize("transform", cases(GEOMETRY, INTENSITY, BOTH))
 def test_transforms_travel_to_data_workers(transform):
     assert isinstance(pickle.loads(pickle.dumps(transform)), Joint)
-
-
-def test_in_a_data_set_the_target_is_made_after_the_transform():
-    nuclei = SimulatedNuclei(2, size=(64, 64), transform=random_crop((32, 32)), target=foreground)
-    image, target = nuclei[0]
-    assert image.shape == target.shape == (1, 32, 32)
-    assert set(target.unique().tolist()) <= {0.0, 1.0}
 
 
 @pytest.mark.usefixtures("unchecked")
@@ -331,10 +317,6 @@ class TestWarp:
             quarters[int(math.atan2(row, column) // (math.pi / 2)) % 4] += 1
         assert quarters.min() > 70
 
-    def test_sources_of_a_picture_turned_by_hand(self):
-        """A quarter turn counterclockwise: the left pixel of a row was on top of a column."""
-        assert rotation_sources(90, (3, 3))[:, 1, 0].tolist() == pytest.approx([0, 1], abs=1e-5)
-
 
 def keys_weights(x):
     """The four weights of cubic convolution (Keys 1981, a = -0.75) at a fraction x."""
@@ -361,20 +343,6 @@ class TestElastic:
         rows, columns = map(interpolation_matrix, size)
         expected = rows @ vectors.numpy() @ columns.T
         assert np.allclose(elastic_field(vectors, size), expected, atol=1e-5)
-
-    def test_nodes_keep_their_vectors(self):
-        vectors = torch.randn(2, 3, 3)
-        assert torch.allclose(elastic_field(vectors, (65, 129))[:, ::32, ::64], vectors, atol=1e-5)
-
-    def test_smooth_where_bilinear_has_kinks(self):
-        """The slope may not jump at the middle node: only finer than the pixels' spacing."""
-        vectors = torch.randn(2, 3, 3, generator=torch.Generator().manual_seed(1))
-        cubic = elastic_field(vectors, (2001, 3)).diff(dim=1)
-        linear = torch.nn.functional.interpolate(
-            vectors[None], (2001, 3), mode="bilinear", align_corners=True
-        )[0].diff(dim=1)
-        jump_cubic, jump_linear = (abs(x.diff(dim=1)).max() for x in (cubic, linear))
-        assert jump_cubic < jump_linear / 100
 
     def test_vectors_are_gaussian_with_the_standard_deviation(self):
         """At the nodes; read from what an image of row and column numbers becomes."""

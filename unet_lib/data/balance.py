@@ -40,15 +40,12 @@ def count_classes(
 
 
 def median_frequency_weights(counts: Int[Tensor, "N K"]) -> Float[Tensor, " K"]:
-    """Class weights for the cross-entropy: the median frequency divided by the class's own.
+    """Class weights, of `count_classes`: the median frequency divided by the class's own.
 
     The frequency of a class is its share of the pixels of those images that show it (Eigen and
     Fergus, "Predicting depth, surface normals and semantic labels", ICCV 2015). A class of median
     frequency gets 1, a rarer one more. A class that never occurs gets 0: there is no pixel
     whose loss it could weigh.
-
-    Args:
-        counts: pixels of each class in each image, from `count_classes`.
 
     >>> median_frequency_weights(torch.tensor([[80, 20, 0, 0], [90, 0, 10, 0]])).tolist()
     [0.2352..., 1.0, 2.0, 0.0]

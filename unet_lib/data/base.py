@@ -122,10 +122,9 @@ class SegmentationDataset(Dataset, ABC):
         left to right, "all" also top to bottom, with quarter turns. Where a crop is larger than
         the image, its labels are filled with `ignore_index`, if there is one, else with 0.
 
-        Raises:
-            DataError: an image is in both parts, under whatever name, or a part would be empty.
-            ValueError: a share that is not between 0 and 1; `crop` or `augment` for a data set
-                that has a transform already.
+        Raises DataError where an image is in both parts, under whatever name, or a part would be
+        empty, and ValueError for a share that is not between 0 and 1, and for `crop` or `augment`
+        where there is a transform already.
 
         >>> from unet_lib.data import SimulatedNuclei
         >>> train, validation = SimulatedNuclei(5).split(crop=96, augment="all")
@@ -160,9 +159,8 @@ class SegmentationDataset(Dataset, ABC):
     def __getitem__(self, index: int) -> tuple[Float[Tensor, "C H W"], Shaped[Tensor, "..."]]:
         """Image `index` as float32 (C, H, W) and its target, by default int64 labels (H, W).
 
-        Raises:
-            DataError: image and labels differ in size, labels are not whole numbers, or the image
-                holds NaN or infinity or does not suit `normalize`. The text names the image.
+        Raises DataError, naming the image, where image and labels differ in size, labels are not
+        whole numbers, or the image holds NaN or infinity or does not suit `normalize`.
         """
         index = range(len(self))[index]  # counts from the end, too; IndexError beyond it
         image, labels = self.load(index)

@@ -16,7 +16,8 @@ def divide(
 ) -> list[np.ndarray]:
     """The numbers 0 to count - 1 dealt out at random, in sorted parts; no group is divided.
 
-    Large groups are placed first, each where most is missing. Raises DataError where a part would
+    Large groups are placed first, each where most is missing, so fractions are kept as well as the
+    groups allow. Raises DataError where a part would
     be empty or `groups` is of another length, ValueError unless the fractions are positive with
     sum 1.
 

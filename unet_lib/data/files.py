@@ -52,14 +52,9 @@ def _unusable(
 
 
 def read_image(path: str | Path, mode: Mode = "L") -> Shaped[np.ndarray, "H W *C"]:
-    """The pixels of an image file, upright (EXIF orientation applied).
+    """The pixels of an image file, upright (EXIF orientation applied), uint8, uint16 or float32.
 
-    Args:
-        path: a file that Pillow reads, with one image in it.
-        mode: "L" for one gray channel, (H, W); "RGB" for three, (H, W, 3).
-
-    Returns:
-        uint8, uint16 or float32, as stored: nothing is scaled.
+    Mode "L" gives one gray channel, (H, W), "RGB" three, (H, W, 3). Nothing is scaled.
 
     Raises:
         UnreadableError: the file is missing, empty, truncated or no image.
@@ -84,7 +79,8 @@ def read_image(path: str | Path, mode: Mode = "L") -> Shaped[np.ndarray, "H W *C
     elif picture.mode == "F":
         pixels = np.array(picture)
     elif picture.mode in ("1", "L", "P", "LA", "PA", "RGB", "RGBA"):
-        pixels = _colors(path, picture)
+        _require_opaque(path, picture)
+        pixels = np.array(picture.convert("L" if picture.mode in ("1", "L", "LA") else "RGB"))
     else:
         raise _unusable(
             path,
@@ -92,7 +88,9 @@ def read_image(path: str | Path, mode: Mode = "L") -> Shaped[np.ndarray, "H W *C
             "gray (8 or 16 bits, or float32) or RGB",
             "convert it with the program that made it",
         )
-    return _gray(path, pixels) if mode == "L" else _three_channels(pixels)
+    if mode == "L":
+        return _gray(path, pixels)
+    return pixels if pixels.ndim == 3 else np.stack([pixels] * 3, axis=-1)
 
 
 def read_mask(
@@ -105,7 +103,7 @@ def read_mask(
     A palette PNG keeps its indices: they are the classes, the colors only show them.
 
     Args:
-        path: a file that Pillow reads; best a PNG or TIFF of 8 or 16 bits.
+        path: best a PNG or TIFF of 8 or 16 bits.
         mask_values: which stored value stands for which class, `{0: 0, 255: 1}`; a value that
             is not in it is an error.
         palette: the same for colors, `{(0, 0, 0): 0, (255, 0, 0): 1}`, for masks stored as RGB.
@@ -199,12 +197,6 @@ def _require_opaque(path: Path, picture: Image.Image) -> None:
         raise _unusable(path, found, "an opaque image", cure)
 
 
-def _colors(path: Path, picture: Image.Image) -> UInt8[np.ndarray, "H W *C"]:
-    """An 8-bit picture as gray (H, W) where it is stored so, else as RGB (H, W, 3)."""
-    _require_opaque(path, picture)
-    return np.array(picture.convert("L" if picture.mode in ("1", "L", "LA") else "RGB"))
-
-
 def _gray(path: Path, pixels: Shaped[np.ndarray, "H W *C"]) -> Shaped[np.ndarray, "H W"]:
     if pixels.ndim == 2:
         return pixels
@@ -218,10 +210,6 @@ def _gray(path: Path, pixels: Shaped[np.ndarray, "H W *C"]) -> Shaped[np.ndarray
         "color-images",
         {"mode": "RGB"},
     )
-
-
-def _three_channels(pixels: Shaped[np.ndarray, "H W *C"]) -> Shaped[np.ndarray, "H W 3"]:
-    return pixels if pixels.ndim == 3 else np.stack([pixels] * 3, axis=-1)
 
 
 def _mapped_values(

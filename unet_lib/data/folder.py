@@ -25,8 +25,7 @@ class PairedFolder(SegmentationDataset):
     about as long as loading one epoch. Hidden files and endings that are no image's are skipped.
 
     Args:
-        images: folder of the images.
-        masks: folder of the masks; may be the same, with a `suffix`.
+        images, masks: two folders, or one and the same, with a `suffix`.
         mode: "L" for gray images, "RGB" for color.
         mask_values: which stored value stands for which class, `{0: 0, 255: 1}`.
         palette: the same for masks stored as RGB, `{(0, 0, 0): 0, (255, 0, 0): 1}`.
@@ -37,9 +36,7 @@ class PairedFolder(SegmentationDataset):
         instances: the values number objects, 1 to n, and are no classes.
         options: `normalize`, `transform`, `target`, as in `SegmentationDataset`.
 
-    Raises:
-        DataError: with every finding of both folders.
-        ValueError: fewer than two classes.
+    Raises DataError with every finding of both folders.
 
     >>> import tempfile
     >>> from PIL import Image

@@ -21,16 +21,14 @@ def split(
 
     Images of one patient, slide or film look alike: with some of them in training and some in
     validation, the score says how well the network remembers. Give them one group.
-    Large groups are placed first, each where most is missing, so fractions are kept as well as
-    the groups allow. The parts share the transform of the data set; to transform the training
+    The parts share the transform of the data set; to transform the training
     part alone, use the method `SegmentationDataset.split`, or divide a length.
 
     Returns one `Subset` for each fraction (their sum is 1), or for a length sorted arrays of
     indices. The same seed gives the same parts; `groups` has a hashable value for each image.
 
-    Raises:
-        DataError: a part would be empty, or `groups` is of another length than the data set.
-        ValueError: the fractions are not positive with sum 1.
+    Raises DataError where a part would be empty, or `groups` is of another length, and ValueError
+    unless the fractions are positive with sum 1.
 
     >>> split(5, (0.6, 0.4), groups=["Ada", "Ada", "Bo", "Bo", "Bo"])
     [array([2, 3, 4]), array([0, 1])]

@@ -71,12 +71,8 @@ def border_weights(
     With fewer than two nuclei only w_c is left. Nuclei farther than 6 sigma from a pixel do not
     count: they would add less than 2e-8 w0.
 
-    Args:
-        labels: instance labels (H, W), 0 = background.
-        w0: the largest extra weight.
-        sigma: how fast the extra weight falls off, in pixels.
-        class_weights: w_c of background and of nuclei; to balance the two, give each the inverse
-            of its frequency. By default no class counts more.
+    `sigma` is in pixels; `class_weights` are w_c of background and of nuclei, by default equal: to
+    balance the two, give each the inverse of its frequency.
 
     >>> border_weights(np.array([[1, 0, 2, 0, 0, 0, 0]])).numpy().round(1)
     array([[10.2, 10.2, 10.2,  8.3,  5.9,  3.8,  2.4]], dtype=float32)

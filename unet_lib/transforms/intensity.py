@@ -16,11 +16,8 @@ from unet_lib.transforms.joint import Joint, uniform
 def random_brightness_contrast(brightness: float = 0.2, contrast: float = 0.2) -> Joint:
     """Multiply the image by a random factor, and stretch it about its mean by another one.
 
-    Args:
-        brightness: the factor is drawn from 1 - brightness to 1 + brightness.
-        contrast: likewise the factor for the distance of each pixel to the image's mean.
-
-    Raises ValueError unless both lie in 0 to 1.
+    The factors are drawn from 1 - brightness to 1 + brightness, and from 1 - contrast to
+    1 + contrast. Raises ValueError unless both lie in 0 to 1.
 
     >>> import torch
     >>> image, labels = torch.ones(1, 2, 2), torch.eye(2).long()

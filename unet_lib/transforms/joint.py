@@ -10,9 +10,7 @@ from torchvision.transforms import v2
 class Joint:
     """Transforms of torchvision.transforms.v2, applied to an image and its labels alike.
 
-    Args:
-        transforms: applied one after the other; each draws its random numbers once for both.
-
+    They are applied one after the other; each draws its random numbers once for both.
     Raises TypeError for a transform that cannot treat two at once, such as torchvision's old ones.
 
     >>> from torchvision.transforms import v2

@@ -22,13 +22,9 @@ def augment_nuclei(size: tuple[int, int], elastic: float = 0.0) -> Joint:
     """What may differ between two pictures of nuclei, as random crops of `size`.
 
     Magnification, place, direction, brightness, contrast, noise and focus: a nucleus has no up and
-    down, and no microscope has the last word on the rest.
-
-    Args:
-        size: (height, width) of the crops; smaller pictures are padded with 0 and background.
-        elastic: standard deviation in pixels of an elastic deformation; 0 leaves it out.
-
-    Raises ValueError for a negative standard deviation.
+    down, and no microscope has the last word on the rest. Smaller images are padded with 0 and
+    background. `elastic` is the standard deviation in pixels of a deformation; 0 leaves it out.
+    Raises ValueError for a negative one.
 
     >>> import torch
     >>> image, labels = torch.rand(1, 90, 120), torch.ones(90, 120).long()

@@ -54,13 +54,9 @@ def random_elastic(sigma: float = 10.0, fill: Fill = "reflect", fill_labels: int
     with standard deviation `sigma` in pixels; between the nodes each pixel's displacement follows
     by bicubic interpolation (`elastic_field`).
 
-    Args:
-        sigma: the paper's 10 pixels are meant for pictures of 512x512; on smaller pictures the
-            same number bends more. `10 * side / 512` bends a crop as the paper bent its pictures.
-        fill: see `random_rotation`.
-        fill_labels: see `random_rotation`.
-
-    Raises ValueError for a negative sigma, or another word for `fill`.
+    The paper's 10 pixels are meant for images of 512x512; on smaller ones the same number bends
+    more: `10 * side / 512` bends a crop as the paper bent its images. `fill` and `fill_labels` as
+    for `random_rotation`. Raises ValueError for a negative sigma, or another word for `fill`.
 
     >>> image, labels = random_elastic(2.0)(torch.rand(1, 64, 48), torch.ones(64, 48).long())
     >>> image.shape, labels.unique()
@@ -115,10 +111,8 @@ def pixel_places(size: Size) -> Float[Tensor, "2 H W"]:
 def warp(inpt: Tensor, sources: Float[Tensor, "2 H W"], fill: Fill = 0.0) -> Tensor:
     """Read an image (interpolated) or a `tv_tensors.Mask` (nearest pixel) at the given places.
 
-    Args:
-        inpt: image (C, H, W), or mask (H, W).
-        sources: row and column for each pixel of the result, in pixels, fractions allowed.
-        fill: see `random_rotation`.
+    `sources` are row and column for each pixel of the result, in pixels, fractions allowed;
+    `fill` as for `random_rotation`.
 
     >>> warp(torch.tensor([[[10.0, 20.0]]]), torch.tensor([[[0.0, 0.0]], [[0.5, 9.0]]]))
     tensor([[[15.,  0.]]])

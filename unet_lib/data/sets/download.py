@@ -27,14 +27,8 @@ def fetch_archive(url: str, sha256: str, folder: str | Path) -> Path:
     one folder and nothing else, its contents become those of `folder`. An archive that someone
     placed beside `folder` by hand, under its own name, is used instead of a download, and kept.
 
-    Args:
-        url: address of the archive.
-        sha256: its checksum, 64 hexadecimal digits.
-        folder: where its contents will lie.
-
-    Raises:
-        DataError: no connection, a wrong checksum, or no zip archive. The text says how to get
-            the data by hand.
+    Raises DataError without a connection, for a wrong checksum (64 hexadecimal digits) or no zip
+    archive; the text says how to get the data by hand.
 
     >>> folder = Path(tempfile.mkdtemp(), "cells")
     >>> fetch_archive("http://localhost:1/cells.zip", "0" * 64, folder)
@@ -47,7 +41,12 @@ def fetch_archive(url: str, sha256: str, folder: str | Path) -> Path:
         return folder
     archive = folder.parent / url.rsplit("/", 1)[-1]
     if archive.exists():
-        _require_checksum(archive, sha256)
+        found = pooch.file_hash(str(archive), alg="sha256")
+        if found != sha256:
+            raise DataError(
+                f"{archive}: its sha256 is {found}, expected {sha256}: it is damaged or another "
+                "file; remove it and call again"
+            )
         _unpack(archive, folder)
         return folder
     _download(url, sha256, archive, folder)
@@ -90,15 +89,6 @@ def _download(url: str, sha256: str, archive: Path, folder: Path) -> None:
             f"{sha256}: the download was damaged or the file exchanged; "
             f"call again, or {by_hand(url, sha256, folder)}"
         ) from error
-
-
-def _require_checksum(archive: Path, sha256: str) -> None:
-    found = pooch.file_hash(str(archive), alg="sha256")
-    if found != sha256:
-        raise DataError(
-            f"{archive}: its sha256 is {found}, expected {sha256}: it is damaged or another file; "
-            "remove it and call again"
-        )
 
 
 def _unpack(archive: Path, folder: Path) -> None:

@@ -78,9 +78,7 @@ def draw_scene(
 ) -> tuple[UInt8[np.ndarray, "H W 3"], UInt8[np.ndarray, "H W"]]:
     """One scene and its class indices, with 255 on both sides of every outline.
 
-    Args:
-        rng: source of all random numbers.
-        size: mean height and width; the scene differs from it by up to 12 pixels.
+    Height and width differ from `size` by up to 12 pixels.
 
     >>> image, labels = draw_scene(np.random.default_rng(0), (120, 160))
     >>> image.shape[:2] == labels.shape, bool((labels == 255).any())

@@ -87,22 +87,12 @@ class VOC(SegmentationDataset):
 def write_voc_scenes(
     root: str | Path, count: int = 40, seed: int = 0, size: tuple[int, int] = (120, 160)
 ) -> Path:
-    """Write drawn scenes in VOC's layout; the same seed writes the same files.
+    """Write drawn scenes in VOC's layout, VOCdevkit/VOC2012 in `root`, which is returned.
 
     Every scene shows one to three objects of six classes (aeroplane, boat, bottle, car, person,
     pottedplant) before a sky and a ground. Three of four names go to the list "train", the fourth
-    to "val".
-
-    Args:
-        root: gets `VOCdevkit/VOC2012/{JPEGImages,SegmentationClass,ImageSets/Segmentation}`.
-        count: number of scenes, at least 4.
-        seed: of the random numbers.
-        size: mean height and width; each scene differs from it by up to 12 pixels.
-
-    Returns:
-        `root`, to be passed to `VOC` or `torchvision.datasets.VOCSegmentation`.
-
-    Raises ValueError for fewer than four scenes, or sides below 48 pixels.
+    to "val". Height and width differ from `size` by up to 12 pixels. The same seed writes the same
+    files. Raises ValueError for fewer than four scenes, or sides below 48 pixels.
 
     >>> import tempfile
     >>> root = write_voc_scenes(tempfile.mkdtemp(), count=4)
