@@ -235,13 +235,6 @@ def test_classes_are_counted_in_the_masks_where_no_option_says(run, cells, capsy
     assert "1 output channels, and target 'classes' needs 2" in told
 
 
-def test_folders_without_pictures(tmp_path, capsys):
-    (paired(tmp_path) / "images" / "notes.txt").touch()
-    told = findings(capsys, tmp_path)
-    assert "no-pictures" in told
-    assert "images: no pictures in this folder (1 other files" in told
-
-
 def test_constant_copies_are_told_once(tmp_path, capsys):
     pair = np.zeros((40, 40)), np.eye(40)
     assert "1 finding constant-images" in findings(capsys, paired(tmp_path, a=pair, b=pair))
@@ -253,12 +246,6 @@ def test_files_stored_in_color(tmp_path, capsys):
     told = findings(capsys, paired(tmp_path, a=(image, np.eye(40)), b=(np.eye(40), red)))
     assert 'cure: pass mode="RGB" (in a shell: --mode RGB)' in told
     assert "of the masks (in a shell: --palette 0,0,0:0 255,0,0:1)" in told
-
-
-def test_missing_checkpoint(tmp_path, capsys):
-    told = findings(capsys, tmp_path / "best.pt")
-    assert "no checkpoint" in told
-    assert "best.pt; " in told
 
 
 def test_options_stand_above_what_the_checkpoint_says(run, cells, capsys):

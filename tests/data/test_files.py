@@ -1,7 +1,5 @@
 """One file at a time: what is read as it is, and what is refused with which words."""
 
-import re
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -98,11 +96,7 @@ def test_fault_10_a_transparent_value(save):
 @pytest.mark.parametrize(
     ("pixels", "layout", "text"),
     [
-        (
-            COLORS.astype(np.uint16),
-            {"photometric": "rgb"},
-            "16 bits a color, of which only 8",
-        ),
+        (COLORS.astype(np.uint16), {"photometric": "rgb"}, "16 bits a color, of which only 8"),
         (COLORS[..., :2], {"planarconfig": "contig"}, "2 channels, of which only 1 would be read"),
     ],
 )
@@ -171,62 +165,42 @@ def test_mask_values_translate(save):
     assert np.array_equal(read_mask(path, mask_values={0: 3, 7: 9, 255: 0}), 3 * (RAMP <= 7))
 
 
-def test_fault_01_value_that_is_not_mapped(save):
-    path = save("a.png", RAMP // 8)
-    assert message(read_mask, path, mask_values={0: 0, 255: 1}) == (
-        "mask values 1, 2 are not in mask_values={0: 0, 255: 1}; add them, or correct the mask"
-    )
+BLUE_AND_RED = np.array([[0, 0, 0], [255, 0, 0], [0, 0, 7]], np.uint8)[RAMP % 3]
+CLEAR = Image.new("RGBA", (6, 4), (255, 0, 0, 9))
+MAPPED, RED, BLACK = {"mask_values": {0: 0, 255: 1}}, (255, 0, 0), {"palette": {(0, 0, 0): 0}}
 
 
-def test_fault_05_many_values_that_are_not_mapped(save):
-    text = message(read_mask, save("a.png", RAMP), mask_values={0: 0, 255: 1})
-    assert text.startswith("mask values 1, 2, 3, 4, 5, 6, 7, 8, ... (23 in all) are not in")
-    assert "look resized or compressed: store masks as PNG, never as JPEG" in text
-    assert "resize them with nearest neighbor only" in text
+@pytest.mark.parametrize(
+    ("picture", "options", "text"),
+    [
+        (RAMP // 8, MAPPED, "mask values 1, 2 are not in mask_values={0: 0, 255: 1}; add them, or"),
+        (RAMP, MAPPED, "mask values 1, 2, 3, 4, 5, 6, 7, 8, ... (23 in all) are not in mask_va"),
+        (RAMP, MAPPED, "look resized or compressed: store masks as PNG, never as JPEG, and res"),
+        (CLEAR, {"palette": {RED: 1}}, f"100% {TRANSPARENT}"),
+        (Image.new("LA", (6, 4), (1, 9)), {}, f"100% {TRANSPARENT}"),
+        (CLEAR, {}, "the mask is stored in color, with 1 color (255, 0, 0); pass the class"),
+        (BLUE_AND_RED, {}, "the mask is stored in color, with 3 colors (0, 0, 0), (0, 0, 7), ("),
+        (BLUE_AND_RED, {}, "for example palette={(0, 0, 0): 0, (0, 0, 7): 1, (255, 0, 0): 2}"),
+        (COLORS // 8, BLACK, "beside those of palette, 11 colors (1, 2, 3), (2, 4, 6), (0, 1, "),
+        (COLORS // 8, BLACK, ", ...; add them to palette, or correct the mask"),
+    ],
+)
+def test_faults_01_03_and_05_masks_that_are_refused(save, picture, options, text):
+    assert text in message(read_mask, save("a.png", picture), **options)
+
+
+def test_masks_of_floats_and_of_many_colors(save):
+    text = message(read_mask, save("a.tif", RAMP.astype(np.float32)))
+    assert text.startswith("the mask holds float32 values; expected whole numbers: save it")
+    text = message(read_mask, save("a.jpg", Image.fromarray(COLORS)))
+    assert "look resized or compressed: store masks as PNG" in text
 
 
 def test_palette_translates_colors(save):
-    colors = np.array([[0, 0, 0], [255, 0, 0], [0, 0, 7]], np.uint8)[RAMP % 3]
-    palette = {(0, 0, 0): 0, (255, 0, 0): 1, (0, 0, 7): 2}
-    assert np.array_equal(read_mask(save("a.png", colors), palette=palette), RAMP % 3)
-    rgba = Image.fromarray(colors).convert("RGBA")
+    palette = {(0, 0, 0): 0, RED: 1, (0, 0, 7): 2}
+    assert np.array_equal(read_mask(save("a.png", BLUE_AND_RED), palette=palette), RAMP % 3)
+    rgba = Image.fromarray(BLUE_AND_RED).convert("RGBA")
     assert np.array_equal(read_mask(save("b.png", rgba), palette=palette), RAMP % 3)
-
-
-def test_fault_03_rgb_mask(save):
-    colors = np.array([[0, 0, 0], [255, 0, 0], [0, 0, 7]], np.uint8)[RAMP % 3]
-    colors[0, 0] = 0, 0, 0
-    assert message(read_mask, save("a.png", colors)) == (
-        "the mask is stored in color, with 3 colors (0, 0, 0), (0, 0, 7), (255, 0, 0); pass the "
-        "class of each color, for example palette={(0, 0, 0): 0, (0, 0, 7): 1, (255, 0, 0): 2}"
-    )
-
-
-def test_fault_03_rgba_mask_and_transparency(save):
-    rgba = Image.new("RGBA", (6, 4), (255, 0, 0, 9))
-    text = message(read_mask, save("a.png", rgba))
-    assert "with 1 color (255, 0, 0); pass the class" in text
-    text = message(read_mask, save("a.png", rgba), palette={(255, 0, 0): 1})
-    assert text.startswith("100% of the pixels are transparent")
-    text = message(read_mask, save("b.png", Image.new("LA", (6, 4), (1, 9))))
-    assert text.startswith("100% of the pixels are transparent")
-
-
-def test_fault_03_color_that_is_not_in_the_palette(save):
-    path = save("a.png", COLORS // 8)
-    text = message(read_mask, path, palette={(0, 0, 0): 0})
-    assert re.match(r"the mask holds, beside those of palette, \d+ colors \(", text)
-    assert text.endswith("...; add them to palette, or correct the mask")
-
-
-def test_fault_05_many_colors(save):
-    path = save("a.jpg", Image.fromarray(COLORS))
-    assert "look resized or compressed: store masks as PNG" in message(read_mask, path)
-
-
-def test_float_mask(save):
-    text = message(read_mask, save("a.tif", RAMP.astype(np.float32)))
-    assert text.startswith("the mask holds float32 values; expected whole numbers: save it")
 
 
 @pytest.mark.usefixtures("unchecked")

@@ -26,7 +26,6 @@ class Folder:
         Image.fromarray(pixels).save(self.images / name)
 
     def add_mask(self, name, values=(0, 1), size=(10, 12)):
-        # every value occurs
         labels = np.resize(np.array(values, np.uint8), size)
         Image.fromarray(labels).save(self.masks / name)
 
@@ -51,12 +50,7 @@ def test_pairs_in_the_order_of_their_names(folder):
     assert [pairs.name(index) for index in range(len(pairs))] == [
         str(folder.images / name) for name in ("10.png", "9.png", "a.png", "b.png")
     ]
-    image, labels = pairs[0]
-    assert image.dtype == torch.float32
-    assert image.shape == (1, 10, 12)
-    assert labels.dtype == torch.int64
-    assert labels.unique().tolist() == [0, 1]
-    assert pairs.num_classes == 2
+    assert (pairs[0][0].shape, pairs.num_classes) == ((1, 10, 12), 2)
 
 
 def test_fault_01_masks_of_0_and_255(folder):
@@ -80,11 +74,7 @@ def test_fault_01_masks_of_0_and_255(folder):
     [
         ((255,), {}, "expected 0 to 1: pass mask_values={0: 0, 255: 1}"),
         ((0, 255), {"num_classes": 2}, "expected 0 to 1: pass mask_values={0: 0, 255: 1}"),
-        (
-            (0, 2),
-            {},
-            "pass mask_values={0: 0, 2: 1} or, if they are classes already, num_classes=3",
-        ),
+        ((0, 2), {}, "pass mask_values={0: 0, 2: 1} or, if they are classes already, num_cl"),
         (
             (0, 5, 15, 255),
             {},
@@ -125,15 +115,6 @@ def test_fault_03_rgb_masks(folder):
     assert "1 x file that cannot be used as it is" in text
     assert "is stored in color, with 1 color (255, 0, 0); pass the class of each color" in text
     assert folder.open(palette={(255, 0, 0): 1}, num_classes=2)[0][1].unique().tolist() == [1]
-
-
-def test_fault_04_palette_masks_keep_their_indices(data_dir):
-    wild = data_dir / "VOCdevkit" / "VOC2012"
-    folders = wild / "JPEGImages", wild / "SegmentationClass"
-    with pytest.raises(DataError, match="num_classes=21 and ignore_index=255"):
-        PairedFolder(*folders, mode="RGB", num_classes=21)
-    pairs = PairedFolder(*folders, mode="RGB", num_classes=21, ignore_index=255)
-    assert pairs[0][1].unique().tolist() == [0, 2, 15, 255]
 
 
 def test_fault_05_resized_masks(folder):
@@ -261,13 +242,6 @@ def test_fault_18_empty_folder(folder):
     )
 
 
-def test_fault_18_missing_folder_or_a_file(folder, tmp_path):
-    folder.add("a.png")
-    for wrong, found in (("none", "no such folder"), ("images/a.png", "a file, not a folder")):
-        with pytest.raises(DataError, match=f"{wrong}: {found}; check the path"):
-            PairedFolder(tmp_path / wrong, folder.masks)
-
-
 def test_fault_20_hidden_files_are_skipped(folder):
     folder.add("a.png")
     for name in ("._a.png", "Thumbs.db", ".DS_Store", "desktop.ini"):
@@ -292,10 +266,8 @@ def test_fault_20_every_unreadable_file_is_listed(folder):
 def test_each_file_is_read_once_while_scanning(folder, monkeypatch):
     for name in "abc":
         folder.add(f"{name}.png")
-    opened = []
-    monkeypatch.setattr(
-        Image, "open", lambda path, old=Image.open: opened.append(path) or old(path)
-    )
+    opened, read = [], Image.open
+    monkeypatch.setattr(Image, "open", lambda path: opened.append(path) or read(path))
     folder.open()
     assert len(opened) == len(set(opened)) == 6
 
@@ -320,12 +292,12 @@ def test_dsb2018_reads_stardists_layout(tmp_path, monkeypatch):
 def test_dsb2018_says_how_to_get_it(tmp_path):
     with pytest.raises(DataError) as error:
         DSB2018(tmp_path / "dsb2018", split="test")
-    text = str(error.value)
-    start = f"{tmp_path / 'dsb2018'}: no test/images and test/masks in it; pass root=, set UNET_DA"
-    assert text.startswith(start)
-    assert "pass download=True" in text
-    assert "save https://github.com/stardist/stardist/releases/download/0.1.0/dsb2018.zip" in text
-    assert f"as {tmp_path / 'dsb2018.zip'} (sha256 e4492195" in text
+    assert str(error.value).startswith(
+        f"{tmp_path / 'dsb2018'}: no test/images and test/masks in it; pass root=, set UNET_DATA_"
+        "DIR to the folder that holds dsb2018, pass download=True, or by hand: save https://github.com/"
+        "stardist/stardist/releases/download/0.1.0/dsb2018.zip as "
+        f"{tmp_path / 'dsb2018.zip'} (sha256 e4492195"
+    )
 
 
 def test_dsb2018_real(data_dir):

@@ -56,13 +56,6 @@ def test_groups_are_never_divided(seed):
     assert len(train) + len(rest) == 100
 
 
-def test_data_set_gives_subsets():
-    train, rest = split(Numbered(*range(10)))
-    assert isinstance(train, Subset)
-    assert (len(train), len(rest)) == (8, 2)
-    assert train[0][0].shape == (1, 4, 4)
-
-
 def test_fault_18_empty_part():
     with pytest.raises(DataError) as error:
         split(4, groups=["a"] * 4)

@@ -42,14 +42,6 @@ def border_weights_by_hand(labels, w0, sigma):
     return weights
 
 
-def test_foreground_is_binary_with_a_channel():
-    labels = random_labels(0)
-    target = foreground(torch.from_numpy(labels))
-    assert target.dtype == torch.float32
-    assert target.shape == (1, 17, 23)
-    assert np.array_equal(target[0], labels > 0)
-
-
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, np.int64])
 def test_every_integer_type_gives_the_same_targets(dtype):
     labels = random_labels(1)

@@ -1,6 +1,7 @@
 """Single checks of the doctor, where the clinic's cases do not reach."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset, Subset, TensorDataset
 
-from unet_lib.course.clinic.materials import binary, nuclei, small_unet
+from unet_lib.course.clinic.materials import nuclei, small_unet
 from unet_lib.data import InMemory
 from unet_lib.doctor import (
     CAUSES,
@@ -16,17 +17,16 @@ from unet_lib.doctor import (
     check_dataset,
     check_model,
     check_run,
-    diagnosis,
     examine,
-    paragraph,
 )
 from unet_lib.doctor.agreement import agreement
-from unet_lib.doctor.files import find_folders
 from unet_lib.doctor.outcome import check_history
-from unet_lib.doctor.parts import check_ranges, check_series
+from unet_lib.doctor.parts import check_ranges
 from unet_lib.doctor.setup import batch_of, draw_sample, picture_name
 from unet_lib.doctor.trial import Trial
 from unet_lib.training import CheckpointError, Task, TrainingSettings, save_checkpoint
+
+FLOAT32 = TrainingSettings(precision="float32")
 
 
 def causes(findings):
@@ -78,10 +78,6 @@ def test_data_sets_of_others_are_examined_too():
     assert causes(check_dataset(dataset, validation=Subset(dataset, [0]))) == ["leak"]
 
 
-def test_subsets_keep_their_names():
-    assert picture_name(Subset(InMemory(*nuclei(8)), [5, 6]), 1) == "picture 6"
-
-
 def test_ignored_pixels_count_for_nothing():
     images, labels = nuclei(8)
     masks = [np.where(mask == 1, 255, mask > 0).astype(np.uint8) for mask in labels]
@@ -105,9 +101,8 @@ def test_nothing_is_changed():
     before = {name: value.clone() for name, value in model.state_dict().items()}
     torch.manual_seed(3)
     state = torch.get_rng_state()
-    settings = TrainingSettings(precision="float32")
     dataset = InMemory(*nuclei(6))
-    assert examine(SetUp(dataset, model=model, settings=settings)) == []
+    assert examine(SetUp(dataset, model=model, settings=FLOAT32)) == []
     assert torch.equal(torch.get_rng_state(), state)
     assert model.training
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
@@ -115,15 +110,12 @@ def test_nothing_is_changed():
 
 def test_a_loss_that_cannot_be_lowered():
     dataset = InMemory(*nuclei(6))
-    settings = TrainingSettings(precision="float32")
-    setup = SetUp(dataset, model=small_unet(), settings=settings, loss=lambda z, y: z.sum() * 0 + 1)
+    setup = SetUp(dataset, model=small_unet(), settings=FLOAT32, loss=lambda z, y: z.sum() * 0 + 1)
     assert causes(examine(setup)) == ["cannot-learn"]
 
 
 def test_sgd_with_a_rate_that_throws_it_about():
-    settings = TrainingSettings(
-        precision="float32", optimizer="sgd", learning_rate=1e4, clip_norm=0
-    )
+    settings = replace(FLOAT32, optimizer="sgd", learning_rate=1e4, clip_norm=0)
     setup = SetUp(InMemory(*nuclei(6)), model=small_unet(norm="none"), settings=settings)
     assert causes(examine(setup)) == ["rate-too-high"]
 
@@ -136,26 +128,11 @@ def test_levels_far_apart():
     assert causes(check_ranges(*samples)) == ["normalization-differs"]
 
 
-def test_a_series_is_no_set_of_its_own():
-    images, labels = nuclei(2)
-    moved = [np.roll(image, z, axis=1) for image in images for z in range(3)]
-    masks = [mask for mask in binary(labels) for _ in range(3)]
-    assert causes(check_series(InMemory(moved, masks))) == ["neighboring-pictures"]
-
-
 def test_a_batch_is_cut_where_the_objects_are():
     mask = np.zeros((200, 200), np.uint8)
     mask[150:190, 150:190] = 1
     sample = draw_sample(InMemory([mask], [mask]))
     assert batch_of(sample, 1, 64)[1].mean() > 0.3
-
-
-def test_finding_for_a_terminal():
-    text = paragraph(diagnosis("leak", "2 pictures", [f"{i}.png" for i in range(7)]))
-    assert text.startswith("leak\n  symptom:  validation is better")
-    assert "4.png, ... (7 in all)" in text
-    damaged = diagnosis("unreadable-file", "7 files", [f"{i}.png" for i in range(7)])
-    assert paragraph(damaged).endswith("6.png")
 
 
 def test_every_cause_is_complete_and_distinct():
@@ -167,10 +144,3 @@ def test_checkpoints_without_a_task(tmp_path):
     assert check_run(tmp_path) == []
     with pytest.raises(CheckpointError, match="no checkpoint in"):
         check_run(tmp_path / "none")
-
-
-def test_folders_of_parts(tmp_path):
-    for part in ("train", "val"):
-        (tmp_path / part / "images").mkdir(parents=True)
-        (tmp_path / part / "masks").mkdir()
-    assert list(find_folders(tmp_path)) == ["train", "val"]

@@ -50,13 +50,8 @@ def test_silent_about_street_scenes(data_dir):
 
 def test_silent_about_four_real_photographs(data_dir):
     folder = data_dir / "VOCdevkit" / "VOC2012"
-    findings, dataset = check_folder(
-        folder / "JPEGImages",
-        folder / "SegmentationClass",
-        mode="RGB",
-        num_classes=21,
-        ignore_index=255,
-    )
+    options = {"mode": "RGB", "num_classes": 21, "ignore_index": 255}
+    findings, dataset = check_folder(folder / "JPEGImages", folder / "SegmentationClass", **options)
     assert findings == []
     task = Task("classes", "RGB", num_classes=21, ignore_index=255)
     assert check_dataset(dataset, task) == []

@@ -14,7 +14,7 @@ from unet_lib.data.findings import Finding
 from unet_lib.doctor.finding import diagnosis
 from unet_lib.doctor.masks import check_masks
 from unet_lib.doctor.network import check_network
-from unet_lib.doctor.outcome import check_history, check_outcome, check_prediction
+from unet_lib.doctor.outcome import check_history, check_outcome
 from unet_lib.doctor.pairs import check_pairs
 from unet_lib.doctor.parts import check_parts
 from unet_lib.doctor.pictures import check_pictures
@@ -66,7 +66,6 @@ def _stages(setup: SetUp) -> Iterator[list[Finding]]:
         return
     yield check_rate(setup, sample)
     for one in samples:
-        yield check_prediction(setup, one)
         yield check_outcome(setup, one)
 
 

@@ -22,11 +22,7 @@ from unet_lib.data.pairing import list_pictures, require_folder
 from unet_lib.data.write import voc_palette
 from unet_lib.doctor.finding import diagnosis
 
-LAYOUTS = (
-    ("images", "masks"),
-    ("images", "labels"),
-    ("JPEGImages", "SegmentationClass"),
-)
+LAYOUTS = (("images", "masks"), ("images", "labels"), ("JPEGImages", "SegmentationClass"))
 SOME = 20  # masks, and labels of each, that are looked at
 NEARLY_ALL = 0.8  # share of labels that are single regions, from which on they number objects
 PARTS = ("train", "training", "val", "validation", "test")

@@ -75,9 +75,8 @@ def _batch_of_one(setup: SetUp, model: nn.Module) -> list[Finding]:
 
 def _channels(setup: SetUp, logits: Tensor) -> list[Finding]:
     task, k = setup.task, logits.shape[1]
-    if task.target == "classes" and task.num_classes is None:
-        return []
-    if k == task.out_channels:
+    unknown = task.target == "classes" and task.num_classes is None
+    if unknown or k == task.out_channels:
         return []
     found = f"{k} output channels, and target {task.target!r} needs {task.out_channels}"
     return [diagnosis("wrong-classes", found)]

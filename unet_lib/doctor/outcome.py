@@ -3,7 +3,7 @@
 import contextlib
 import copy
 import math
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from itertools import permutations
 from typing import Any
 
@@ -68,31 +68,27 @@ def check_history(rows: Sequence[Mapping[str, Any]]) -> list[Finding]:
 
 
 def check_outcome(setup: SetUp, sample: Sample) -> list[Finding]:
-    """Findings about the predictions of a trained model; the model stays as it is.
+    """Findings about predictions, your own and those of a trained model, which stays as it is.
 
     >>> from unet_lib.data import SimulatedNuclei
     >>> from unet_lib.doctor.setup import draw_sample
     >>> check_outcome(SetUp(), draw_sample(SimulatedNuclei(2, size=(32, 32))))
     []
     """
-    if setup.model is None or not setup.history:
+    if setup.model is None:
         return []
+    own = [] if setup.predict is None else _own_way(setup.model, setup.predict, sample)
+    if own or not setup.history:
+        return own
     checks = (_statistics, _channel_order, _one_class, _noise)
     found = (check(setup.model, setup.task, sample) for check in checks)
     return next((findings for findings in found if findings), [])
 
 
-def check_prediction(setup: SetUp, sample: Sample) -> list[Finding]:
-    """Findings about your own way from pictures to masks, compared with the library's.
-
-    >>> from unet_lib.data import SimulatedNuclei
-    >>> from unet_lib.doctor.setup import draw_sample
-    >>> check_prediction(SetUp(), draw_sample(SimulatedNuclei(2, size=(32, 32))))
-    []
-    """
-    model, predict = setup.model, setup.predict
-    if model is None or predict is None:
-        return []
+def _own_way(
+    model: nn.Module, predict: Callable[[Tensor], Tensor], sample: Sample
+) -> list[Finding]:
+    """Your own way from images to masks, compared with the library's."""
     images, _ = batch_of(sample, PICTURES, SIDE)
     with preserved(model):
         together, alone = predict(images), torch.cat([predict(image[None]) for image in images])

@@ -43,8 +43,8 @@ def check_pairs(sample: Sample, task: Task) -> list[Finding]:
     table = agreement_table(images, labels, task.ignore_index)
     return (
         _shifted(sample, table)
-        or _turned(sample, images, labels, table, task)
-        or _unrelated(sample, table)
+        or _turned(images, labels, table, task)
+        or _unrelated(table)
         or _mispaired(sample, table)
         or _moved_alone(sample, task)
     )
@@ -86,7 +86,7 @@ def _shifted(sample: Sample, table: np.ndarray) -> list[Finding]:
     return []
 
 
-def _unrelated(sample: Sample, table: np.ndarray) -> list[Finding]:
+def _unrelated(table: np.ndarray) -> list[Finding]:
     own = np.diagonal(table)
     known = np.isfinite(table).sum(1) > ENOUGH
     if known.sum() < ENOUGH:
@@ -117,11 +117,7 @@ def _mispaired(sample: Sample, table: np.ndarray) -> list[Finding]:
 
 
 def _turned(
-    sample: Sample,
-    images: list[np.ndarray],
-    labels: list[np.ndarray],
-    table: np.ndarray,
-    task: Task,
+    images: list[np.ndarray], labels: list[np.ndarray], table: np.ndarray, task: Task
 ) -> list[Finding]:
     own = np.diagonal(table)
     for how, turn in TURNS.items():

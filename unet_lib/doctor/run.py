@@ -33,7 +33,7 @@ def check_run(
     """
     file = checkpoint_of(Path(path))
     try:
-        setup = run_setup(file, dataset, task)
+        setup = _set_up(file, dataset, task)
     except CheckpointError as error:
         return [diagnosis("unreadable-checkpoint", str(error), [str(file)])]
     return examine(setup)
@@ -55,25 +55,17 @@ def checkpoint_of(path: Path) -> Path:
     return files[0]
 
 
-def run_setup(file: Path, dataset: Dataset | None = None, task: Task | None = None) -> SetUp:
-    """What is stored in a checkpoint, as a set-up for the doctor.
-
-    Raises CheckpointError for a file that is cut short, or from another program.
-
-    >>> run_setup(Path("runs/none/best.pt"))
-    Traceback (most recent call last):
-    ...
-    unet_lib.training.checkpoint.CheckpointError: no checkpoint runs/none/best.pt; ...
-    """
+def _set_up(file: Path, dataset: Dataset | None, task: Task | None) -> SetUp:
+    """What is stored in a checkpoint; CheckpointError for one that is cut short, or not ours."""
     contents = load_checkpoint(file)
     stored = stored_task(contents, file)  # also where another one is given: it must be readable
+    training = contents.get("training")
+    settings = None if training is None else stored_object(_settings, training, file)
     return SetUp(
         train=dataset,
         task=task or stored,
         model=load_model(file),
-        settings=stored_object(_settings, contents["training"], file)
-        if "training" in contents
-        else None,
+        settings=settings,
         history=_longest_history(file, contents),
     )
 

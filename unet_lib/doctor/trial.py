@@ -37,9 +37,8 @@ class Trial(NamedTuple):
     @property
     def fell(self) -> float:
         """Share by which the loss fell; at most 0 where it rose or is no number."""
-        last = sum(self.losses[-5:]) / len(self.losses[-5:])
-        if len(self.losses) < 5:
-            last = self.losses[-1]
+        tail = self.losses[-5:] if len(self.losses) >= 5 else self.losses[-1:]
+        last = sum(tail) / len(tail)
         if not math.isfinite(last):
             return -math.inf
         return (self.losses[0] - last) / max(abs(self.losses[0]), 1e-12)

@@ -70,7 +70,7 @@ def random_scale(low: float, high: float) -> Joint:
     """
     if not 0 < low <= high < math.inf:
         raise ValueError(f"factors {low} to {high}: expected 0 < low <= high")
-    return Joint(_RandomScale(low, high))
+    return Joint(_Resize(low=low, high=high))
 
 
 def random_crop(size: Size, fill_labels: int = 0) -> Joint:
@@ -95,31 +95,24 @@ def _checked(size: Size) -> Size:
 
 
 class _Resize(v2.Transform):
-    """torchvision's own resizing takes labels from pixels half a step off the image's."""
+    """To a size, or by a factor; torchvision's own takes labels half a step off the image's."""
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, size: Size = (0, 0), low: float = 0.0, high: float = 0.0) -> None:
         super().__init__()
-        self.size = size
+        self.size, self.low, self.high = size, low, high
 
     def make_params(self, flat_inputs: list) -> dict[str, Size]:
-        return {"size": self.size}
+        if not self.high:
+            return {"size": self.size}
+        factor = uniform(self.low, self.high)
+        height, width = v2.functional.get_size(flat_inputs[0])
+        return {"size": (max(1, round(height * factor)), max(1, round(width * factor)))}
 
     def transform(self, inpt: Tensor, params: dict[str, Size]) -> Tensor:
         if not isinstance(inpt, tv_tensors.Mask):
             return v2.functional.resize(inpt, list(params["size"]), antialias=True)
         rows, columns = map(_nearest, inpt.shape, params["size"])
         return tv_tensors.wrap(inpt[rows[:, None], columns], like=inpt)
-
-
-class _RandomScale(_Resize):
-    def __init__(self, low: float, high: float) -> None:
-        super().__init__((0, 0))
-        self.low, self.high = low, high
-
-    def make_params(self, flat_inputs: list) -> dict[str, Size]:
-        factor = uniform(self.low, self.high)
-        height, width = v2.functional.get_size(flat_inputs[0])
-        return {"size": (max(1, round(height * factor)), max(1, round(width * factor)))}
 
 
 def _nearest(old: int, new: int) -> Int64[Tensor, " new"]:

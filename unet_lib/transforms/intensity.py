@@ -5,6 +5,7 @@ torchvision's own versions cut images of floats to 0..1. Images normalized by pe
 """
 
 import math
+from collections.abc import Callable
 
 from torch import Tensor
 from torchvision import tv_tensors
@@ -25,10 +26,12 @@ def random_brightness_contrast(brightness: float = 0.2, contrast: float = 0.2) -
     >>> torch.equal(brighter, brighter.mean() * image), torch.equal(same, labels)
     (True, True)
     """
+    ranges = []
     for name, value in (("brightness", brightness), ("contrast", contrast)):
         if not 0 <= value <= 1:
             raise ValueError(f"{name} {value}: expected the spread about 1, from 0 to 1")
-    return Joint(_BrightnessContrast(brightness, contrast))
+        ranges.append((1 - value, 1 + value))
+    return Joint(_ImageOnly(_stretched, *ranges))
 
 
 def random_gamma(low: float = 0.7, high: float = 1.5) -> Joint:
@@ -43,7 +46,7 @@ def random_gamma(low: float = 0.7, high: float = 1.5) -> Joint:
     """
     if not 0 < low <= high < math.inf:
         raise ValueError(f"powers {low} to {high}: expected 0 < low <= high")
-    return Joint(_Gamma(low, high))
+    return Joint(_ImageOnly(_raised, (math.log(low), math.log(high))))
 
 
 def random_noise(sigma: float = 0.1) -> Joint:
@@ -52,14 +55,12 @@ def random_noise(sigma: float = 0.1) -> Joint:
     Raises ValueError for a negative standard deviation.
 
     >>> import torch
-    >>> torch.manual_seed(0)
-    <torch._C.Generator object at ...>
+    >>> _ = torch.manual_seed(0)
     >>> noisy, _ = random_noise(0.1)(torch.zeros(1, 64, 64), torch.zeros(64, 64).long())
     >>> 0 < noisy.std() < 0.11
     tensor(True)
     """
-    _check_sigma(sigma)
-    return Joint(_Noise(sigma))
+    return Joint(_ImageOnly(_noisy, _to(sigma)))
 
 
 def random_blur(sigma: float = 1.5) -> Joint:
@@ -73,22 +74,26 @@ def random_blur(sigma: float = 1.5) -> Joint:
     >>> bool(blurred.max() < 1), bool(abs(blurred.mean() - image.mean()) < 0.02)
     (True, True)
     """
-    _check_sigma(sigma)
-    return Joint(_Blur(sigma))
+    return Joint(_ImageOnly(_blurred, _to(sigma)))
 
 
-def _check_sigma(sigma: float) -> None:
+def _to(sigma: float) -> tuple[float, float]:
     if not 0 <= sigma < math.inf:
         raise ValueError(f"sigma {sigma}: expected a standard deviation, 0 or more")
+    return 0, sigma
 
 
 class _ImageOnly(v2.Transform):
-    """Subclasses draw parameters and change the image by them; labels pass untouched."""
+    """Draws a number from each range and changes the image by them; labels pass untouched."""
 
-    def change(self, image: Tensor, params: dict) -> Tensor:
-        raise NotImplementedError
+    def __init__(self, change: Callable[..., Tensor], *ranges: tuple[float, float]) -> None:
+        super().__init__()
+        self.change, self.ranges = change, ranges
 
-    def transform(self, inpt: Tensor, params: dict) -> Tensor:
+    def make_params(self, flat_inputs: list) -> dict[str, list[float]]:
+        return {"numbers": [uniform(low, high) for low, high in self.ranges]}
+
+    def transform(self, inpt: Tensor, params: dict[str, list[float]]) -> Tensor:
         if isinstance(inpt, tv_tensors.Mask):
             return inpt
         if not inpt.is_floating_point():
@@ -96,53 +101,28 @@ class _ImageOnly(v2.Transform):
                 f"images of floats were expected, about 0 to 1, got {inpt.dtype}; normalize first, "
                 "for example with unet_lib.data.scale_by_dtype"
             )
-        return tv_tensors.wrap(self.change(inpt.as_subclass(Tensor), params), like=inpt)
+        changed = self.change(inpt.as_subclass(Tensor), *params["numbers"])
+        return tv_tensors.wrap(changed, like=inpt)
 
 
-class _BrightnessContrast(_ImageOnly):
-    def __init__(self, brightness: float, contrast: float) -> None:
-        super().__init__()
-        self.brightness, self.contrast = brightness, contrast
-
-    def make_params(self, flat_inputs: list) -> dict[str, float]:
-        spreads = {"brightness": self.brightness, "contrast": self.contrast}
-        return {name: uniform(1 - spread, 1 + spread) for name, spread in spreads.items()}
-
-    def change(self, image: Tensor, params: dict[str, float]) -> Tensor:
-        mean = image.mean()
-        return params["brightness"] * (mean + params["contrast"] * (image - mean))
+def _stretched(image: Tensor, brightness: float, contrast: float) -> Tensor:
+    mean = image.mean()
+    return brightness * (mean + contrast * (image - mean))
 
 
-class _Gamma(_ImageOnly):
-    def __init__(self, low: float, high: float) -> None:
-        super().__init__()
-        self.low, self.high = low, high
-
-    def make_params(self, flat_inputs: list) -> dict[str, float]:
-        return {"power": math.exp(uniform(math.log(self.low), math.log(self.high)))}
-
-    def change(self, image: Tensor, params: dict[str, float]) -> Tensor:
-        low, high = image.aminmax()
-        if low == high:
-            return image
-        unit = (image - low) / (high - low)
-        return low + (high - low) * v2.functional.adjust_gamma(unit, params["power"])
+def _raised(image: Tensor, log_power: float) -> Tensor:
+    low, high = image.aminmax()
+    if low == high:
+        return image
+    unit = (image - low) / (high - low)
+    return low + (high - low) * v2.functional.adjust_gamma(unit, math.exp(log_power))
 
 
-class _Noise(_ImageOnly):
-    def __init__(self, sigma: float) -> None:
-        super().__init__()
-        self.sigma = sigma
-
-    def make_params(self, flat_inputs: list) -> dict[str, float]:
-        return {"sigma": uniform(0, self.sigma)}
-
-    def change(self, image: Tensor, params: dict[str, float]) -> Tensor:
-        return v2.functional.gaussian_noise(image, sigma=params["sigma"], clip=False)
+def _noisy(image: Tensor, sigma: float) -> Tensor:
+    return v2.functional.gaussian_noise(image, sigma=sigma, clip=False)
 
 
-class _Blur(_Noise):
-    def change(self, image: Tensor, params: dict[str, float]) -> Tensor:
-        sigma = max(params["sigma"], 1e-3)  # torchvision divides by it
-        radii = [min(math.ceil(3 * sigma), n - 1) for n in (image.shape[-1], image.shape[-2])]
-        return v2.functional.gaussian_blur(image, [2 * radius + 1 for radius in radii], [sigma])
+def _blurred(image: Tensor, sigma: float) -> Tensor:
+    sigma = max(sigma, 1e-3)  # torchvision divides by it
+    radii = [min(math.ceil(3 * sigma), n - 1) for n in (image.shape[-1], image.shape[-2])]
+    return v2.functional.gaussian_blur(image, [2 * radius + 1 for radius in radii], [sigma])

@@ -5,6 +5,8 @@ there, the labels are taken from the nearest pixel: one place for both, so they 
 """
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import torch
@@ -44,7 +46,7 @@ def random_rotation(
     low, high = degrees if isinstance(degrees, tuple) else (-degrees, degrees)
     if not -math.inf < low <= high < math.inf:
         raise ValueError(f"degrees {degrees}: expected one number >= 0, or (lowest, highest)")
-    return Joint(_RandomRotation(low, high, fill, fill_labels))
+    return Joint(_Warp(partial(_turned, low, high), fill, fill_labels))
 
 
 def random_elastic(sigma: float = 10.0, fill: Fill = "reflect", fill_labels: int = 0) -> Joint:
@@ -64,7 +66,7 @@ def random_elastic(sigma: float = 10.0, fill: Fill = "reflect", fill_labels: int
     """
     if not 0 <= sigma < math.inf:
         raise ValueError(f"sigma {sigma}: expected a standard deviation in pixels, 0 or more")
-    return Joint(_RandomElastic(sigma, fill, fill_labels))
+    return Joint(_Warp(partial(_bent, sigma), fill, fill_labels))
 
 
 def elastic_field(vectors: Float[Tensor, "2 3 3"], size: Size) -> Float[Tensor, "2 H W"]:
@@ -136,17 +138,14 @@ def _mirrored(sources: Tensor, size: Tensor) -> Tensor:
 
 
 class _Warp(v2.Transform):
-    """Subclasses draw where each pixel is read."""
+    """Reads each pixel where `draw`, called with the size, says."""
 
-    def __init__(self, fill: Fill, fill_labels: int) -> None:
+    def __init__(self, draw: Callable[[Size], Tensor], fill: Fill, fill_labels: int) -> None:
         super().__init__()
         if isinstance(fill, str) and fill != "reflect":
             raise ValueError(f'fill {fill!r}: expected a number or "reflect"')
-        self.fill = fill
+        self.draw, self.fill = draw, fill
         self.fill_labels: Fill = "reflect" if fill == "reflect" else fill_labels
-
-    def draw(self, size: Size) -> Tensor:
-        raise NotImplementedError
 
     def make_params(self, flat_inputs: list) -> dict[str, Tensor]:
         height, width = v2.functional.get_size(flat_inputs[0])
@@ -157,19 +156,9 @@ class _Warp(v2.Transform):
         return warp(inpt, params["sources"], fill)
 
 
-class _RandomRotation(_Warp):
-    def __init__(self, low: float, high: float, fill: Fill, fill_labels: int) -> None:
-        super().__init__(fill, fill_labels)
-        self.low, self.high = low, high
-
-    def draw(self, size: Size) -> Tensor:
-        return rotation_sources(uniform(self.low, self.high), size)
+def _turned(low: float, high: float, size: Size) -> Tensor:
+    return rotation_sources(uniform(low, high), size)
 
 
-class _RandomElastic(_Warp):
-    def __init__(self, sigma: float, fill: Fill, fill_labels: int) -> None:
-        super().__init__(fill, fill_labels)
-        self.sigma = sigma
-
-    def draw(self, size: Size) -> Tensor:
-        return pixel_places(size) + elastic_field(self.sigma * torch.randn(2, 3, 3), size)
+def _bent(sigma: float, size: Size) -> Tensor:
+    return pixel_places(size) + elastic_field(sigma * torch.randn(2, 3, 3), size)

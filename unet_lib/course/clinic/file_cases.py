@@ -12,17 +12,16 @@ from unet_lib.data.sets.voc import write_voc_scenes
 from unet_lib.training.task import Task
 
 FILE_CASES = Cases()
+MAPPED = {"mask_values": {0: 0, 255: 1}}
 
 
-def _write(
-    folder: Path, images: Sequence[np.ndarray], masks: Sequence[Image.Image], ending: str = "png"
-) -> Folders:
+def _write(folder: Path, images: Sequence[np.ndarray], masks: Sequence[Image.Image]) -> Folders:
     """Writes pictures and masks under the same names."""
     for kind in ("images", "masks"):
         (folder / kind).mkdir(parents=True, exist_ok=True)
     for number, (image, mask) in enumerate(zip(images, masks, strict=True)):
         Image.fromarray(image).save(folder / "images" / f"cell_{number:02}.png")
-        mask.save(folder / "masks" / f"cell_{number:02}.{ending}")
+        mask.save(folder / "masks" / f"cell_{number:02}.png")
     return Folders(folder / "images", folder / "masks")
 
 
@@ -72,7 +71,7 @@ def one_jpeg(folder: Path) -> Folders:
     file = built.masks / "cell_03.png"
     Image.open(file).save(file.with_suffix(".jpg"), quality=80)
     file.unlink()
-    return built._replace(options={"num_classes": None, "mask_values": {0: 0, 255: 1}})
+    return built._replace(options=MAPPED)
 
 
 @FILE_CASES.named("Photographs with a note to turn them", "mask-transposed")
@@ -84,7 +83,7 @@ def turned_photograph(folder: Path) -> Folders:
     exif[0x0112] = 6  # orientation: turn by 90 degrees
     for file in sorted(built.images.glob("*.png")):
         Image.open(file).save(file, exif=exif)
-    return built._replace(options={"mask_values": {0: 0, 255: 1}})
+    return built._replace(options=MAPPED)
 
 
 @FILE_CASES.named("Names that do not match", "pairing")
@@ -94,7 +93,7 @@ def missing_mask(folder: Path) -> Folders:
     for number in (2, 5):
         (built.masks / f"cell_{number:02}.png").unlink()
     (built.masks / "cell_06.png").rename(built.masks / "cel_06.png")
-    return built._replace(options={"mask_values": {0: 0, 255: 1}})
+    return built._replace(options=MAPPED)
 
 
 @FILE_CASES.named("Files cut short", "unreadable-file")
@@ -104,4 +103,4 @@ def cut_short(folder: Path) -> Folders:
     for name in ("cell_01.png", "cell_04.png"):
         file = built.images / name
         file.write_bytes(file.read_bytes()[:900])
-    return built._replace(options={"mask_values": {0: 0, 255: 1}})
+    return built._replace(options=MAPPED)

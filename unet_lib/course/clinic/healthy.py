@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from unet_lib.course.clinic.case import Cases, Folders
-from unet_lib.course.clinic.file_cases import white_masks
+from unet_lib.course.clinic.file_cases import MAPPED, white_masks
 from unet_lib.course.clinic.materials import nuclei, small_unet
 from unet_lib.course.clinic.outcome_cases import good_network, in_color
 from unet_lib.data.in_memory import InMemory
@@ -33,7 +33,7 @@ def _simulated(folder: Path) -> SetUp:
 
 @HEALTHY.named("Masks of 0 and 255 with their mapping")
 def _mapped(folder: Path) -> Folders:
-    return white_masks(folder)._replace(options={"mask_values": {0: 0, 255: 1}})
+    return white_masks(folder)._replace(options=MAPPED)
 
 
 @HEALTHY.named("Nuclei, scaled, cropped, flipped and turned")
