@@ -38,9 +38,7 @@ def test_constant_image_becomes_zeros():
 
 
 def test_percentiles_out_of_order():
-    with pytest.raises(
-        ValueError, match=r"percentiles 99.0 and 1.0: expected 0 <= low < high <= 1"
-    ):
+    with pytest.raises(ValueError, match=r"99.0 and 1.0: expected 0 <= low < high <= 100"):
         normalize_percentiles(np.zeros((2, 2)), low=99.0, high=1.0)
 
 
