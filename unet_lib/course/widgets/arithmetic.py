@@ -2,7 +2,7 @@
 
 import traitlets
 
-from unet_lib.course.widgets.base import Widget, script, style
+from unet_lib.course.widgets.base import Widget
 
 
 class ArithmeticWidget(Widget):
@@ -16,8 +16,6 @@ class ArithmeticWidget(Widget):
     ArithmeticWidget(size=572, depth=3, padding='valid')
     """
 
-    _esm = script("arithmetic")
-    _css = style("arithmetic")
     size = traitlets.Int(572, min=8, max=1200).tag(sync=True)
     depth = traitlets.Int(4, min=1, max=5).tag(sync=True)
     padding = traitlets.Enum(["valid", "same"], "valid").tag(sync=True)

@@ -1,13 +1,17 @@
 // What all widgets share. unet_lib/course/widgets/base.py puts it before the module of each.
 
+export default { render }; // of each module
+
 /** The widget's page inside `el`; JupyterLab would take the arrow keys for its own. */
 function mount(el, name, page) {
   const root = document.createElement("div");
   root.className = `unet-widget uw-${name}`;
   root.addEventListener("keydown", (event) => event.stopPropagation());
+  root.addEventListener("submit", (event) => event.preventDefault());
   root.innerHTML = page;
   el.append(root);
-  return root;
+  const find = (selector) => root.querySelector(selector);
+  return { root, find, form: find("form") };
 }
 
 /** Draws now and at every change of the named traits; returns what ends that. */
@@ -25,6 +29,17 @@ function store(model, values) {
   for (const [name, value] of Object.entries(values)) model.set(name, value);
   model.save_changes();
 }
+
+/** The present values of the named traits, in the controls of their names. */
+function fill(form, values) {
+  for (const name in values) form.elements[name].value = values[name];
+}
+
+/** What a control holds, as a trait. */
+const parsed = (value) => (isNaN(value) ? value : Number(value));
+
+/** Rows and columns that the arrow keys lead on. */
+const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
 /** An array of bytes as the notebook stored it. */
 const bytes = (view) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
@@ -44,15 +59,20 @@ const choice = (name, title, values) => `<fieldset><legend>${title}</legend>
   <div class="uw-segments">${values.map((value) => `<label><input type="radio" name="${name}"
   value="${value}"><span>${value}</span></label>`).join("")}</div></fieldset>`;
 
+/** A slider, its value in large figures at its end. */
+const slider = (title, attributes, before = "") => `<fieldset class="uw-slider">
+  <legend>${title}</legend>${before}<input type="range" ${attributes}><b class="uw-value"></b>
+  </fieldset>`;
+
 /** A choice of one of many values, still empty. */
 const select = (name, title) => `<label class="uw-picture"><span>${title}</span>
   <select name="${name}"></select></label>`;
 
 /** A choice of one of the pictures; `offerPictures` fills it, or hides it where there is but one. */
 const PICTURES = select("picture", "Picture");
-function offerPictures(root, names) {
-  root.querySelector("[name=picture]").append(...names.map((name, i) => new Option(name, i)));
-  root.querySelector(".uw-picture").hidden = names.length < 2;
+function offerPictures(find, names) {
+  find("[name=picture]").append(...names.map((name, i) => new Option(name, i)));
+  find(".uw-picture").hidden = names.length < 2;
 }
 
 /** Paints a picture: `color(i)` is [red, green, blue] of pixel i, cut off beyond 0 to 255. */
@@ -78,8 +98,8 @@ const ERROR_LEGEND = `<p class="uw-legend">${Object.entries(ERRORS).map(([kind, 
   `<span><i style="background: rgb(${color})"></i> ${name} <b data-count="${kind}"></b></span>`)
   .join("")}</p>`;
 
-function showCounts(root, count) {
-  for (const kind in ERRORS) root.querySelector(`[data-count=${kind}]`).textContent = count[kind];
+function showCounts(find, count) {
+  for (const kind in ERRORS) find(`[data-count=${kind}]`).textContent = count[kind];
 }
 
 const HALF = 50; // the smallest level whose probability is above one half
@@ -105,6 +125,14 @@ const shades = ([levels, bits, image], least, view) => (i) => {
   if (kind === "tn") return [0.3 * gray, 0.3 * gray, 0.3 * gray];
   return ERRORS[kind][1].map((c) => c * (0.85 + (0.15 * gray) / 255)); // a trace of the image
 };
+
+/** One picture, [levels, bits, image], with its counts and the sentence on it. */
+function showPicture(find, size, data, { least = HALF, view, count, summary }) {
+  find("output").textContent = summary;
+  showCounts(find, count);
+  paint(find("canvas"), size, shades(data, least, view));
+  find("canvas").setAttribute("aria-label", `View: ${view}. ${summary}`);
+}
 
 const PLOT = { x: 46, y: 26, w: 262, h: 150 }; // the plotting area, in a drawing of 320 x 212
 /** Where a value from 0 to 1 lies along the axes of a plot. */
