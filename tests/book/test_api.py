@@ -9,7 +9,6 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup, Tag
 from PIL import Image
-from playwright.sync_api import Browser
 
 import unet_lib
 from tests.book.conftest import HTML, ROOT, documents, parse
@@ -141,28 +140,7 @@ def test_chapters_are_mentioned_by_links(name: str) -> None:
     assert re.findall(r"[Cc]hapters? \d+\w?.{0,30}", prose(parse(HTML / f"{name}.html"))) == []
 
 
-# -- Search, previews, citing
-
-
-@pytest.mark.parametrize(
-    ("word", "place"),
-    [
-        ("label_instances", "unet_lib.evaluation.instances.label_instances"),
-        ("UNetSettings", "unet_lib.model.unet.UNetSettings"),
-        ("watershed", "term-Watershed"),
-        ("mixed precision", "glossary"),
-    ],
-)
-def test_search_finds(browser: Browser, server: str, word: str, place: str) -> None:
-    page = browser.new_page()
-    page.goto(f"{server}/search.html?q={word}")
-    page.wait_for_selector("#search-results li a", timeout=20_000)
-    # The hits are listed one by one, after the summary has counted them.
-    page.wait_for_function(
-        "place => document.querySelector('#search-results').innerHTML.includes(place)", arg=place
-    )
-    assert place in page.locator("#search-results").inner_html()
-    page.close()
+# -- Previews, citing
 
 
 def test_page_has_a_preview(page: BeautifulSoup) -> None:

@@ -3,7 +3,7 @@
 import gzip
 import re
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +11,15 @@ import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.book.conftest import HTML, ROOT, Log, watch
+from tests.book.conftest import HTML, ROOT
 from tools.demo_pictures import INDICES, MODEL, SEED
 from unet_lib.data import normalize_percentiles, simulate_nuclei
 from unet_lib.evaluation import foreground_probability, label_instances, predict
 from unet_lib.training import load_model
 
+PLACE = "book/try-it.html"
 STATIC = HTML / "_static"
 RESULT = """() => {
   const { gray, probability, mask, labels, ...rest } = document.getElementById("demo").result;
@@ -86,16 +87,6 @@ class Demo:
         return self.after(lambda: self.page.get_by_label(label).fill(str(value)))
 
 
-def open_page(browser: Browser, address: str, **options: object) -> tuple[Page, Log]:
-    """Open the page of the demo; every outside request is blocked, and faults are noted."""
-    log = Log()
-    page = browser.new_context(**options).new_page()
-    page.set_default_timeout(10_000)
-    watch(page, log)
-    page.goto(f"{address}/book/try-it.html", wait_until="load")
-    return page, log
-
-
 def start(page: Page) -> Demo:
     """Click the button and wait until the first picture is computed."""
     page.get_by_role("button", name="Load the network and start").click()
@@ -104,11 +95,14 @@ def start(page: Page) -> Demo:
 
 
 @pytest.fixture
-def demo(browser: Browser, server: str) -> Iterator[Demo]:
-    page, log = open_page(browser, server, viewport={"width": 1280, "height": 1000})
-    yield start(page)
-    page.context.close()
-    assert log == Log()
+def demo(visit: Callable[..., Page], server: str) -> Demo:
+    return start(visit(f"{server}/{PLACE}", viewport={"width": 1280, "height": 1000}))
+
+
+@pytest.fixture
+def phone(visit: Callable[..., Page], server: str) -> Demo:
+    window = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    return start(visit(f"{server}/{PLACE}", **window))
 
 
 @pytest.fixture(scope="module")
@@ -138,9 +132,7 @@ class TestDrawing:
         found = demo.draw((60, 95), (70, 90))
         check(found, model)
         assert found["count"] == 3
-        assert [found["labels"][place] > 0 for place in ((30, 30), (36, 96), (95, 60))] == [
-            True
-        ] * 3
+        assert all(found["labels"][place] > 0 for place in ((30, 30), (36, 96), (95, 60)))
         expect(demo.text).to_have_text("Found 3 nuclei; you painted 3 strokes. ")
 
     def test_size_and_brightness_of_the_brush(self, demo):
@@ -177,14 +169,10 @@ class TestDrawing:
         assert np.array_equal(demo.result()["gray"], start["gray"])
         assert demo.draw((64, 64))["count"] == 1
 
-    def test_two_fingers_enlarge_the_page_and_draw_nothing(self, browser, server):
-        page, _ = open_page(
-            browser, server, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
-        )
-        demo = start(page)
-        demo.canvas.scroll_into_view_if_needed()
-        box, touch = demo.canvas.bounding_box(), page.context.new_cdp_session(page)
-        before = demo.result()["gray"]
+    def test_two_fingers_enlarge_the_page_and_draw_nothing(self, phone):
+        page, before = phone.page, phone.result()["gray"]
+        phone.canvas.scroll_into_view_if_needed()
+        box, touch = phone.canvas.bounding_box(), page.context.new_cdp_session(page)
 
         def fingers(kind: str, *columns: float) -> None:
             places = [
@@ -199,25 +187,16 @@ class TestDrawing:
             fingers("touchMove", 130 - far, 170 + far)
         fingers("touchEnd")
         page.wait_for_function("visualViewport.scale > 1.2")
-        demo.settled()
-        assert np.array_equal(demo.result()["gray"], before)
-        page.context.close()
+        assert np.array_equal(phone.settled()["gray"], before)
 
-    def test_by_touch(self, browser, server, model):
-        page, log = open_page(
-            browser, server, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
-        )
-        demo = start(page)
-        demo.take("Dark field")
-        box = demo.canvas.bounding_box()
-        found = demo.after(
-            lambda: page.touchscreen.tap(box["x"] + box["width"] / 4, box["y"] + box["height"] / 2)
-        )
+    def test_by_touch(self, phone, model):
+        phone.take("Dark field")
+        box = phone.canvas.bounding_box()
+        place = box["x"] + box["width"] / 4, box["y"] + box["height"] / 2
+        found = phone.after(lambda: phone.page.touchscreen.tap(*place))
         check(found, model)
         assert found["count"] == 1
         assert found["labels"][64, 32] == 1
-        page.context.close()
-        assert log == Log()
 
     def test_by_keyboard(self, demo, model):
         empty = demo.take("Dark field")
@@ -338,8 +317,8 @@ class TestOwnPictures:
 
 
 class TestLoading:
-    def test_nothing_heavy_is_loaded_before_the_click(self, browser, server):
-        page, log = open_page(browser, server)
+    def test_nothing_heavy_is_loaded_before_the_click(self, visit, server):
+        page = visit(f"{server}/{PLACE}")
         loaded = "performance.getEntriesByType('resource').map(r => [r.name, r.decodedBodySize])"
         page.get_by_role("button", name="Load the network and start").wait_for()
         before = dict(page.evaluate(loaded))
@@ -354,8 +333,6 @@ class TestLoading:
             "ort.wasm.bundle.min.mjs",
             "unet.onnx",
         ]
-        page.context.close()
-        assert log == Log()
 
     def test_the_page_says_how_much(self):
         text = (ROOT / "book" / "try-it.md").read_text(encoding="utf-8")
@@ -371,8 +348,8 @@ class TestLoading:
         shown = float(re.search(r"BYTES = ([\d.e]+)", code)[1]) / 1e6
         assert shown == pytest.approx(whole + network, rel=0.02)
 
-    def test_a_missing_file_is_named_and_the_click_can_be_repeated(self, browser, server):
-        page, _ = open_page(browser, server)
+    def test_a_missing_file_is_named_and_the_click_can_be_repeated(self, visit, server):
+        page = visit(f"{server}/{PLACE}", forgiven=("missing", "errors"))
         page.route("**/unet.onnx", lambda route: route.fulfill(status=404))
         button = page.get_by_role("button", name="Load the network and start")
         button.click()
@@ -380,7 +357,6 @@ class TestLoading:
         expect(page.get_by_role("alert")).to_contain_text("Build the book again with make book")
         page.unroute("**/unet.onnx")
         assert start(page).result()["count"] > 0
-        page.context.close()
 
     @pytest.mark.parametrize(
         ("name", "answer"),
@@ -390,45 +366,34 @@ class TestLoading:
             ("*.wasm", "arrived damaged. Load this page anew"),
         ],
     )
-    def test_what_does_not_arrive_whole_is_said_in_words(self, browser, server, name, answer):
-        page, _ = open_page(browser, server)
+    def test_what_does_not_arrive_whole_is_said_in_words(self, visit, server, name, answer):
+        page = visit(f"{server}/{PLACE}", forgiven=("missing", "errors"))
         damaged = name == "*.wasm"
         page.route(
             f"**/{name}", lambda route: route.fulfill(body="login") if damaged else route.abort()
         )
         page.get_by_role("button", name="Load the network and start").click()
         expect(page.get_by_role("alert")).to_contain_text(answer)
-        page.context.close()
 
     @pytest.mark.parametrize("how", ["from a folder", "without JavaScript"])
-    def test_else_a_picture_and_how_to_get_it_running(self, browser, server, how):
+    def test_else_a_picture_and_how_to_get_it_running(self, visit, roots, how):
         folder = how == "from a folder"
-        address = HTML.as_uri() if folder else server
-        page, log = open_page(browser, address, java_script_enabled=folder)
+        address = f"{roots['file' if folder else 'http']}/{PLACE}"
+        page = visit(address, forgiven=["missing"], java_script_enabled=folder)
         expect(page.locator("#demo")).to_contain_text("make serve")
-        still = page.get_by_role("img", name="Four squares.")
-        expect(still).to_be_visible()
-        page.context.close()
-        assert (log.outside, log.errors) == ([], [])
+        expect(page.get_by_role("img", name="Four squares.")).to_be_visible()
 
 
 class TestForEveryone:
     @pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 1280), ("dark", 390)])
-    def test_accessible_and_no_wider_than_the_window(self, browser, server, theme, width):
-        page, log = open_page(
-            browser,
-            server,
-            viewport={"width": width, "height": 900},
-            color_scheme=theme,
-            reduced_motion="reduce",
-        )
+    def test_accessible_and_no_wider_than_the_window(self, visit, server, theme, width):
+        window = {"viewport": {"width": width, "height": 900}, "color_scheme": theme}
+        page = visit(f"{server}/{PLACE}", reduced_motion="reduce", **window)
         self.check_accessible(page)
         demo = start(page)
         demo.draw((64, 64))
         self.check_accessible(page)
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-        page.context.close()
-        assert log == Log()
 
     def check_accessible(self, page: Page) -> None:
         found = Axe().run(page, options={"preload": False}).response["violations"]

@@ -1,20 +1,33 @@
 """A widget in Node, to compare its arithmetic with unet_lib, and in a browser, to use it."""
 
 import base64
+import io
 import json
 import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from unet_lib.course.widgets.base import script
+
+ROOT = Path(__file__).resolve().parents[3]
+DEMO = ROOT / "book" / "_static" / "demo"
+CANVASES = "[...document.querySelectorAll('canvas')].map((canvas) => canvas.toDataURL())"
+FOCUS = "getComputedStyle(document.activeElement).outlineStyle"
 
 
 def traits(widget) -> dict:
     """The values of a widget's own traits."""
     own = [name for name in widget.keys if not name.startswith("_")]
     return {x: getattr(widget, x) for x in own if x not in ("layout", "tabbable", "tooltip")}
+
+
+def decoded(address: str) -> np.ndarray:
+    """A picture as the browser gets it, from its data URL."""
+    return np.array(Image.open(io.BytesIO(base64.b64decode(address.split(",")[1]))))
 
 
 @pytest.fixture(scope="session")
@@ -30,12 +43,14 @@ def node() -> str:
 
 @pytest.fixture(scope="session")
 def evaluate(node):
-    """The value of a JavaScript expression of `data` and the functions of a widget's module."""
+    """The value of an expression of `data` and a widget's module, or a file `demo` of the demo."""
 
     def evaluate(name: str, expression: str, data: object) -> object:
-        code = script(name) + f"\nconst data = {json.dumps(data)};"
-        code += f"\nconsole.log(JSON.stringify({expression}));"
-        command = [node, "--input-type=module", "-"]
+        code = script(name)
+        if name.endswith(".js"):
+            code = f"import * as demo from {json.dumps((DEMO / name).as_uri())};"
+        code += f"\nconst data = {json.dumps(data)};console.log(JSON.stringify({expression}));"
+        command = [node, "--no-warnings", "--input-type=module", "-"]
         done = subprocess.run(
             command, input=code, capture_output=True, encoding="utf-8", timeout=60
         )

@@ -5,7 +5,7 @@ import traitlets
 from unet_lib.course.widgets.base import Widget
 
 
-class ArithmeticWidget(Widget):
+class ArithmeticWidget(Widget, files="arithmetic"):
     """A U whose sizes follow the reader's settings, with the receptive field beside it.
 
     The traits are the settings: `size` (8 to 1200 pixels), `depth` (1 to 5), `padding`, `kernel`

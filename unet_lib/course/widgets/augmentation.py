@@ -10,7 +10,7 @@ PATTERNS = 8
 """How many elastic deformations are stored."""
 
 
-class AugmentationWidget(Widget):
+class AugmentationWidget(Widget, files="augmentation"):
     """Sliders for what an augmentation does to an image, its mask, and the one over the other.
 
     `image` (H, W) of any number type (taken from its darkest to its brightest pixel), `labels`

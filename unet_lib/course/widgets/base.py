@@ -27,9 +27,9 @@ class Widget(anywidget.AnyWidget):
     _esm: str
     _css: str
 
-    def __init_subclass__(cls, **options: Any) -> None:
-        name = cls.__module__.rpartition(".")[2]
-        cls._esm, cls._css = script(name), style(name)
+    def __init_subclass__(cls, files: str = "", **options: Any) -> None:
+        if files:
+            cls._esm, cls._css = script(files), style(files)
         super().__init_subclass__(**options)
 
     def __init__(self, **traits: Any) -> None:

@@ -17,7 +17,7 @@ LARGEST = 10
 Rows = list[list[int]]
 
 
-class ConvolutionWidget(Widget):
+class ConvolutionWidget(Widget, files="convolution"):
     """An operation on a small grid that the reader steps through, one cell at a time.
 
     `grid` (H, W), 2 to 8 rows and columns, and `kernel` (K, K) hold whole numbers from -9 to 9; a

@@ -25,7 +25,7 @@ GRAYS = [f"#{k:x}{k:x}{k:x}" for k in range(16)]
 ERRORS = ["none", PALETTE["FN"], PALETTE["FP"], PALETTE["TP"]]  # of truth + 2 * found
 
 
-class GalleryWidget(Widget):
+class GalleryWidget(Widget, files="gallery"):
     """Small pictures in the order of a score; the chosen one stands large beside its numbers.
 
     Lists of N pictures: `probability` float (H, W) in [0, 1], `target` bool (or 0 and 1), `image`

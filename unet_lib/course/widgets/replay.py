@@ -56,7 +56,7 @@ def recorded_weights(model: nn.Module, steps: Collection[int]) -> Generator[dict
         hook.remove()
 
 
-class ReplayWidget(PicturesWidget):
+class ReplayWidget(PicturesWidget, files="replay"):
     """A training, moment by moment: the prediction for a few pictures, beside the loss curves.
 
     `weights` by step, as `recorded_weights` keeps them; a copy of `model` runs with each of them

@@ -72,7 +72,7 @@ def run_with_skips(model: UNet, images: Float[Tensor, "N C H W"], skips: Sequenc
     return Passage(model.head(x), encoder, decoder)
 
 
-class SkipsWidget(PicturesWidget):
+class SkipsWidget(PicturesWidget, files="skips"):
     """A switch for each skip connection of a network: its mask and its feature maps at once.
 
     `model` with `padding="same"`, `images` float (N, C, H, W) as it takes them, `targets` of 0 and

@@ -10,7 +10,7 @@ from unet_lib.course.widgets.pictures import PicturesWidget, stored_pictures
 Pictures = np.ndarray | Sequence[np.ndarray]
 
 
-class ThresholdWidget(PicturesWidget):
+class ThresholdWidget(PicturesWidget, files="threshold"):
     """A slider for the threshold that a foreground pixel's probability exceeds.
 
     `probability` float (H, W) in [0, 1], `target` bool (or 0 and 1), `image` of any type (shown

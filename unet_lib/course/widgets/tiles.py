@@ -20,7 +20,7 @@ COLORS = ("none", "#1c1a3a", "#3d2560", "#8f3277", "#e0604f", "#f9b13f", "#fffff
 NAMES = (*(f"over {edge:f}".rstrip("0") for edge in EDGES), "the mask changes")
 
 
-class TilesWidget(Widget):
+class TilesWidget(Widget, files="tiles"):
     """Tiles over a picture, what the model sees for one of them, and the seams that they leave.
 
     `image` (C, H, W) is predicted whole, and by tiles for every pair of the sizes `tiles` and
