@@ -30,7 +30,6 @@ def documents() -> list[str]:
 
 @cache
 def parse(path: Path) -> BeautifulSoup:
-    """Return the parsed page."""
     return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
 
 
@@ -43,13 +42,11 @@ def built() -> None:
 
 @pytest.fixture(params=documents())
 def document(request: pytest.FixtureRequest) -> str:
-    """Name one document, such as notebooks/01_theory."""
     return request.param
 
 
 @pytest.fixture
 def page(document: str) -> BeautifulSoup:
-    """Return one page, parsed."""
     return parse(HTML / f"{document}.html")
 
 

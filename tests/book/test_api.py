@@ -1,7 +1,6 @@
 """The library's pages, the links to the chapters and back, the glossary's links, and previews."""
 
 import re
-import sys
 from functools import cache
 from pathlib import Path
 
@@ -11,11 +10,9 @@ from bs4 import BeautifulSoup, Tag
 from PIL import Image
 
 import unet_lib
+from book._ext.glossary import BY_HAND, read_terms, uses
+from book._ext.library import Library
 from tests.book.conftest import HTML, ROOT, documents, parse
-
-sys.path.insert(0, str(ROOT / "book" / "_ext"))
-from glossary import BY_HAND, read_terms, uses
-from library import Library
 
 
 @cache

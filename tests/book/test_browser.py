@@ -17,13 +17,11 @@ VIEWS = [
 
 
 def open_folds(page: Page) -> None:
-    """Open what is folded, so that it is laid out and loaded as well."""
     page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
     page.evaluate("document.querySelectorAll('img').forEach(i => { i.loading = 'eager'; })")
 
 
 def check_formulas(page: Page) -> None:
-    """Every formula is typeset, without an error."""
     if page.locator(".math").count():
         page.wait_for_function("window.MathJax?.startup?.promise", timeout=20_000)
         page.evaluate("MathJax.startup.promise.then(() => null)")

@@ -61,7 +61,6 @@ class Demo:
         return found
 
     def take(self, option: str) -> dict:
-        """Choose a picture of the list."""
         choice = self.page.get_by_role("combobox", name="Picture")
         return self.after(lambda: choice.select_option(option))
 
@@ -83,7 +82,6 @@ class Demo:
         return self.after(stroke)
 
     def slide(self, label: str, value: float) -> dict:
-        """Set a slider."""
         return self.after(lambda: self.page.get_by_label(label).fill(str(value)))
 
 

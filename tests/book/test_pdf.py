@@ -27,7 +27,6 @@ def printed(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> PdfRe
 
 
 def links(reader: PdfReader) -> Iterator[DictionaryObject]:
-    """Yield every link of a PDF."""
     for page in reader.pages:
         for reference in page.get("/Annots") or []:
             annotation = reference.get_object()
@@ -36,7 +35,6 @@ def links(reader: PdfReader) -> Iterator[DictionaryObject]:
 
 
 def fonts(reader: PdfReader) -> Iterator[DictionaryObject]:
-    """Yield every font of a PDF."""
     for page in reader.pages:
         for font in page["/Resources"].get("/Font", {}).values():
             yield from font.get_object().get("/DescendantFonts", [font])
@@ -49,7 +47,6 @@ def flat(outline: list) -> list[Destination]:
 
 
 def headings(document: str) -> list[str]:
-    """Return the title of a page and of its sections."""
     found = parse(HTML / f"{document}.html").select("article :is(h1, section > h2)")
     return [heading.get_text().removesuffix("#").strip() for heading in found]
 

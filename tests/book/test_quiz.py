@@ -10,7 +10,6 @@ LEAST_HEIGHT = 36
 
 
 def answers(page: Page) -> Locator:
-    """Return all answers of a page, open or not."""
     return page.locator("#check-yourself details.answer")
 
 

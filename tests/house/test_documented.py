@@ -12,7 +12,6 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def untyped(function: Function) -> list[str]:
-    """Name the arguments without a type, and the result if it has none."""
     a = function.args
     every = [x for x in (*a.posonlyargs, *a.args, *a.kwonlyargs, a.vararg, a.kwarg) if x]
     found = [x.arg for x in every if x.annotation is None and x.arg not in ("self", "cls")]

@@ -6,6 +6,7 @@ import re
 import sys
 import tomllib
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,6 @@ LOCKS = ["requirements.lock", "requirements-book.lock"]
 
 
 def read_lock(name: str) -> dict[str, str]:
-    """Return {requirement: hashes} of a lock file."""
     text = (ROOT / name).read_text(encoding="utf-8").replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     entries = [line.partition("--hash=") for line in lines]
@@ -37,7 +37,6 @@ def pinned(name: str) -> dict[str, list[Requirement]]:
 
 
 def version(pin: Requirement) -> str:
-    """Return the one version that a pin allows."""
     (specifier,) = pin.specifier
     assert specifier.operator == "==", f"{pin} is not one exact version"
     return specifier.version
@@ -51,19 +50,12 @@ def check_ranges(dependencies: list[str], lock: str) -> None:
         name = canonicalize_name(dependency.name)
         assert name in pins, f"{name} of pyproject.toml is missing in {lock}: run `make lock`"
         for pin in pins[name]:
-            found = version(pin)
-            assert dependency.specifier.contains(found), (
-                f"{lock} pins {name} {found}, pyproject.toml asks for {dependency.specifier}: "
-                "run `make lock`"
-            )
+            fault = f"{lock} pins {pin}, pyproject.toml asks for {line}: run `make lock`"
+            assert dependency.specifier.contains(version(pin)), fault
 
 
 def test_full_lock_holds_every_dependency_within_its_range() -> None:
-    dependencies = [
-        *PROJECT["dependencies"],
-        *(need for extra in EXTRAS.values() for need in extra),
-    ]
-    check_ranges(dependencies, "requirements.lock")
+    check_ranges([*PROJECT["dependencies"], *chain(*EXTRAS.values())], "requirements.lock")
 
 
 def test_reading_lock_holds_the_book_extra_and_no_torch() -> None:
@@ -97,9 +89,10 @@ def test_no_registry_address(name: str) -> None:
 
 def test_installed_versions_are_the_locked_ones() -> None:
     for name, pins in pinned("requirements.lock").items():
-        here = [version(pin) for pin in pins if pin.marker is None or pin.marker.evaluate()]
-        for expected in here:
-            assert metadata.version(name) == expected, f"{name}: `make test` installs the lock"
+        for pin in pins:
+            if pin.marker is None or pin.marker.evaluate():
+                here = metadata.version(name)
+                assert here == version(pin), f"{name}: `make test` installs the lock"
 
 
 def imported(path: Path) -> set[str]:

@@ -17,7 +17,6 @@ LAYOUT, WIDGET, ORPHAN = "a" * 32, "b" * 32, "c" * 32
 
 
 def shown(model: str) -> nbformat.NotebookNode:
-    """Return a cell that shows a widget."""
     data = {"text/plain": "<W object at 0x7f00>", tool.VIEW: {"model_id": model}}
     return new_code_cell("w", outputs=[new_output("display_data", data=data)])
 
@@ -70,7 +69,6 @@ def test_printed_pieces_are_joined() -> None:
 
 
 def png(picture: np.ndarray) -> str:
-    """Return a picture as a notebook stores it."""
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "PNG", compress_level=1)
     return base64.b64encode(file.getvalue()).decode()

@@ -69,7 +69,6 @@ IMPORTS = {name: imported(path) for name, path in MODULES.items() if name != "un
 
 
 def room(name: str) -> str:
-    """Return the room of a module."""
     return name.split(".")[1]
 
 

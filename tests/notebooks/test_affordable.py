@@ -9,7 +9,6 @@ from tests.notebooks.affordable import LONGEST_RUN, reason_to_skip
 
 
 def write(folder: Path, **metadata: object) -> Path:
-    """Write a notebook without cells."""
     path = folder / "10_nuclei.ipynb"
     path.write_text(json.dumps({"cells": [], "metadata": metadata}), encoding="utf-8")
     reason_to_skip.cache_clear()
