@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 
@@ -138,3 +139,18 @@ def watch(page: Page, log: dict[str, list[str]]) -> None:
     page.on("pageerror", lambda error: log["errors"].append(str(error)))
     page.on("requestfailed", lambda request: log["missing"].append(request.url))
     page.on("response", lambda r: log["missing"].append(r.url) if r.status >= 400 else None)
+
+
+def describe(violation: dict) -> str:
+    """Write one finding of axe with the first places where it was found."""
+    places = [f"{node['target']} {node['html'][:120]}" for node in violation["nodes"][:3]]
+    head = f"{violation['id']} ({violation['impact']}): {violation['help']}, "
+    return f"{head}{len(violation['nodes'])} times, as at " + "; ".join(places)
+
+
+def findings(page: Page, rules: list[str] | None = None) -> list[str]:
+    """Ask axe about a page: about everything, or about some rules only."""
+    options = {"resultTypes": ["violations"]}
+    if rules:
+        options["runOnly"] = {"type": "rule", "values": rules}
+    return [describe(found) for found in Axe().run(page, options=options).response["violations"]]

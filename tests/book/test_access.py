@@ -1,15 +1,13 @@
 """The pages for everybody: what axe finds, headings in order, pictures told, all by keyboard."""
 
 import re
-from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
 from playwright.sync_api import Page
 
-from tests.book.conftest import ADDED, HTML, documents
+from tests.book.conftest import ADDED, HTML, documents, findings
 
 # The theme changes colors only: in the dark, axe looks at nothing else. A narrow window brings
 # boxes that scroll, which the keyboard has to reach.
@@ -24,7 +22,7 @@ PLAIN_CODE = """() => { const seen = new Set();
   }); }"""
 
 
-def open_page(visit: Callable[..., Page], document: str) -> Page:
+def open_page(visit, document: str) -> Page:
     """Show a page in the light theme, without movement, with every fold open."""
     theme = {"color_scheme": "light", "reduced_motion": "reduce"}
     window = visit((HTML / f"{document}.html").as_uri(), viewport=DESK, **theme)
@@ -34,23 +32,8 @@ def open_page(visit: Callable[..., Page], document: str) -> Page:
     return window
 
 
-def describe(violation: dict) -> str:
-    """Write one finding of axe with the first places where it was found."""
-    places = [f"{node['target']} {node['html'][:120]}" for node in violation["nodes"][:3]]
-    head = f"{violation['id']} ({violation['impact']}): {violation['help']}, "
-    return f"{head}{len(violation['nodes'])} times, as at " + "; ".join(places)
-
-
-def findings(page: Page, rules: list[str] | None = None) -> list[str]:
-    """Ask axe about a page: about everything, or about some rules only."""
-    options = {"resultTypes": ["violations"]}
-    if rules:
-        options["runOnly"] = {"type": "rule", "values": rules}
-    return [describe(found) for found in Axe().run(page, options=options).response["violations"]]
-
-
 @pytest.mark.parametrize("document", [*documents(), *ADDED])
-def test_axe_finds_nothing(visit: Callable[..., Page], document: str) -> None:
+def test_axe_finds_nothing(visit, document: str) -> None:
     window = open_page(visit, document)
     assert findings(window) == []
     window.evaluate("document.documentElement.dataset.theme = 'dark'")
@@ -102,7 +85,7 @@ def focused(page: Page) -> dict:
     )
 
 
-def test_a_page_by_keyboard_alone(visit: Callable[..., Page]) -> None:
+def test_a_page_by_keyboard_alone(visit) -> None:
     window = open_page(visit, "notebooks/01_theory")
     window.evaluate("document.querySelectorAll('details').forEach(d => { d.open = false; })")
     window.keyboard.press("Tab")

@@ -79,9 +79,8 @@ def test_chapters_use_what_their_cells_import() -> None:
 def test_imports_in_code_lead_to_the_library() -> None:
     page = parse(HTML / "notebooks/05_evaluation.html")
     links = {a.get_text(): a["href"] for a in page.select(".highlight a.library")}
-    assert (
-        links["SimulatedNuclei"] == "../book/api/data.html#unet_lib.data.simulate.SimulatedNuclei"
-    )
+    place = "../book/api/data.html#unet_lib.data.simulate.SimulatedNuclei"
+    assert links["SimulatedNuclei"] == place
     assert links["plots"].endswith("#module-unet_lib.plots")
 
 
@@ -91,10 +90,8 @@ def test_signature_examples_and_names_are_rendered() -> None:
     assert entry.select_one(".highlight-pycon a, .highlight-pycon .gp").get_text().strip() == ">>>"
     assert entry.select_one('a[href="#unet_lib.evaluation.metrics.count_pixels"]')
     section = places()["unet_lib.transforms.warp.random_rotation"].find_parent("dl")
-    assert [strong.get_text() for strong in section.select("p > strong")][:2] == [
-        "Arguments",
-        "Raises",
-    ]
+    heads = [strong.get_text() for strong in section.select("p > strong")]
+    assert heads[:2] == ["Arguments", "Raises"]
 
 
 # -- Glossary and cross-references

@@ -1,19 +1,14 @@
 """The built pages in a real browser: light and dark, desk and phone, no request to the outside."""
 
-from collections.abc import Callable
-
 import pytest
 from playwright.sync_api import Page
 
 from tests.book.conftest import ADDED, documents
 
 # Each theme at each width, half of them from a server and half straight from the disk.
-VIEWS = [
-    ("http", "light", 1280),
-    ("http", "dark", 390),
-    ("file", "dark", 1280),
-    ("file", "light", 390),
-]
+VIEWS = [("http", "light", 1280), ("http", "dark", 390)]
+VIEWS += [("file", "dark", 1280), ("file", "light", 390)]
+UNSEEN = "[...document.images].filter(i => !(i.complete && i.naturalWidth)).map(i => i.src)"
 
 
 def open_folds(page: Page) -> None:
@@ -43,9 +38,7 @@ def check_widgets(page: Page) -> None:
 
 @pytest.mark.parametrize("document", [*documents(), *ADDED])
 @pytest.mark.parametrize(("scheme", "theme", "width"), VIEWS)
-def test_page_in_the_browser(
-    visit: Callable[..., Page], roots: dict, document: str, scheme: str, theme: str, width: int
-) -> None:
+def test_page_in_the_browser(visit, roots, document, scheme, theme, width) -> None:
     window = {"viewport": {"width": width, "height": 900}, "color_scheme": theme}
     page = visit(f"{roots[scheme]}/{document}.html", reduced_motion="reduce", **window)
     open_folds(page)
@@ -54,12 +47,7 @@ def test_page_in_the_browser(
     page.wait_for_timeout(200)
     wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     assert wide <= 0, f"the page is {wide} px wider than the window of {width} px"
-    assert (
-        page.evaluate(
-            "[...document.images].filter(i => !(i.complete && i.naturalWidth)).map(i => i.src)"
-        )
-        == []
-    )
+    assert page.evaluate(UNSEEN) == []
     assert page.evaluate("document.documentElement.dataset.theme") == theme
 
 
@@ -73,9 +61,7 @@ def test_page_in_the_browser(
         ("http", "mixed precision", "glossary"),
     ],
 )
-def test_search_finds(
-    visit: Callable[..., Page], roots: dict, scheme: str, word: str, place: str
-) -> None:
+def test_search_finds(visit, roots, scheme: str, word: str, place: str) -> None:
     page = visit(f"{roots[scheme]}/search.html?q={word}")
     page.wait_for_selector(f'#search-results a[href*="{place}"]', timeout=20_000)
     page.wait_for_load_state("networkidle")  # from a server, the text around each hit is fetched

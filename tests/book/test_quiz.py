@@ -1,7 +1,5 @@
 """The questions in a real browser: by keyboard alone, without JavaScript, and on paper."""
 
-from collections.abc import Callable
-
 import pytest
 from playwright.sync_api import Locator, Page
 
@@ -14,11 +12,11 @@ def answers(page: Page) -> Locator:
 
 
 @pytest.fixture
-def chapter(visit: Callable[..., Page], server: str) -> Callable[..., Page]:
+def chapter(visit, server: str):
     return lambda **options: visit(f"{server}/{CHAPTER}", **options)
 
 
-def test_an_answer_opens_by_keyboard_and_says_why(chapter: Callable[..., Page]) -> None:
+def test_an_answer_opens_by_keyboard_and_says_why(chapter) -> None:
     page = chapter()
     first, second = answers(page).nth(0), answers(page).nth(1)
     assert not first.locator("p").is_visible()
@@ -34,7 +32,7 @@ def test_an_answer_opens_by_keyboard_and_says_why(chapter: Callable[..., Page]) 
     assert not second.locator("p").is_visible()
 
 
-def test_focus_is_seen_and_rows_are_high_enough(chapter: Callable[..., Page]) -> None:
+def test_focus_is_seen_and_rows_are_high_enough(chapter) -> None:
     page = chapter(viewport={"width": 390, "height": 900})
     rows = answers(page).locator("summary")
     heights = rows.evaluate_all("rows => rows.map(row => row.getBoundingClientRect().height)")
@@ -44,14 +42,14 @@ def test_focus_is_seen_and_rows_are_high_enough(chapter: Callable[..., Page]) ->
     assert float(outline.removesuffix("px")) >= 2
 
 
-def test_answers_need_no_javascript(chapter: Callable[..., Page]) -> None:
+def test_answers_need_no_javascript(chapter) -> None:
     page = chapter(java_script_enabled=False)
     first = answers(page).first
     first.locator("summary").click()
     assert first.locator("p").is_visible()
 
 
-def test_all_answers_are_readable_on_paper(chapter: Callable[..., Page]) -> None:
+def test_all_answers_are_readable_on_paper(chapter) -> None:
     page = chapter()
     page.emulate_media(media="print")
     reasons = answers(page).locator("p")

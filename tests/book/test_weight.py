@@ -46,18 +46,15 @@ def test_scripts_come_only_where_they_are_used(fresh: Page, server: str) -> None
 
 
 @pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])
-def test_figures_have_their_size_before_they_arrive(
-    browser: Browser, server: str, theme: str, width: int
-) -> None:
+def test_figures_have_their_size_before_they_arrive(browser, server, theme, width) -> None:
     chapter = next(name for name in documents() if "05_" in name)
     sizes = (
         "[...document.querySelectorAll('article img:not(.still, .unet-widget img)')]"
         ".map(i => [i.clientWidth, i.clientHeight])"
     )
     held: list[Route] = []
-    with browser.new_context(
-        viewport={"width": width, "height": 900}, color_scheme=theme
-    ) as window:
+    viewport = {"width": width, "height": 900}
+    with browser.new_context(viewport=viewport, color_scheme=theme) as window:
         page = window.new_page()
         page.route("**/_images/*", lambda route: held.append(route))
         page.goto(f"{server}/{chapter}.html", wait_until="domcontentloaded")
@@ -68,9 +65,8 @@ def test_figures_have_their_size_before_they_arrive(
         for route in held:
             route.continue_()
         page.wait_for_load_state("load")
-        assert page.evaluate(
-            "[...document.images].every(i => i.naturalWidth || i.matches('.still'))"
-        )
+        came = "[...document.images].every(i => i.naturalWidth || i.matches('.still'))"
+        assert page.evaluate(came)
         after = page.evaluate(sizes)
     assert len(held) >= 8
     assert before == after

@@ -41,11 +41,8 @@ def test_it_prints_a_table_and_writes_what_it_depends_on(tmp_path, capsys) -> No
     told = capsys.readouterr().out
     text = output.read_text()
     stored = json.loads(text)
-    assert [row["candidate"] for row in stored["rows"]] == [
-        "article's code",
-        "library, same network",
-        "library, with BatchNorm",
-    ]
+    names = [row["candidate"] for row in stored["rows"]]
+    assert names == ["article's code", "library, same network", "library, with BatchNorm"]
     first, *others = stored["rows"]
     assert (first["mode"], first["ratio"]) == ("float32", 1.0)
     assert all(len(row["rounds"]) == 3 for row in stored["rows"])

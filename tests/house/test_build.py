@@ -26,9 +26,8 @@ def test_an_address_ends_with_one_slash(monkeypatch, url) -> None:
 
 
 def test_missing_libraries_are_named_with_the_cure(tmp_path) -> None:
-    app = SimpleNamespace(
-        srcdir=tmp_path, outdir=tmp_path / "html", builder=SimpleNamespace(format="html")
-    )
+    html = SimpleNamespace(format="html")
+    app = SimpleNamespace(srcdir=tmp_path, outdir=tmp_path / "html", builder=html)
     with pytest.raises(ExtensionError, match="is missing: remove the folder node_modules and run"):
         offline.copy_libraries(app, None)
 

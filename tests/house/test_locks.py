@@ -14,6 +14,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.house.test_shape import imported
+
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
@@ -64,10 +66,7 @@ def test_reading_lock_holds_the_book_extra_and_no_torch() -> None:
 
 
 def test_reading_lock_is_part_of_the_full_lock() -> None:
-    full, reading = (
-        {(line.partition(" ;")[0], hashes) for line, hashes in read_lock(name).items()}
-        for name in LOCKS
-    )
+    full, reading = ({(x.partition(" ;")[0], y) for x, y in read_lock(n).items()} for n in LOCKS)
     assert sorted(reading - full) == []
 
 
@@ -95,16 +94,9 @@ def test_installed_versions_are_the_locked_ones() -> None:
                 assert here == version(pin), f"{name}: `make test` installs the lock"
 
 
-def imported(path: Path) -> set[str]:
-    """Return the top-level names that a module imports."""
-    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
-    names = [name.name for node in nodes if isinstance(node, ast.Import) for name in node.names]
-    names += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
-    return {name.partition(".")[0] for name in names}
-
-
 def test_the_library_imports_what_it_depends_on_and_nothing_else() -> None:
-    names = set().union(*map(imported, (ROOT / "unet_lib").rglob("*.py")))
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "unet_lib").rglob("*.py")]
+    names = {name.partition(".")[0] for text in sources for name in imported(ast.parse(text))}
     owners = metadata.packages_distributions()
     foreign = names - sys.stdlib_module_names - {"unet_lib"}
     used = {canonicalize_name(owners[name][0]) for name in foreign}

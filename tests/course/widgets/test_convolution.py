@@ -106,11 +106,8 @@ def test_every_choice_leads_to_settings_that_go_together(evaluate):
 
 
 def test_named_grids_and_kernels(evaluate):
-    kernels = evaluate(
-        "convolution",
-        "data.map(([operation, size]) => kernels(operation, size))",
-        [[name, size] for name in SIZES for size in SIZES[name]],
-    )
+    pairs = [[name, size] for name in SIZES for size in SIZES[name]]
+    kernels = evaluate("convolution", "data.map((pair) => kernels(...pair))", pairs)
     for weights, divisor in (pair for each in kernels for pair in each.values()):
         array = np.array(weights)
         assert array.shape[0] == array.shape[1]
@@ -129,9 +126,8 @@ def test_named_grids_and_kernels(evaluate):
 def test_smooth_kernel_of_four_enlarges_bilinearly(evaluate):
     weights, divisor = evaluate("convolution", "kernels('transposed', 4).smooth", None)
     grid = np.array([[1, 2, 7], [3, 4, 0], [5, 9, 8]])
-    widget = ConvolutionWidget(
-        grid, np.array(weights), operation="transposed", stride=2, divisor=divisor
-    )
+    state = {"operation": "transposed", "stride": 2, "divisor": divisor}
+    widget = ConvolutionWidget(grid, np.array(weights), **state)
     picture = torch.tensor(grid)[None, None].double()
     expected = F.interpolate(picture, scale_factor=2, mode="bilinear")[0, 0].numpy()
     assert np.allclose(widget.output()[2:-2, 2:-2], expected[1:-1, 1:-1])

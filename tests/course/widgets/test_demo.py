@@ -22,9 +22,8 @@ PICTURES = [
 
 @pytest.mark.parametrize("image", PICTURES, ids=lambda image: f"{image.shape}")
 def test_normalized_pictures_agree(evaluate, image):
-    found = evaluate(
-        "preprocess.js", "[...demo.normalize(Uint8Array.from(data))]", image.ravel().tolist()
-    )
+    expression = "[...demo.normalize(Uint8Array.from(data))]"
+    found = evaluate("preprocess.js", expression, image.ravel().tolist())
     assert np.allclose(found, normalize_percentiles(image).ravel(), atol=1e-6, rtol=0)
 
 
@@ -59,7 +58,7 @@ def test_smoothing_agrees_with_scipy(evaluate, sigma):
     assert np.allclose(found, ndimage.gaussian_filter(values, sigma).ravel(), atol=1e-12)
 
 
-INSTANCES = """data.map(({ logits, width, threshold }) => {
+INSTANCES = """data.map(([logits, width, threshold]) => {
     const probability = demo.sigmoid(Float32Array.from(logits));
     const { labels, count } = demo.labelInstances(probability, width, threshold);
     return { probability: [...probability], labels: [...labels], count };
@@ -68,10 +67,7 @@ INSTANCES = """data.map(({ logits, width, threshold }) => {
 
 def compare(evaluate, logits: list[torch.Tensor], threshold: float) -> None:
     """Assert that probabilities and every pixel's instance are those of unet_lib."""
-    data = [
-        {"logits": each.ravel().tolist(), "width": each.shape[-1], "threshold": threshold}
-        for each in logits
-    ]
+    data = [(x.ravel().tolist(), x.shape[-1], threshold) for x in logits]
     for each, found in zip(logits, evaluate("instances.js", INSTANCES, data), strict=True):
         expected = label_instances(each, threshold)
         probability = foreground_probability(each).numpy()
@@ -96,9 +92,7 @@ def test_instances_agree_on_odd_shapes(evaluate):
 
 def test_own_pictures_are_scaled_down_in_proportion(evaluate):
     sizes = [[512, 512], [1024, 300], [16, 4000], [100, 80], [600, 601]]
-    found = evaluate(
-        "files.js", "data.map(([width, height]) => demo.fittedSize(width, height))", sizes
-    )
+    found = evaluate("files.js", "data.map((size) => demo.fittedSize(...size))", sizes)
     assert found == [[512, 512], [512, 150], [2, 512], [100, 80], [511, 512]]
 
 
@@ -106,9 +100,7 @@ class TestPainting:
     GROUND = "new demo.Painting({ gray: new Uint8Array(64 * 48), width: 64, height: 48 })"
 
     def paint(self, evaluate, steps: str) -> np.ndarray:
-        code = (
-            f"(() => {{ const picture = {self.GROUND}; {steps}; return [...picture.gray()]; }})()"
-        )
+        code = f"((picture) => {{ {steps}; return [...picture.gray()]; }})({self.GROUND})"
         return np.array(evaluate("paint.js", code, None)).reshape(48, 64)
 
     def test_a_blob_is_round_bright_and_soft(self, evaluate):

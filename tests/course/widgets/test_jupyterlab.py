@@ -56,12 +56,8 @@ def lab(tmp_path):
     options += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     options += [f"--ServerApp.root_dir={tmp_path}"]
     with Path(tmp_path / "log").open("w") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", *options],
-            env=os.environ | home,
-            stdout=log,
-            stderr=log,
-        )
+        command = [sys.executable, "-m", "jupyterlab", *options]
+        server = subprocess.Popen(command, env=os.environ | home, stdout=log, stderr=log)
     address = f"http://127.0.0.1:{port}"
     try:
         wait_for(f"{address}/api", server)
@@ -82,9 +78,8 @@ def test_widgets_draw_and_answer_to_keys(browser, lab):
     cells.first.click()
     for _ in CELLS[:-1]:
         page.keyboard.press("Shift+Enter")
-    convolution, threshold, augmentation = (
-        page.locator(f".uw-{name}") for name in ("convolution", "threshold", "augmentation")
-    )
+    names = (".uw-convolution", ".uw-threshold", ".uw-augmentation")
+    convolution, threshold, augmentation = map(page.locator, names)
     augmentation.wait_for()
 
     convolution.get_by_label("Step", exact=True).press("ArrowRight")

@@ -9,7 +9,7 @@ import pytest
 import torch
 import traitlets
 
-from tests.course.widgets.conftest import CANVASES, FOCUS
+from tests.course.widgets.conftest import CANVASES, FOCUS, scored
 from unet_lib.course.widgets import ArithmeticWidget, ThresholdWidget
 from unet_lib.evaluation import metrics
 from unet_lib.model import receptive_field, trace_sizes
@@ -121,12 +121,7 @@ class TestThreshold:
         for i, (probability, target) in enumerate(zip(probabilities, targets, strict=True)):
             for j, javascript in enumerate(found[i]):
                 prediction = torch.from_numpy(probability > (j + 1) / 100)[None]
-                counts = metrics.count_pixels(prediction, torch.from_numpy(target)[None])
-                for name, count in counts._asdict().items():
-                    assert javascript[name] == count.item()
-                for name in ("precision", "recall", "dice", "iou"):
-                    score = getattr(metrics, name)(counts).item()
-                    assert javascript[name] == pytest.approx(score)
+                assert javascript == scored(prediction, torch.from_numpy(target)[None])
 
     def test_pooled_and_mean_agree_with_metrics(self, evaluate, widget):
         probabilities, targets, _ = pictures()
@@ -142,8 +137,7 @@ class TestThreshold:
                 expected = getattr(metrics, score)(counts, pooling).item()
                 assert found[name][score] == pytest.approx(expected)
 
-    def test_state(self, widget):
-        assert repr(widget) == "ThresholdWidget(usual, empty, grid; threshold=0.30)"
+    def test_a_picture_that_is_not_there_is_refused(self, widget):
         with pytest.raises(traitlets.TraitError, match="counts from 0 and there are 3, got 3"):
             widget.picture = 3
 

@@ -68,11 +68,17 @@ const slider = (title, attributes, before = "") => `<fieldset class="uw-slider">
 const select = (name, title) => `<label class="uw-picture"><span>${title}</span>
   <select name="${name}"></select></label>`;
 
-/** A choice of one of the pictures; `offerPictures` fills it, or hides it where there is but one. */
+/** A choice of one of the pictures, filled by `mountPictures`, or hidden where there is but one. */
 const PICTURES = select("picture", "Picture");
-function offerPictures(find, names) {
-  find("[name=picture]").append(...names.map((name, i) => new Option(name, i)));
-  find(".uw-picture").hidden = names.length < 2;
+
+/** The page of a widget of pictures, and [levels, bits, image] of each. */
+async function mountPictures({ model, el }, name, page) {
+  const mounted = mount(el, name, page);
+  const names = model.get("names");
+  mounted.find("[name=picture]").append(...names.map((name, i) => new Option(name, i)));
+  mounted.find(".uw-picture").hidden = names.length < 2;
+  const parts = await unpackAll(model, ["levels", "targets", "images"]);
+  return { ...mounted, names, pictures: names.map((_, i) => parts.map((part) => part[i])) };
 }
 
 /** Paints a picture: `color(i)` is [red, green, blue] of pixel i, cut off beyond 0 to 255. */
@@ -140,12 +146,18 @@ const plotX = (value) => PLOT.x + PLOT.w * value;
 const plotY = (value) => PLOT.y + PLOT.h * (1 - value);
 const plotText = (x, y, content, anchor = "middle", more = "") =>
   `<text class="uw-small" x="${x}" y="${y}" text-anchor="${anchor}" ${more}>${content}</text>`;
-const plotDot = (x, y, kind) =>
+const plotNow = (x) => `<path class="uw-now" d="M${plotX(x)} ${plotY(0)}V${plotY(1)}"/>`;
+const plotDot = ([x, y], kind) =>
   `<circle class="uw-dot uw-${kind}" cx="${plotX(x)}" cy="${plotY(y)}" r="4.5"/>`;
 function plotPath(points, kind) {
   const places = points.map(([x, y]) => `${plotX(x).toFixed(1)} ${plotY(y).toFixed(1)}`);
   return `<path class="uw-curve uw-${kind}" d="M${places.join("L")}"/>`;
 }
+
+/** A curve, a dot at the present point, and a key above the axes, from `left` on. */
+const plotCurve = (points, at, kind, name, left) => plotPath(points, kind) +
+  plotDot(points[at], kind) + plotPath([[left, 1.1], [left + 0.08, 1.1]], kind) +
+  plotText(plotX(left + 0.1), plotY(1.1) + 4, name, "start");
 
 /** Axes with their names and ticks, [place from 0 to 1, text] each, behind the content. */
 const UNIT = [[0, "0"], [0.5, "0.5"], [1, "1"]];

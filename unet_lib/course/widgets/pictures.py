@@ -58,24 +58,18 @@ def check_pictures(
             "expected as many probabilities as targets, images and names, and at least one of "
             f"each, got {', '.join(map(str, counts))}"
         )
-    for name, *arrays in zip(names, probabilities, targets, images, strict=True):
-        _check_picture(name, *arrays)
-
-
-def _check_picture(
-    name: str, probability: np.ndarray, target: np.ndarray, image: np.ndarray
-) -> None:
-    check_arrays(name, image=image, probability=probability, target=target)
-    if not (probability.min() >= 0 and probability.max() <= 1):  # nan fails as well
-        raise ValueError(
-            f"{name}: expected probabilities in [0, 1], got {probability.min():.4g} to "
-            f"{probability.max():.4g}; pass torch.sigmoid(logits)"
-        )
-    if not np.isin(target, (0, 1)).all():
-        raise ValueError(
-            f"{name}: expected a target of 0 and 1, got {np.unique(target)[:6].tolist()}; "
-            "pass labels > 0"
-        )
+    for name, probability, target, image in zip(names, probabilities, targets, images, strict=True):
+        check_arrays(name, image=image, probability=probability, target=target)
+        if not (probability.min() >= 0 and probability.max() <= 1):  # nan fails as well
+            raise ValueError(
+                f"{name}: expected probabilities in [0, 1], got {probability.min():.4g} to "
+                f"{probability.max():.4g}; pass torch.sigmoid(logits)"
+            )
+        if not np.isin(target, (0, 1)).all():
+            raise ValueError(
+                f"{name}: expected a target of 0 and 1, got {np.unique(target)[:6].tolist()}; "
+                "pass labels > 0"
+            )
 
 
 def threshold_levels(probability: Shaped[np.ndarray, "*size"]) -> UInt8[np.ndarray, "*size"]:

@@ -50,13 +50,11 @@ export function summarize({ steps, losses, moment, name, dice }) {
 }
 
 async function render({ model, el }) {
-  const { find, form } = mount(el, "replay", PAGE);
+  const { find, form, names, pictures } = await mountPictures({ model, el }, "replay", PAGE);
   const [button, output] = ["button", "output"].map(find);
-  const { steps, losses, size, names } = state(model, ["steps", "losses", "size", "names"]);
+  const { steps, losses, size } = state(model, ["steps", "losses", "size"]);
   form.elements.moment.max = steps.length - 1;
-  offerPictures(find, names);
-  const [levels, targets, images] = await unpackAll(model, ["levels", "targets", "images"]);
-  const counts = levels.map((each, i) => countMoments(each, targets[i], steps.length));
+  const counts = pictures.map(([levels, bits]) => countMoments(levels, bits, steps.length));
 
   function draw() {
     const { moment, picture, view } = state(model, KEYS);
@@ -67,9 +65,9 @@ async function render({ model, el }) {
     form.elements.moment.setAttribute("aria-valuetext", `step ${steps[moment]}`);
     find(".uw-value").textContent = steps[moment];
     const pixels = size[0] * size[1];
-    const now = levels[picture].subarray(moment * pixels, (moment + 1) * pixels);
-    showPicture(find, size, [now, targets[picture], images[picture]],
-      { view, count: counts[picture][moment], summary });
+    const [levels, ...rest] = pictures[picture];
+    const now = levels.subarray(moment * pixels, (moment + 1) * pixels);
+    showPicture(find, size, [now, ...rest], { view, count: counts[picture][moment], summary });
     drawCurves(find("svg"), { steps, losses, scores, moment }, summary);
   }
 
@@ -107,15 +105,11 @@ function drawCurves(svg, { steps, losses, scores, moment }, summary) {
   const curves = [...Object.entries(losses), ["Dice", scores]];
   const art = curves.map(([name, curve], k) => {
     const kind = name === "Dice" ? "dice" : ["training", "validation", "other"][k % 3];
-    const key = [k / curves.length, 1.1];
-    return plotPath(curve.map((value, i) => [x(i), value / top]), kind) +
-      plotDot(x(moment), curve[moment] / top, kind) +
-      plotPath([key, [key[0] + 0.07, 1.1]], kind) +
-      plotText(plotX(key[0] + 0.085), plotY(1.1) + 4, name, "start");
+    const points = curve.map((value, i) => [x(i), value / top]);
+    return plotCurve(points, moment, kind, name, k / curves.length);
   });
-  const now = `<path class="uw-now" d="M${plotX(x(moment))} ${plotY(0)}V${plotY(1)}"/>`;
   const yTicks = Array.from({ length: 2 * top + 1 }, (_, i) => [i / 2 / top, String(i / 2)]);
   const xTicks = roundSteps(steps).map((step) => [along(step, steps), String(step)]);
-  plotFrame(svg, { x: "step", y: "loss, Dice", xTicks, yTicks }, now + art.join(""),
+  plotFrame(svg, { x: "step", y: "loss, Dice", xTicks, yTicks }, plotNow(x(moment)) + art.join(""),
     `Losses and Dice over the steps. ${summary}`);
 }

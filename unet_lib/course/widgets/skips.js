@@ -46,22 +46,22 @@ const page = (sizes, maps) => `
   </div>`;
 
 async function render({ model, el }) {
-  const { sizes, maps, names } = state(model, ["sizes", "maps", "names"]);
-  const { root, find, form } = mount(el, "skips", page(sizes, maps));
-  offerPictures(find, names);
-  const [levels, targets, images, encoder, decoder] =
-    await unpackAll(model, ["levels", "targets", "images", "encoder", "decoder"]);
+  const { sizes, maps } = state(model, ["sizes", "maps"]);
+  const { root, find, form, names, pictures } =
+    await mountPictures({ model, el }, "skips", page(sizes, maps));
+  const [encoder, decoder] = await unpackAll(model, ["encoder", "decoder"]);
   const area = ([height, width]) => height * width;
 
   function draw() {
     const { skips, picture, view } = state(model, KEYS);
-    const found = (setting) => part(levels[picture], setting, area(sizes[0]));
+    const [levels, bits, image] = pictures[picture];
+    const found = (setting) => part(levels, setting, area(sizes[0]));
     const now = found(variant(skips, 0));
-    const count = countErrors(now, targets[picture], HALF);
-    const all = countErrors(found(2 ** skips.length - 1), targets[picture], HALF);
+    const count = countErrors(now, bits, HALF);
+    const all = countErrors(found(2 ** skips.length - 1), bits, HALF);
     const summary = comparison(names[picture], skips, count, all);
     fill(form, { picture, view });
-    showPicture(find, sizes[0], [now, targets[picture], images[picture]], { view, count, summary });
+    showPicture(find, sizes[0], [now, bits, image], { view, count, summary });
     skips.forEach((on, k) => drawStage(k, on, picture * skips.length + k, variant(skips, k)));
   }
 

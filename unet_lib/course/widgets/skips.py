@@ -9,12 +9,7 @@ import traitlets
 from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 
-from unet_lib.course.widgets.pictures import (
-    PicturesWidget,
-    gray_pictures,
-    packed,
-    stored_pictures,
-)
+from unet_lib.course.widgets.pictures import PicturesWidget, gray_pictures, packed, stored_pictures
 from unet_lib.evaluation.tiles import foreground_probability
 from unet_lib.model.base import evaluated
 from unet_lib.model.unet import UNet, decode
