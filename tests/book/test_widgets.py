@@ -66,7 +66,8 @@ def test_stills_are_for_paper_and_where_no_script_runs(visit, document: str) -> 
     count = len(parse(HTML / f"{document}.html").select(VIEW))
     for script in (True, False):
         address = (HTML / f"{document}.html").as_uri()
-        page = visit(address, java_script_enabled=script, viewport=PHONE)
+        what = {"java_script_enabled": script, "viewport": PHONE}
+        page = visit(address, forgiven=["missing"], **what)
         widgets, stills = page.locator(".unet-widget"), page.locator("img.still")
         if script:
             widgets.nth(count - 1).wait_for()

@@ -156,8 +156,8 @@ function plotPath(points, kind) {
 
 /** A curve, a dot at the present point, and a key above the axes, from `left` on. */
 const plotCurve = (points, at, kind, name, left) => plotPath(points, kind) +
-  plotDot(points[at], kind) + plotPath([[left, 1.1], [left + 0.08, 1.1]], kind) +
-  plotText(plotX(left + 0.1), plotY(1.1) + 4, name, "start");
+  plotDot(points[at], kind) + plotPath([[left, 1.1], [left + 0.07, 1.1]], kind) +
+  plotText(plotX(left + 0.085), plotY(1.1) + 4, name, "start");
 
 /** Axes with their names and ticks, [place from 0 to 1, text] each, behind the content. */
 const UNIT = [[0, "0"], [0.5, "0.5"], [1, "1"]];
