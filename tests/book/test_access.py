@@ -1,18 +1,17 @@
 """The pages for everybody: what axe finds, headings in order, pictures told, all by keyboard."""
 
 import re
-from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
-from tests.book.conftest import ADDED, HTML, documents
+from tests.book.conftest import ADDED, HTML, documents, findings
 
 # The theme changes colors only: in the dark, axe looks at nothing else. A narrow window brings
 # boxes that scroll, which the keyboard has to reach.
+DESK = {"width": 1280, "height": 900}
 COLORS = ["color-contrast", "link-in-text-block"]
 NARROW = ["scrollable-region-focusable", "region", "button-name", "link-name"]
 # One word of each color stands for all that a page's code has: axe looks at every word.
@@ -23,41 +22,19 @@ PLAIN_CODE = """() => { const seen = new Set();
   }); }"""
 
 
-@pytest.fixture
-def window(browser: Browser) -> Iterator[Page]:
-    """Open a window in the light theme that shows no movement."""
-    with browser.new_context(
-        viewport={"width": 1280, "height": 900}, color_scheme="light", reduced_motion="reduce"
-    ) as context:
-        yield context.new_page()
-
-
-def open_page(window: Page, document: str) -> None:
-    """Show a page with every fold open."""
-    window.goto((HTML / f"{document}.html").as_uri(), wait_until="load")
+def open_page(visit, document: str) -> Page:
+    """Show a page in the light theme, without movement, with every fold open."""
+    theme = {"color_scheme": "light", "reduced_motion": "reduce"}
+    window = visit((HTML / f"{document}.html").as_uri(), viewport=DESK, **theme)
     window.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
     window.evaluate(PLAIN_CODE)
     window.wait_for_timeout(500)
-
-
-def describe(violation: dict) -> str:
-    """Write one finding of axe with the first places where it was found."""
-    places = [f"{node['target']} {node['html'][:120]}" for node in violation["nodes"][:3]]
-    head = f"{violation['id']} ({violation['impact']}): {violation['help']}, "
-    return f"{head}{len(violation['nodes'])} times, as at " + "; ".join(places)
-
-
-def findings(page: Page, rules: list[str] | None = None) -> list[str]:
-    """Ask axe about a page: about everything, or about some rules only."""
-    options = {"resultTypes": ["violations"]}
-    if rules:
-        options["runOnly"] = {"type": "rule", "values": rules}
-    return [describe(found) for found in Axe().run(page, options=options).response["violations"]]
+    return window
 
 
 @pytest.mark.parametrize("document", [*documents(), *ADDED])
-def test_axe_finds_nothing(window: Page, document: str) -> None:
-    open_page(window, document)
+def test_axe_finds_nothing(visit, document: str) -> None:
+    window = open_page(visit, document)
     assert findings(window) == []
     window.evaluate("document.documentElement.dataset.theme = 'dark'")
     assert findings(window, COLORS) == []
@@ -108,8 +85,8 @@ def focused(page: Page) -> dict:
     )
 
 
-def test_a_page_by_keyboard_alone(window: Page) -> None:
-    open_page(window, "notebooks/01_theory")
+def test_a_page_by_keyboard_alone(visit) -> None:
+    window = open_page(visit, "notebooks/01_theory")
     window.evaluate("document.querySelectorAll('details').forEach(d => { d.open = false; })")
     window.keyboard.press("Tab")
     assert focused(window)["text"] == "Skip to main content"

@@ -1,7 +1,6 @@
 """The library's pages, the links to the chapters and back, the glossary's links, and previews."""
 
 import re
-import sys
 from functools import cache
 from pathlib import Path
 
@@ -9,14 +8,11 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup, Tag
 from PIL import Image
-from playwright.sync_api import Browser
 
 import unet_lib
+from book._ext.glossary import BY_HAND, read_terms, uses
+from book._ext.library import Library
 from tests.book.conftest import HTML, ROOT, documents, parse
-
-sys.path.insert(0, str(ROOT / "book" / "_ext"))
-from glossary import BY_HAND, read_terms, uses
-from library import Library
 
 
 @cache
@@ -83,9 +79,8 @@ def test_chapters_use_what_their_cells_import() -> None:
 def test_imports_in_code_lead_to_the_library() -> None:
     page = parse(HTML / "notebooks/05_evaluation.html")
     links = {a.get_text(): a["href"] for a in page.select(".highlight a.library")}
-    assert (
-        links["SimulatedNuclei"] == "../book/api/data.html#unet_lib.data.simulate.SimulatedNuclei"
-    )
+    place = "../book/api/data.html#unet_lib.data.simulate.SimulatedNuclei"
+    assert links["SimulatedNuclei"] == place
     assert links["plots"].endswith("#module-unet_lib.plots")
 
 
@@ -95,10 +90,8 @@ def test_signature_examples_and_names_are_rendered() -> None:
     assert entry.select_one(".highlight-pycon a, .highlight-pycon .gp").get_text().strip() == ">>>"
     assert entry.select_one('a[href="#unet_lib.evaluation.metrics.count_pixels"]')
     section = places()["unet_lib.transforms.warp.random_rotation"].find_parent("dl")
-    assert [strong.get_text() for strong in section.select("p > strong")][:2] == [
-        "Arguments",
-        "Raises",
-    ]
+    heads = [strong.get_text() for strong in section.select("p > strong")]
+    assert heads[:2] == ["Arguments", "Raises"]
 
 
 # -- Glossary and cross-references
@@ -141,28 +134,7 @@ def test_chapters_are_mentioned_by_links(name: str) -> None:
     assert re.findall(r"[Cc]hapters? \d+\w?.{0,30}", prose(parse(HTML / f"{name}.html"))) == []
 
 
-# -- Search, previews, citing
-
-
-@pytest.mark.parametrize(
-    ("word", "place"),
-    [
-        ("label_instances", "unet_lib.evaluation.instances.label_instances"),
-        ("UNetSettings", "unet_lib.model.unet.UNetSettings"),
-        ("watershed", "term-Watershed"),
-        ("mixed precision", "glossary"),
-    ],
-)
-def test_search_finds(browser: Browser, server: str, word: str, place: str) -> None:
-    page = browser.new_page()
-    page.goto(f"{server}/search.html?q={word}")
-    page.wait_for_selector("#search-results li a", timeout=20_000)
-    # The hits are listed one by one, after the summary has counted them.
-    page.wait_for_function(
-        "place => document.querySelector('#search-results').innerHTML.includes(place)", arg=place
-    )
-    assert place in page.locator("#search-results").inner_html()
-    page.close()
+# -- Previews, citing
 
 
 def test_page_has_a_preview(page: BeautifulSoup) -> None:

@@ -1,27 +1,22 @@
 """The built pages in a real browser: light and dark, desk and phone, no request to the outside."""
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
-from tests.book.conftest import ADDED, HTML, Log, documents, watch
+from tests.book.conftest import ADDED, documents
 
 # Each theme at each width, half of them from a server and half straight from the disk.
-VIEWS = [
-    ("http", "light", 1280),
-    ("http", "dark", 390),
-    ("file", "dark", 1280),
-    ("file", "light", 390),
-]
+VIEWS = [("http", "light", 1280), ("http", "dark", 390)]
+VIEWS += [("file", "dark", 1280), ("file", "light", 390)]
+UNSEEN = "[...document.images].filter(i => !(i.complete && i.naturalWidth)).map(i => i.src)"
 
 
 def open_folds(page: Page) -> None:
-    """Open what is folded, so that it is laid out and loaded as well."""
     page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true; })")
     page.evaluate("document.querySelectorAll('img').forEach(i => { i.loading = 'eager'; })")
 
 
 def check_formulas(page: Page) -> None:
-    """Every formula is typeset, without an error."""
     if page.locator(".math").count():
         page.wait_for_function("window.MathJax?.startup?.promise", timeout=20_000)
         page.evaluate("MathJax.startup.promise.then(() => null)")
@@ -43,41 +38,30 @@ def check_widgets(page: Page) -> None:
 
 @pytest.mark.parametrize("document", [*documents(), *ADDED])
 @pytest.mark.parametrize(("scheme", "theme", "width"), VIEWS)
-def test_page_in_the_browser(
-    browser: Browser, server: str, document: str, scheme: str, theme: str, width: int
-) -> None:
-    log = Log()
-    context = browser.new_context(
-        viewport={"width": width, "height": 900}, color_scheme=theme, reduced_motion="reduce"
-    )
-    page = context.new_page()
-    watch(page, log)
-    root = server if scheme == "http" else HTML.as_uri()
-    page.goto(f"{root}/{document}.html", wait_until="load")
+def test_page_in_the_browser(visit, roots, document, scheme, theme, width) -> None:
+    window = {"viewport": {"width": width, "height": 900}, "color_scheme": theme}
+    page = visit(f"{roots[scheme]}/{document}.html", reduced_motion="reduce", **window)
     open_folds(page)
     check_formulas(page)
     check_widgets(page)
     page.wait_for_timeout(200)
     wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-    unseen = page.evaluate(
-        "[...document.images].filter(i => !(i.complete && i.naturalWidth)).map(i => i.src)"
-    )
-    shown = page.evaluate("document.documentElement.dataset.theme")
-    context.close()
-    assert log == Log()
-    assert unseen == []
-    assert shown == theme
     assert wide <= 0, f"the page is {wide} px wider than the window of {width} px"
+    assert page.evaluate(UNSEEN) == []
+    assert page.evaluate("document.documentElement.dataset.theme") == theme
 
 
-@pytest.mark.parametrize("scheme", ["http", "file"])
-def test_search_finds_a_word(browser: Browser, server: str, scheme: str) -> None:
-    log = Log()
-    page = browser.new_page()
-    watch(page, log)
-    root = server if scheme == "http" else HTML.as_uri()
-    page.goto(f"{root}/search.html?q=bottleneck")
-    page.wait_for_selector('#search-results a[href*="glossary"]', timeout=20_000)
+@pytest.mark.parametrize(
+    ("scheme", "word", "place"),
+    [
+        ("file", "bottleneck", "glossary"),
+        ("http", "label_instances", "unet_lib.evaluation.instances.label_instances"),
+        ("http", "UNetSettings", "unet_lib.model.unet.UNetSettings"),
+        ("http", "watershed", "term-Watershed"),
+        ("http", "mixed precision", "glossary"),
+    ],
+)
+def test_search_finds(visit, roots, scheme: str, word: str, place: str) -> None:
+    page = visit(f"{roots[scheme]}/search.html?q={word}")
+    page.wait_for_selector(f'#search-results a[href*="{place}"]', timeout=20_000)
     page.wait_for_load_state("networkidle")  # from a server, the text around each hit is fetched
-    page.close()
-    assert log == Log()

@@ -1,58 +1,15 @@
 """What a page weighs on its way to the reader, and how soon its text can be read."""
 
-import gzip
-import http.server
 import statistics
-import threading
 from collections.abc import Iterator
-from functools import cache, partial
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, Route
 
-from tests.book.conftest import HTML, documents
+from tests.book.conftest import documents
 
 LIMIT = 1_500_000  # bytes of a page over the wire besides its figures
 SECONDS = 1.0  # until the first page can be read
-PACKED = {".css", ".html", ".js", ".json", ".svg"}  # what servers compress
-
-
-@cache
-def packed(path: Path) -> bytes:
-    """Return a file as a server sends it."""
-    content = path.read_bytes()
-    return gzip.compress(content, 6) if path.suffix in PACKED else content
-
-
-class PackingHandler(http.server.SimpleHTTPRequestHandler):
-    """Compresses text, as every usual web server does."""
-
-    def do_GET(self) -> None:
-        path = Path(self.translate_path(self.path))
-        if not path.is_file():
-            self.send_error(404)
-            return
-        content = packed(path)
-        self.send_response(200)
-        self.send_header("Content-Type", self.guess_type(str(path)))
-        self.send_header("Content-Length", str(len(content)))
-        if path.suffix in PACKED:
-            self.send_header("Content-Encoding", "gzip")
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *arguments: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture(scope="module")
-def packing_server() -> Iterator[str]:
-    handler = partial(PackingHandler, directory=HTML)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
 
 
 @pytest.fixture
@@ -76,34 +33,31 @@ def fetched(page: Page, address: str) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("document", documents())
-def test_a_page_is_light(fresh: Page, packing_server: str, document: str) -> None:
-    sizes = fetched(fresh, f"{packing_server}/{document}.html")
+def test_a_page_is_light(fresh: Page, server: str, document: str) -> None:
+    sizes = fetched(fresh, f"{server}/{document}.html")
     heaviest = sorted(sizes.items(), key=lambda item: -item[1])[:5]
     assert sizes
     assert sum(sizes.values()) <= LIMIT, f"{sum(sizes.values()):,} bytes, among them {heaviest}"
 
 
-def test_scripts_come_only_where_they_are_used(fresh: Page, packing_server: str) -> None:
-    sizes = fetched(fresh, f"{packing_server}/{documents()[0]}.html")
+def test_scripts_come_only_where_they_are_used(fresh: Page, server: str) -> None:
+    sizes = fetched(fresh, f"{server}/{documents()[0]}.html")
     assert {"tex-chtml.js", "fontawesome.js", "widgets.js"} & set(sizes) == set()
 
 
 @pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])
-def test_figures_have_their_size_before_they_arrive(
-    browser: Browser, packing_server: str, theme: str, width: int
-) -> None:
+def test_figures_have_their_size_before_they_arrive(browser, server, theme, width) -> None:
     chapter = next(name for name in documents() if "05_" in name)
     sizes = (
         "[...document.querySelectorAll('article img:not(.still, .unet-widget img)')]"
         ".map(i => [i.clientWidth, i.clientHeight])"
     )
     held: list[Route] = []
-    with browser.new_context(
-        viewport={"width": width, "height": 900}, color_scheme=theme
-    ) as window:
+    viewport = {"width": width, "height": 900}
+    with browser.new_context(viewport=viewport, color_scheme=theme) as window:
         page = window.new_page()
         page.route("**/_images/*", lambda route: held.append(route))
-        page.goto(f"{packing_server}/{chapter}.html", wait_until="domcontentloaded")
+        page.goto(f"{server}/{chapter}.html", wait_until="domcontentloaded")
         page.wait_for_function("document.styleSheets.length > 3")
         before = page.evaluate(sizes)
         # What is asked for only now is not held any more: the first route that fits is the latest.
@@ -111,21 +65,20 @@ def test_figures_have_their_size_before_they_arrive(
         for route in held:
             route.continue_()
         page.wait_for_load_state("load")
-        assert page.evaluate(
-            "[...document.images].every(i => i.naturalWidth || i.matches('.still'))"
-        )
+        came = "[...document.images].every(i => i.naturalWidth || i.matches('.still'))"
+        assert page.evaluate(came)
         after = page.evaluate(sizes)
     assert len(held) >= 8
     assert before == after
 
 
-def test_the_first_page_is_readable_within_a_second(browser: Browser, packing_server: str) -> None:
+def test_the_first_page_is_readable_within_a_second(browser: Browser, server: str) -> None:
     # The heading is in the document before it is drawn, so wait for the drawing itself.
     painted = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
     times = []
     for _ in range(5):
         with browser.new_context() as context:
             page = context.new_page()
-            page.goto(f"{packing_server}/index.html")
+            page.goto(f"{server}/index.html")
             times.append(page.wait_for_function(painted).json_value() / 1000)
     assert statistics.median(times) <= SECONDS, f"readable after {times} s"

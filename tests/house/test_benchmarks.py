@@ -1,30 +1,18 @@
 """The benchmark compares what it says, and writes what a page can quote."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 import torch
 
+from benchmarks import throughput
 from unet_lib.model import UNet, article_unet, count_parameters
 from unet_lib.training import Mode, precision
-
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "throughput.py"
-
-
-@pytest.fixture(scope="module")
-def throughput():
-    spec = importlib.util.spec_from_file_location("throughput", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
 
 SMALL = ["--width", "2", "--rounds", "3", "--seconds", "0.01", "--size", "16", "--batch-size", "2"]
 
 
-def test_both_networks_are_one(throughput) -> None:
+def test_both_networks_are_one() -> None:
     """The same weights, in the order of the forward pass, give the same logits."""
     plain = throughput.ArticleUNet(3, 1, width=4)
     loop = UNet(3, 1, width=4)
@@ -37,7 +25,7 @@ def test_both_networks_are_one(throughput) -> None:
     assert count_parameters(throughput.ArticleUNet()) == count_parameters(article_unet())
 
 
-def test_every_candidate_learns(throughput) -> None:
+def test_every_candidate_learns() -> None:
     torch.manual_seed(0)
     images = torch.rand(2, 3, 16, 16)
     target = (images[:, :1] > 0.5).float()
@@ -47,17 +35,14 @@ def test_every_candidate_learns(throughput) -> None:
         train(2)
 
 
-def test_it_prints_a_table_and_writes_what_it_depends_on(throughput, tmp_path, capsys) -> None:
+def test_it_prints_a_table_and_writes_what_it_depends_on(tmp_path, capsys) -> None:
     output = tmp_path / "new" / "throughput.json"
     throughput.main([*SMALL, "--output", str(output)])
     told = capsys.readouterr().out
     text = output.read_text()
     stored = json.loads(text)
-    assert [row["candidate"] for row in stored["rows"]] == [
-        "article's code",
-        "library, same network",
-        "library, with BatchNorm",
-    ]
+    names = [row["candidate"] for row in stored["rows"]]
+    assert names == ["article's code", "library, same network", "library, with BatchNorm"]
     first, *others = stored["rows"]
     assert (first["mode"], first["ratio"]) == ("float32", 1.0)
     assert all(len(row["rounds"]) == 3 for row in stored["rows"])
@@ -74,9 +59,7 @@ def test_it_prints_a_table_and_writes_what_it_depends_on(throughput, tmp_path, c
     assert str(tmp_path) not in text
 
 
-def test_where_nothing_is_faster_the_library_trains_as_the_article_does(
-    throughput, monkeypatch
-) -> None:
+def test_where_nothing_is_faster_the_library_trains_as_the_article_does(monkeypatch) -> None:
     slow = {Mode(): 1.0, Mode("float32", True): 1.1, Mode("bf16", True): 5.0}
     monkeypatch.setattr(precision, "step_seconds", lambda *call: slow[call[4]])
     images = torch.rand(2, 3, 16, 16)

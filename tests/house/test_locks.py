@@ -6,12 +6,15 @@ import re
 import sys
 import tomllib
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from tests.house.test_shape import imported
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -20,7 +23,6 @@ LOCKS = ["requirements.lock", "requirements-book.lock"]
 
 
 def read_lock(name: str) -> dict[str, str]:
-    """Return {requirement: hashes} of a lock file."""
     text = (ROOT / name).read_text(encoding="utf-8").replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     entries = [line.partition("--hash=") for line in lines]
@@ -37,7 +39,6 @@ def pinned(name: str) -> dict[str, list[Requirement]]:
 
 
 def version(pin: Requirement) -> str:
-    """Return the one version that a pin allows."""
     (specifier,) = pin.specifier
     assert specifier.operator == "==", f"{pin} is not one exact version"
     return specifier.version
@@ -51,19 +52,12 @@ def check_ranges(dependencies: list[str], lock: str) -> None:
         name = canonicalize_name(dependency.name)
         assert name in pins, f"{name} of pyproject.toml is missing in {lock}: run `make lock`"
         for pin in pins[name]:
-            found = version(pin)
-            assert dependency.specifier.contains(found), (
-                f"{lock} pins {name} {found}, pyproject.toml asks for {dependency.specifier}: "
-                "run `make lock`"
-            )
+            fault = f"{lock} pins {pin}, pyproject.toml asks for {line}: run `make lock`"
+            assert dependency.specifier.contains(version(pin)), fault
 
 
 def test_full_lock_holds_every_dependency_within_its_range() -> None:
-    dependencies = [
-        *PROJECT["dependencies"],
-        *(need for extra in EXTRAS.values() for need in extra),
-    ]
-    check_ranges(dependencies, "requirements.lock")
+    check_ranges([*PROJECT["dependencies"], *chain(*EXTRAS.values())], "requirements.lock")
 
 
 def test_reading_lock_holds_the_book_extra_and_no_torch() -> None:
@@ -72,10 +66,7 @@ def test_reading_lock_holds_the_book_extra_and_no_torch() -> None:
 
 
 def test_reading_lock_is_part_of_the_full_lock() -> None:
-    full, reading = (
-        {(line.partition(" ;")[0], hashes) for line, hashes in read_lock(name).items()}
-        for name in LOCKS
-    )
+    full, reading = ({(x.partition(" ;")[0], y) for x, y in read_lock(n).items()} for n in LOCKS)
     assert sorted(reading - full) == []
 
 
@@ -97,21 +88,15 @@ def test_no_registry_address(name: str) -> None:
 
 def test_installed_versions_are_the_locked_ones() -> None:
     for name, pins in pinned("requirements.lock").items():
-        here = [version(pin) for pin in pins if pin.marker is None or pin.marker.evaluate()]
-        for expected in here:
-            assert metadata.version(name) == expected, f"{name}: `make test` installs the lock"
-
-
-def imported(path: Path) -> set[str]:
-    """Return the top-level names that a module imports."""
-    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
-    names = [name.name for node in nodes if isinstance(node, ast.Import) for name in node.names]
-    names += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
-    return {name.partition(".")[0] for name in names}
+        for pin in pins:
+            if pin.marker is None or pin.marker.evaluate():
+                here = metadata.version(name)
+                assert here == version(pin), f"{name}: `make test` installs the lock"
 
 
 def test_the_library_imports_what_it_depends_on_and_nothing_else() -> None:
-    names = set().union(*map(imported, (ROOT / "unet_lib").rglob("*.py")))
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "unet_lib").rglob("*.py")]
+    names = {name.partition(".")[0] for text in sources for name in imported(ast.parse(text))}
     owners = metadata.packages_distributions()
     foreign = names - sys.stdlib_module_names - {"unet_lib"}
     used = {canonicalize_name(owners[name][0]) for name in foreign}

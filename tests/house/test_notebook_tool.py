@@ -9,6 +9,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
 
+from tests.course.widgets.conftest import traits
 from tools import notebooks as tool
 from tools import stills
 from unet_lib.course.widgets import ArithmeticWidget
@@ -17,7 +18,6 @@ LAYOUT, WIDGET, ORPHAN = "a" * 32, "b" * 32, "c" * 32
 
 
 def shown(model: str) -> nbformat.NotebookNode:
-    """Return a cell that shows a widget."""
     data = {"text/plain": "<W object at 0x7f00>", tool.VIEW: {"model_id": model}}
     return new_code_cell("w", outputs=[new_output("display_data", data=data)])
 
@@ -50,9 +50,8 @@ def test_a_widget_without_state_is_an_error() -> None:
 
 def test_volatile_metadata_goes_and_the_rest_stays() -> None:
     cell = new_code_cell("1", metadata={"execution": {"iopub.execute_input": "now"}, "tags": ["a"]})
-    notebook = new_notebook(
-        cells=[cell], metadata={"language_info": {"name": "python", "version": "3.11.7"}}
-    )
+    language = {"name": "python", "version": "3.11.7"}
+    notebook = new_notebook(cells=[cell], metadata={"language_info": language})
     notebook = tool.tidy(notebook, "name", seconds=12.3)
     assert notebook.cells[0].metadata == {"tags": ["a"]}
     assert notebook.cells[0].id == "cell-001"
@@ -62,15 +61,11 @@ def test_volatile_metadata_goes_and_the_rest_stays() -> None:
 
 def test_printed_pieces_are_joined() -> None:
     pieces = [new_output("stream", name=name, text=name) for name in ("stdout", "stdout", "stderr")]
-    merged = tool.merge_streams(pieces)
-    assert [(piece.name, piece.text) for piece in merged] == [
-        ("stdout", "stdoutstdout"),
-        ("stderr", "stderr"),
-    ]
+    merged = {piece.name: piece.text for piece in tool.merge_streams(pieces)}
+    assert merged == {"stdout": "stdoutstdout", "stderr": "stderr"}
 
 
 def png(picture: np.ndarray) -> str:
-    """Return a picture as a notebook stores it."""
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "PNG", compress_level=1)
     return base64.b64encode(file.getvalue()).decode()
@@ -97,11 +92,8 @@ def test_photographs_and_transparent_figures_stay_as_they_are() -> None:
 @pytest.fixture
 def arithmetic() -> nbformat.NotebookNode:
     """Return a notebook with a widget, and what of it is different on the still."""
-    widget = ArithmeticWidget(size=572)
-    names = ["_esm", "_css", "size", "depth", "padding", "kernel", "convolutions", "upsampling"]
-    state = {name: str(getattr(widget, name)) for name in names[:2]} | {"width": 64}
-    state |= {name: getattr(widget, name) for name in names[2:]}
-    notebook = with_widgets(WIDGET)
+    widget, notebook = ArithmeticWidget(size=572), with_widgets(WIDGET)
+    state = traits(widget) | {"_esm": widget._esm, "_css": widget._css}
     notebook.metadata.widgets[tool.STATE].state[WIDGET]["state"] |= state
     return notebook
 
@@ -120,18 +112,14 @@ def test_widgets_are_photographed_as_their_cell_asks(arithmetic: nbformat.Notebo
     assert arithmetic.metadata.widgets[tool.STATE].state[WIDGET]["state"]["size"] == 572
 
 
-def test_a_widget_that_is_not_drawn_is_an_error(
-    arithmetic: nbformat.NotebookNode, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_widget_that_is_not_drawn_is_an_error(arithmetic, monkeypatch) -> None:
     monkeypatch.setattr(stills, "SECONDS", 0.5)
     arithmetic.metadata.widgets[tool.STATE].state[WIDGET]["state"]["_esm"] = "no module"
     with pytest.raises(SystemExit, match=r"0 of 1 widgets were drawn after 0\.5 seconds"):
         tool.renew_stills(arithmetic, {}, "name")
 
 
-def test_without_a_browser_the_earlier_stills_stay(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-) -> None:
+def test_without_a_browser_the_earlier_stills_stay(monkeypatch, capsys) -> None:
     monkeypatch.setattr(stills, "launch", lambda playwright: None)
     notebook, earlier = with_widgets(WIDGET, ORPHAN), png(np.zeros((4, 6, 3), np.uint8))
     tool.renew_stills(notebook, {WIDGET: earlier}, "01_theory.ipynb")

@@ -35,8 +35,6 @@ MOST_LEVELS = 7
 
 LONGEST_FUNCTION = 25  # lines of code: without signature, docstring, comments and blank lines
 LONGEST_FILE = 300
-EXCEPTIONS: dict[str, str] = {}
-"""Files, or file:function, that may be longer, each with its reason."""
 
 FILES = sorted(p for p in PACKAGE.rglob("*") if p.suffix in {".py", ".js", ".css"})
 SOURCES = [path for path in FILES if path.suffix == ".py"]
@@ -51,12 +49,8 @@ def module(path: Path) -> str:
 MODULES = {module(path): path for path in SOURCES}
 
 
-def imported(path: Path) -> set[str]:
-    """Return the modules of unet_lib that a file imports when it is run, wherever in it."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):  # what only type checkers read is no import
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            node.body = []
+def imported(tree: ast.Module) -> set[str]:
+    """Return the modules that a file imports, wherever in it."""
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
@@ -64,14 +58,22 @@ def imported(path: Path) -> set[str]:
             found |= {name if name in MODULES else node.module for name in inner}
         elif isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-    return {name for name in found if name in MODULES} - {module(path), "unet_lib"}
+    return found
 
 
-IMPORTS = {name: imported(path) for name, path in MODULES.items() if name != "unet_lib"}
+def needed(path: Path) -> set[str]:
+    """Return the modules of unet_lib that a file needs when it is run."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):  # what only type checkers read is no import
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            node.body = []
+    return imported(tree) & MODULES.keys() - {module(path), "unet_lib"}
+
+
+IMPORTS = {name: needed(path) for name, path in MODULES.items() if name != "unet_lib"}
 
 
 def room(name: str) -> str:
-    """Return the room of a module."""
     return name.split(".")[1]
 
 
@@ -83,19 +85,15 @@ def test_the_top_is_small() -> None:
 
 @pytest.mark.parametrize("name", MAY_IMPORT)
 def test_imports_run_downhill(name: str) -> None:
-    known = {
-        (one, other)
-        for one, others in IMPORTS.items()
-        for other in others
-        if room(one) == name and room(other) not in {name, *MAY_IMPORT[name]}
-    }
-    assert known == set()
+    allowed = {name, *MAY_IMPORT[name]}
+    own = {one: others for one, others in IMPORTS.items() if room(one) == name}
+    assert [(a, b) for a, others in own.items() for b in others if room(b) not in allowed] == []
 
 
 def test_no_circle_and_few_levels() -> None:
-    rooms = {
-        r: {room(o) for n in IMPORTS if room(n) == r for o in IMPORTS[n]} - {r} for r in MAY_IMPORT
-    }
+    rooms: dict[str, set[str]] = {name: set() for name in MAY_IMPORT}
+    for name, others in IMPORTS.items():
+        rooms[room(name)] |= set(map(room, others)) - {room(name)}
     levels: dict[str, int] = {}
     for name in TopologicalSorter(rooms).static_order():  # raises CycleError
         levels[name] = 1 + max((levels[other] for other in rooms[name]), default=0)
@@ -115,43 +113,21 @@ def lines_of_code(function: ast.FunctionDef, source: list[str]) -> int:
     return sum(bool(line.strip()) and not line.strip().startswith("#") for line in lines)
 
 
-def long_functions(path: Path) -> list[str]:
-    """Name the functions of a file that are too long, with their lines of code."""
-    text = path.read_text(encoding="utf-8")
-    found = []
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef):
-            place, length = f"{path.relative_to(PACKAGE)}:{node.name}", 0
-            length = lines_of_code(node, text.splitlines())
-            if length > LONGEST_FUNCTION and place not in EXCEPTIONS:
-                found.append(f"{place}: {length} lines")
-    return found
+def shown(path: Path) -> str:
+    return str(path.relative_to(PACKAGE))
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize("path", SOURCES, ids=shown)
 def test_functions_are_short(path: Path) -> None:
-    assert long_functions(path) == []
+    text = path.read_text(encoding="utf-8")
+    functions = [x for x in ast.walk(ast.parse(text)) if isinstance(x, ast.FunctionDef)]
+    lengths = [(x.name, lines_of_code(x, text.splitlines())) for x in functions]
+    assert [(name, length) for name, length in lengths if length > LONGEST_FUNCTION] == []
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize("path", FILES, ids=shown)
 def test_files_are_short(path: Path) -> None:
-    lines = len(path.read_text(encoding="utf-8").splitlines())
-    assert lines <= LONGEST_FILE or str(path.relative_to(PACKAGE)) in EXCEPTIONS
-
-
-def test_each_exception_is_still_needed() -> None:
-    for place in EXCEPTIONS:
-        path, _, function = place.partition(":")
-        text = (PACKAGE / path).read_text(encoding="utf-8")
-        if not function:
-            assert len(text.splitlines()) > LONGEST_FILE
-            continue
-        lengths = [
-            lines_of_code(node, text.splitlines())
-            for node in ast.walk(ast.parse(text))
-            if isinstance(node, ast.FunctionDef) and node.name == function
-        ]
-        assert max(lengths) > LONGEST_FUNCTION, place
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST_FILE
 
 
 def test_the_count_is_of_lines_that_hold_code() -> None:

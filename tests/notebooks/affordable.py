@@ -29,7 +29,6 @@ def reason_to_skip(path: Path) -> str | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every cell of such a notebook as skipped."""
     for item in items:
         reason = reason_to_skip(item.path)
         if reason:

@@ -9,15 +9,18 @@ from tests.notebooks.affordable import LONGEST_RUN, reason_to_skip
 
 
 def write(folder: Path, **metadata: object) -> Path:
-    """Write a notebook without cells."""
     path = folder / "10_nuclei.ipynb"
     path.write_text(json.dumps({"cells": [], "metadata": metadata}), encoding="utf-8")
     reason_to_skip.cache_clear()
     return path
 
 
-def test_short_notebook_without_needs_is_run(tmp_path: Path) -> None:
-    assert reason_to_skip(write(tmp_path, run_seconds=LONGEST_RUN)) is None
+@pytest.mark.parametrize(
+    ("seconds", "reason"),
+    [(LONGEST_RUN, None), (725, "10_nuclei.ipynb runs for 12 min: `make notebooks` runs it")],
+)
+def test_long_run_is_named(tmp_path: Path, seconds: int, reason: str | None) -> None:
+    assert reason_to_skip(write(tmp_path, run_seconds=seconds)) == reason
 
 
 def test_missing_data_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,8 +34,3 @@ def test_missing_data_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     reason_to_skip.cache_clear()
     (tmp_path / "dsb2018").mkdir()
     assert reason_to_skip(path) is None
-
-
-def test_long_run_is_named(tmp_path: Path) -> None:
-    path = write(tmp_path, run_seconds=725)
-    assert reason_to_skip(path) == "10_nuclei.ipynb runs for 12 min: `make notebooks` runs it"

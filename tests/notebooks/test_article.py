@@ -14,7 +14,6 @@ MENTION = re.compile(r"[Ss]ections? (\d(?:\.\d)?)(?: (?:to|and) (\d\.\d))?")
 
 
 def markdown(path: Path) -> str:
-    """Return all prose of a page."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".md":
         return text

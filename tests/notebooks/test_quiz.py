@@ -2,8 +2,8 @@
 
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -18,26 +18,19 @@ ANSWER = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What can be chosen, and what is said to whoever chooses it."""
-
+class Answer(NamedTuple):
     text: str
     right: bool
     reason: str
 
 
-@dataclass(frozen=True)
-class Question:
-    """One Markdown cell of the section."""
-
+class Question(NamedTuple):
     number: int
     text: str
     answers: list[Answer]
 
     @property
     def place(self) -> int:
-        """Return the place of the right answer, from 0."""
         return [answer.right for answer in self.answers].index(True)
 
 
@@ -48,7 +41,6 @@ def chapters() -> list[Path]:
 
 
 def load(path: Path) -> dict:
-    """Return the stored notebook."""
     return json.loads(path.read_text(encoding="utf-8"))
 
 
@@ -102,8 +94,6 @@ def test_answers_are_plain_text_or_simple_html(questions: list[Question]) -> Non
 
 def test_the_right_answer_is_not_found_by_its_place_or_length(questions: list[Question]) -> None:
     assert len({question.place for question in questions}) >= 2
-    longest = [
-        max(range(len(question.answers)), key=lambda i: len(question.answers[i].text))
-        for question in questions
-    ]
+    lengths = [[len(answer.text) for answer in question.answers] for question in questions]
+    longest = [each.index(max(each)) for each in lengths]
     assert longest != [question.place for question in questions]

@@ -34,22 +34,18 @@ def notebook(path: Path) -> Notebook:
 
 
 def cells(notebook: Notebook, kind: str) -> list[dict]:
-    """Return the cells of one type."""
     return [cell for cell in notebook["cells"] if cell["cell_type"] == kind]
 
 
 def tags(cell: dict) -> list[str]:
-    """Return the tags of a cell."""
     return cell["metadata"].get("tags", [])
 
 
 def source(cell: dict) -> str:
-    """Return the text of a cell."""
     return "".join(cell["source"])
 
 
 def texts(output: dict) -> str:
-    """Return all text that an output shows."""
     data = output.get("data", {})
     shown = [data.get(kind, "") for kind in ("text/plain", "text/html", "text/markdown")]
     return "".join("".join(part) for part in [output.get("text", ""), *shown])

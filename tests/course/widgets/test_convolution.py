@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 import traitlets
 
-from tests.course.widgets.conftest import traits
+from tests.course.widgets.conftest import FOCUS, traits
 from unet_lib.course.widgets import ConvolutionWidget
 from unet_lib.course.widgets.convolution import SIZES, problem
 
@@ -106,11 +106,8 @@ def test_every_choice_leads_to_settings_that_go_together(evaluate):
 
 
 def test_named_grids_and_kernels(evaluate):
-    kernels = evaluate(
-        "convolution",
-        "data.map(([operation, size]) => kernels(operation, size))",
-        [[name, size] for name in SIZES for size in SIZES[name]],
-    )
+    pairs = [[name, size] for name in SIZES for size in SIZES[name]]
+    kernels = evaluate("convolution", "data.map((pair) => kernels(...pair))", pairs)
     for weights, divisor in (pair for each in kernels for pair in each.values()):
         array = np.array(weights)
         assert array.shape[0] == array.shape[1]
@@ -129,9 +126,8 @@ def test_named_grids_and_kernels(evaluate):
 def test_smooth_kernel_of_four_enlarges_bilinearly(evaluate):
     weights, divisor = evaluate("convolution", "kernels('transposed', 4).smooth", None)
     grid = np.array([[1, 2, 7], [3, 4, 0], [5, 9, 8]])
-    widget = ConvolutionWidget(
-        grid, np.array(weights), operation="transposed", stride=2, divisor=divisor
-    )
+    state = {"operation": "transposed", "stride": 2, "divisor": divisor}
+    widget = ConvolutionWidget(grid, np.array(weights), **state)
     picture = torch.tensor(grid)[None, None].double()
     expected = F.interpolate(picture, scale_factor=2, mode="bilinear")[0, 0].numpy()
     assert np.allclose(widget.output()[2:-2, 2:-2], expected[1:-1, 1:-1])
@@ -160,6 +156,8 @@ def test_rule_with_numbers_put_in(evaluate, state, expected):
     [
         (np.ones(3), 3, {}, r"whole numbers \(rows, columns\) as grid, got float64 \(3,\); round"),
         (np.eye(3) / 2, 3, {}, r"as grid, got float64 \(3, 3\); round them, or scale them"),
+        (np.full((4, 4), np.inf), 3, {}, "whole numbers"),
+        (np.full((4, 4), "a"), 3, {}, "whole numbers"),
         (np.ones((9, 9)), 3, {}, "grid has 2 to 8 rows and columns, got 9"),
         (np.ones((3, 1)), 3, {}, r"grid has 2 to 8 rows and columns, got 3 rows of \[1\]"),
         (np.full((2, 2), 10), 1, {}, r"from -9 to 9, got \[10, 10, 10, 10\]"),
@@ -181,12 +179,10 @@ def test_convolution_by_keyboard_and_pointer(mount):
     page = mount(ConvolutionWidget(grid, EDGE))
     text, total = page.locator("output"), page.locator(".uw-sum")
     assert text.inner_text() == "Step 1 of 4: output row 1, column 1 is 12."
-    page.get_by_role("button", name="Last").focus()
-    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Last").press("Enter")
     assert text.inner_text() == "Step 4 of 4: output row 2, column 2 is 8."
     assert total.inner_text().splitlines()[-1] == "5·(−1) + 5·0 + 5·1 = 8"
-    page.get_by_label("Step", exact=True).focus()
-    page.keyboard.press("Home")
+    page.get_by_label("Step", exact=True).press("Home")
     assert page.get_by_label("output, row 2, column 2: not yet").is_visible()
     page.get_by_label("output, row 1, column 2").click()
     assert page.evaluate("model.get('step')") == 1
@@ -233,4 +229,4 @@ def test_pooling_and_transposed_in_the_browser(mount):
     page.get_by_role("group", name="A step for each").get_by_label("input").check()
     assert page.evaluate("model.get('step')") == 0
     page.keyboard.press("Tab")
-    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    assert page.evaluate(FOCUS) == "solid"

@@ -1,36 +1,15 @@
 """The demo's own arithmetic, in Node, against unet_lib: equal to the last instance."""
 
-import json
-import subprocess
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from scipy import ndimage
 
+from tests.course.widgets.conftest import ROOT
 from unet_lib.data import normalize_percentiles, simulate_nuclei
 from unet_lib.evaluation import foreground_probability, label_instances, predict
 from unet_lib.training import load_model
-
-ROOT = Path(__file__).resolve().parents[3]
-DEMO = ROOT / "book" / "_static" / "demo"
-
-
-@pytest.fixture(scope="session")
-def run(node):
-    """The value of a JavaScript expression of `data` and what a module of the demo exports."""
-
-    def run(module: str, expression: str, data: object) -> object:
-        code = f"import * as demo from {json.dumps((DEMO / module).as_uri())};"
-        code += f"const data = {json.dumps(data)};console.log(JSON.stringify({expression}));"
-        command = [node, "--no-warnings", "--input-type=module", "-"]
-        done = subprocess.run(command, input=code, capture_output=True, encoding="utf-8")
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
-    return run
-
 
 PICTURES = [
     simulate_nuclei(13, 37)[0],
@@ -42,19 +21,16 @@ PICTURES = [
 
 
 @pytest.mark.parametrize("image", PICTURES, ids=lambda image: f"{image.shape}")
-def test_normalized_pictures_agree(run, image):
-    found = run(
-        "preprocess.js", "[...demo.normalize(Uint8Array.from(data))]", image.ravel().tolist()
-    )
+def test_normalized_pictures_agree(evaluate, image):
+    expression = "[...demo.normalize(Uint8Array.from(data))]"
+    found = evaluate("preprocess.js", expression, image.ravel().tolist())
     assert np.allclose(found, normalize_percentiles(image).ravel(), atol=1e-6, rtol=0)
 
 
-def test_gray_agrees_with_pillow(run):
-    from PIL import Image
-
+def test_gray_agrees_with_pillow(evaluate):
     rgba = np.random.default_rng(0).integers(0, 256, (30, 40, 4), dtype=np.uint8)
     rgba[..., 3] = 255
-    found = run("preprocess.js", "[...demo.toGray(data)]", rgba.ravel().tolist())
+    found = evaluate("preprocess.js", "[...demo.toGray(data)]", rgba.ravel().tolist())
     assert found == np.asarray(Image.fromarray(rgba).convert("L")).ravel().tolist()
 
 
@@ -67,35 +43,32 @@ def masks() -> list[np.ndarray]:
     return [*random, np.ones((16, 20), bool), np.zeros((16, 16), bool), one, ~one]
 
 
-def test_distances_agree_with_scipy(run):
+def test_distances_agree_with_scipy(evaluate):
     expression = "data.map(([mask, width]) => [...demo.distanceTransform(mask, width)])"
     data = [[mask.astype(int).ravel().tolist(), mask.shape[1]] for mask in masks()]
-    for mask, found in zip(masks(), run("distance.js", expression, data), strict=True):
+    for mask, found in zip(masks(), evaluate("distance.js", expression, data), strict=True):
         assert np.allclose(found, ndimage.distance_transform_edt(mask).ravel(), atol=1e-12)
 
 
 @pytest.mark.parametrize("sigma", [0.5, 1.37, 8.0])
-def test_smoothing_agrees_with_scipy(run, sigma):
+def test_smoothing_agrees_with_scipy(evaluate, sigma):
     values = np.random.default_rng(0).random((16, 50))
     data = {"values": values.ravel().tolist(), "sigma": sigma}
-    found = run("distance.js", "[...demo.gaussian(data.values, 50, data.sigma)]", data)
+    found = evaluate("distance.js", "[...demo.gaussian(data.values, 50, data.sigma)]", data)
     assert np.allclose(found, ndimage.gaussian_filter(values, sigma).ravel(), atol=1e-12)
 
 
-INSTANCES = """data.map(({ logits, width, threshold }) => {
+INSTANCES = """data.map(([logits, width, threshold]) => {
     const probability = demo.sigmoid(Float32Array.from(logits));
     const { labels, count } = demo.labelInstances(probability, width, threshold);
     return { probability: [...probability], labels: [...labels], count };
 })"""
 
 
-def compare(run, logits: list[torch.Tensor], threshold: float) -> None:
+def compare(evaluate, logits: list[torch.Tensor], threshold: float) -> None:
     """Assert that probabilities and every pixel's instance are those of unet_lib."""
-    data = [
-        {"logits": each.ravel().tolist(), "width": each.shape[-1], "threshold": threshold}
-        for each in logits
-    ]
-    for each, found in zip(logits, run("instances.js", INSTANCES, data), strict=True):
+    data = [(x.ravel().tolist(), x.shape[-1], threshold) for x in logits]
+    for each, found in zip(logits, evaluate("instances.js", INSTANCES, data), strict=True):
         expected = label_instances(each, threshold)
         probability = foreground_probability(each).numpy()
         assert np.allclose(found["probability"], probability.ravel(), atol=1e-6, rtol=0)
@@ -104,55 +77,55 @@ def compare(run, logits: list[torch.Tensor], threshold: float) -> None:
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.5, 0.9])
-def test_instances_agree_on_simulated_pictures(run, threshold):
+def test_instances_agree_on_simulated_pictures(evaluate, threshold):
     model = load_model(ROOT / "results" / "ship.pt")
     images = [simulate_nuclei(13, index)[0] for index in range(20)]
     images += [simulate_nuclei(13, index, (97, 150))[0] for index in range(4)]
     pictures = [torch.from_numpy(normalize_percentiles(image))[None] for image in images]
-    compare(run, [predict(model, picture) for picture in pictures], threshold)
+    compare(evaluate, [predict(model, picture) for picture in pictures], threshold)
 
 
-def test_instances_agree_on_odd_shapes(run):
+def test_instances_agree_on_odd_shapes(evaluate):
     logits = [torch.from_numpy(np.where(mask, 3.0, -3.0)).float()[None] for mask in masks()]
-    compare(run, logits, 0.5)
+    compare(evaluate, logits, 0.5)
 
 
-def test_own_pictures_are_scaled_down_in_proportion(run):
+def test_own_pictures_are_scaled_down_in_proportion(evaluate):
     sizes = [[512, 512], [1024, 300], [16, 4000], [100, 80], [600, 601]]
-    found = run("files.js", "data.map(([width, height]) => demo.fittedSize(width, height))", sizes)
+    found = evaluate("files.js", "data.map((size) => demo.fittedSize(...size))", sizes)
     assert found == [[512, 512], [512, 150], [2, 512], [100, 80], [511, 512]]
 
 
 class TestPainting:
     GROUND = "new demo.Painting({ gray: new Uint8Array(64 * 48), width: 64, height: 48 })"
 
-    def paint(self, run, steps: str) -> np.ndarray:
-        code = (
-            f"(() => {{ const picture = {self.GROUND}; {steps}; return [...picture.gray()]; }})()"
-        )
-        return np.array(run("paint.js", code, None)).reshape(48, 64)
+    def paint(self, evaluate, steps: str) -> np.ndarray:
+        code = f"((picture) => {{ {steps}; return [...picture.gray()]; }})({self.GROUND})"
+        return np.array(evaluate("paint.js", code, None)).reshape(48, 64)
 
-    def test_a_blob_is_round_bright_and_soft(self, run):
+    def test_a_blob_is_round_bright_and_soft(self, evaluate):
         blob = "picture.begin(); picture.extend({ x: 20, y: 10, radius: 6, light: 150 })"
-        gray = self.paint(run, blob)
+        gray = self.paint(evaluate, blob)
         assert 120 < gray[8:13, 18:23].mean() < 160
         assert np.count_nonzero(gray) == pytest.approx(np.pi * 6.5**2, rel=0.1)
         assert gray[10, 13] < gray[10, 15] < gray[10, 18]
 
-    def test_a_stroke_has_no_gaps_and_is_undone_as_one(self, run):
+    def test_a_stroke_has_no_gaps_and_is_undone_as_one(self, evaluate):
         blobs = "for (const x of [5, 30, 55]) picture.extend({ x, y: 24, radius: 4, light: 90 })"
-        gray = self.paint(run, f"picture.begin(); {blobs}")
+        gray = self.paint(evaluate, f"picture.begin(); {blobs}")
         assert gray[24, 5:56].min() > 40
-        assert not self.paint(run, f"picture.begin(); {blobs}; picture.undo()").any()
+        assert not self.paint(evaluate, f"picture.begin(); {blobs}; picture.undo()").any()
 
-    def test_undo_leaves_the_strokes_before(self, run):
+    def test_undo_leaves_the_strokes_before(self, evaluate):
         one = "picture.begin(); picture.extend({ x: 9, y: 9, radius: 4, light: 90 });"
         two = one + "picture.begin(); picture.extend({ x: 40, y: 30, radius: 4, light: 200 });"
-        assert np.array_equal(self.paint(run, one), self.paint(run, two + "picture.undo()"))
-        assert not self.paint(run, two + "picture.undo(true)").any()
+        assert np.array_equal(
+            self.paint(evaluate, one), self.paint(evaluate, two + "picture.undo()")
+        )
+        assert not self.paint(evaluate, two + "picture.undo(true)").any()
 
-    def test_the_dark_field_is_dark_and_trembles(self, run):
-        gray = np.array(run("paint.js", "[...demo.darkField(128, 128).gray]", None))
+    def test_the_dark_field_is_dark_and_trembles(self, evaluate):
+        gray = np.array(evaluate("paint.js", "[...demo.darkField(128, 128).gray]", None))
         assert gray.mean() == pytest.approx(16, abs=0.2)
         assert gray.std() == pytest.approx(3, abs=0.3)
         noise = gray.reshape(128, 128) - gray.mean()

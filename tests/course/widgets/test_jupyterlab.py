@@ -56,12 +56,8 @@ def lab(tmp_path):
     options += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     options += [f"--ServerApp.root_dir={tmp_path}"]
     with Path(tmp_path / "log").open("w") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", *options],
-            env=os.environ | home,
-            stdout=log,
-            stderr=log,
-        )
+        command = [sys.executable, "-m", "jupyterlab", *options]
+        server = subprocess.Popen(command, env=os.environ | home, stdout=log, stderr=log)
     address = f"http://127.0.0.1:{port}"
     try:
         wait_for(f"{address}/api", server)
@@ -82,24 +78,20 @@ def test_widgets_draw_and_answer_to_keys(browser, lab):
     cells.first.click()
     for _ in CELLS[:-1]:
         page.keyboard.press("Shift+Enter")
-    convolution, threshold, augmentation = (
-        page.locator(f".uw-{name}") for name in ("convolution", "threshold", "augmentation")
-    )
+    names = (".uw-convolution", ".uw-threshold", ".uw-augmentation")
+    convolution, threshold, augmentation = map(page.locator, names)
     augmentation.wait_for()
 
-    convolution.get_by_label("Step", exact=True).focus()
-    page.keyboard.press("ArrowRight")
+    convolution.get_by_label("Step", exact=True).press("ArrowRight")
     assert "Step 2 of 4" in convolution.locator("output").inner_text()
     convolution.get_by_label("kernel, row 1, column 1", exact=True).focus()
     page.keyboard.type("5")
     page.keyboard.press("ArrowRight")  # to the next cell of the grid, not of the notebook
     page.keyboard.type("-2")
     assert convolution.locator(".uw-sum").inner_text().startswith("1·5 + 1·(−2) + 1·1")
-    threshold.get_by_label("Threshold", exact=True).focus()
-    page.keyboard.press("ArrowRight")
+    threshold.get_by_label("Threshold", exact=True).press("ArrowRight")
     assert "At threshold 0.51" in threshold.locator("output").inner_text()
-    augmentation.get_by_label("Rotation").focus()
-    page.keyboard.press("ArrowRight")
+    augmentation.get_by_label("Rotation").press("ArrowRight")
 
     cells.last.click()
     page.keyboard.press("Control+Enter")

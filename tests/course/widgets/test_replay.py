@@ -10,10 +10,10 @@ import torch
 import traitlets
 from torch import nn
 
+from tests.course.widgets.conftest import FOCUS, scored
 from unet_lib.course.widgets import ReplayWidget
 from unet_lib.course.widgets.replay import recorded_weights
 from unet_lib.data import SimulatedNuclei, cached, foreground
-from unet_lib.evaluation import metrics
 from unet_lib.model import UNet
 from unet_lib.training import TrainingSettings, bce_loss, fit
 
@@ -48,7 +48,7 @@ def run(batch):
 @pytest.fixture
 def widget(run, batch):
     curves = {"training": batch, "validation": batch}
-    return ReplayWidget(*run, *batch, names=["first", "second"], curves=curves)
+    return ReplayWidget(*run, *batch, names=["first", "second"], curves=curves, loss=bce_loss)
 
 
 def train(nuclei, steps, precision="float32"):
@@ -87,26 +87,19 @@ class TestRecording:
 
 
 class TestArithmetic:
-    def test_counts_agree_with_metrics(self, evaluate, run, batch, widget):
+    def test_counts_and_losses_agree_with_the_model(self, evaluate, run, batch, widget):
         model, weights = copy.deepcopy(run[0]).eval(), run[1]
         levels, bits = (list(zlib.decompress(x[1])) for x in (widget.levels, widget.targets))
         expression = """countMoments(new Uint8Array(data.levels), data.bits, 4)
             .map((count) => ({ ...count, dice: diceOf(count) }))"""
         found = evaluate("replay", expression, {"levels": levels, "bits": bits})
-        for step, javascript in zip(STEPS, found, strict=True):
+        for step, javascript, loss in zip(STEPS, found, widget.losses["training"], strict=True):
             model.load_state_dict(weights[step])
             with torch.no_grad():
-                counts = metrics.count_pixels(model(batch[0])[1:] > 0, batch[1][1:])
-            assert javascript.pop("dice") == pytest.approx(metrics.dice(counts).item())
-            assert javascript == {name: count.item() for name, count in counts._asdict().items()}
-
-    def test_losses_are_those_of_the_moments(self, run, batch):
-        model, weights = copy.deepcopy(run[0]).eval(), run[1]
-        widget = ReplayWidget(*run, *batch, curves={"training": batch}, loss=bce_loss)
-        for step, loss in zip(STEPS, widget.losses["training"], strict=True):
-            model.load_state_dict(weights[step])
-            with torch.no_grad():
-                assert loss == pytest.approx(bce_loss(model(batch[0]), batch[1]).item())
+                logits = model(batch[0])
+            assert loss == pytest.approx(bce_loss(logits, batch[1]).item())
+            expected = scored(logits[1:] > 0, batch[1][1:])
+            assert javascript == {name: expected[name] for name in javascript}
 
     @pytest.mark.parametrize("steps", [[0, 1], [0, 15, 19, 800], [0, 1, 10, 100, 1000, 30000]])
     def test_axis(self, evaluate, steps):
@@ -131,25 +124,18 @@ class TestArithmetic:
         assert text in evaluate("replay", "summarize(data)", data)
 
 
-def test_state(widget):
-    assert repr(widget) == "ReplayWidget(first, second; step 20 of 20)"
-    with pytest.raises(traitlets.TraitError, match="moment counts from 0 and there are 4, got 4"):
-        widget.moment = 4
-    with pytest.raises(traitlets.TraitError, match="picture counts from 0 and there are 2, got 2"):
-        widget.picture = 2
-
-
 class TestFaults:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            ({"images": torch.rand(3, 1, 32, 32)}, "as many images as targets .* got 3, 2 and 3"),
+            ({"images": torch.rand(3, 1, 32, 32)}, "as many probabilities .* got 3, 2, 3, 3"),
             ({"weights": {}}, r"two steps or more, got \[\]; were they recorded while"),
+            ({"moment": 4}, "moment counts from 0 and there are 4, got 4"),
         ],
     )
     def test_are_named(self, run, batch, arguments, message):
         given = {"model": run[0], "weights": run[1], "images": batch[0], "targets": batch[1]}
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises((ValueError, traitlets.TraitError), match=message):
             ReplayWidget(**given | arguments, curves={})
 
     def test_a_loss_that_is_not_finite(self, run, batch):
@@ -171,8 +157,7 @@ def test_by_keyboard_and_button(mount, widget):
     page.wait_for_timeout(700)
     assert page.evaluate("model.saved") == 0, "nothing moves by itself"
     slider = page.get_by_label("Moment", exact=True)
-    slider.focus()
-    page.keyboard.press("ArrowRight")
+    slider.press("ArrowRight")
     assert "After 5 of 20 steps" in text.inner_text()
     assert slider.get_attribute("aria-valuetext") == "step 5"
     assert page.evaluate("[model.get('moment'), model.saved]") == [2, 1]
@@ -183,7 +168,7 @@ def test_by_keyboard_and_button(mount, widget):
     assert page.evaluate("model.get('view')") == "errors"
     page.keyboard.press("Tab")
     button.focus()
-    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    assert page.evaluate(FOCUS) == "solid"
 
 
 def test_plays_pauses_and_ends(mount, widget):

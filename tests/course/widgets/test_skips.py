@@ -8,9 +8,9 @@ import pytest
 import torch
 import traitlets
 
+from tests.course.widgets.conftest import CANVASES, scored
 from unet_lib.course.widgets import SkipsWidget
 from unet_lib.course.widgets.skips import GRAYS, run_with_skips
-from unet_lib.evaluation import metrics
 from unet_lib.model import UNet
 
 SETTINGS = list(itertools.product((False, True), repeat=3))
@@ -94,11 +94,9 @@ def test_scores_agree_with_metrics(model, batch, widget, evaluate):
     scores = set()
     for skips, javascript in zip(SETTINGS, found, strict=True):
         logits = run_with_skips(model.eval(), images, skips).logits
-        counts = metrics.count_pixels(logits[1:] > 0, targets[1:])
-        dice = javascript.pop("dice")
-        assert dice == pytest.approx(metrics.dice(counts).item())
-        scores.add(round(dice, 4))
-        assert javascript == {name: count.item() for name, count in counts._asdict().items()}
+        expected = scored(logits[1:] > 0, targets[1:])
+        assert javascript == {name: expected[name] for name in javascript}
+        scores.add(round(javascript["dice"], 4))
     assert len(scores) > 4, "the settings differ"
 
 
@@ -120,9 +118,8 @@ def test_features_are_those_of_the_setting(model, batch, widget):
 
 
 def test_variants_depend_on_the_own_skip_and_those_below(evaluate):
-    found = evaluate(
-        "skips", "data.map((skips) => [0, 1, 2].map((k) => variant(skips, k)))", SETTINGS
-    )
+    expression = "data.map((skips) => [0, 1, 2].map((k) => variant(skips, k)))"
+    found = evaluate("skips", expression, SETTINGS)
     for skips, indices in zip(SETTINGS, found, strict=True):
         setting = sum(on << k for k, on in enumerate(skips))
         assert indices == [setting, setting >> 1, setting >> 2]
@@ -142,27 +139,20 @@ def test_sentences(evaluate, skips, text):
     assert text in evaluate("skips", 'comparison("it", ...data)', data)
 
 
-def test_state(widget):
-    assert repr(widget) == "SkipsWidget(first, second; skips=[True, True, True])"
-    with pytest.raises(traitlets.TraitError, match="counts from 0 and there are 2, got 2"):
-        widget.picture = 2
-    with pytest.raises(traitlets.TraitError, match="3 switches, one a stage, got 2"):
-        widget.skips = [True, True]
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"images": torch.rand(3, 1, 20, 27)}, "as many images as targets .* got 3, 2 and 3"),
-        ({"names": ["one"]}, "got 2, 2 and 1"),
+        ({"images": torch.rand(3, 1, 20, 27)}, "as many probabilities .* got 3, 2, 3, 3"),
+        ({"images": torch.rand(0, 1, 20, 27)}, "at least one of each, got 0, 2, 0, 0"),
         ({"targets": torch.full((2, 20, 27), 255)}, r"picture 1: expected a target of 0 and 1"),
         ({"maps": 5}, "1 to 4 maps a stage, as many as the largest stage has channels, got 5"),
         ({"maps": 0}, "got 0"),
+        ({"skips": [True, True]}, "3 switches, one a stage, got 2"),
     ],
 )
 def test_faults_are_named(model, batch, arguments, message):
     images, targets = batch
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, traitlets.TraitError), match=message):
         SkipsWidget(**{"model": model, "images": images, "targets": targets} | arguments)
 
 
@@ -174,14 +164,12 @@ def test_switches_as_many_as_stages(model, batch):
 def test_by_keyboard(mount, widget):
     page = mount(widget)
     text = page.locator("output")
-    pictures = "[...document.querySelectorAll('canvas')].map((canvas) => canvas.toDataURL())"
-    before = page.evaluate(pictures)
+    before = page.evaluate(CANVASES)
     assert "With all skips on, the Dice of first is" in text.inner_text()
-    page.get_by_label("skip 2").focus()
-    page.keyboard.press("Space")
+    page.get_by_label("skip 2").press("Space")
     assert "With skip 2 off, the Dice of first is" in text.inner_text()
     assert page.evaluate("[model.get('skips'), model.saved]") == [[True, False, True], 1]
-    changed = [a != b for a, b in zip(before, page.evaluate(pictures), strict=True)]
+    changed = [a != b for a, b in zip(before, page.evaluate(CANVASES), strict=True)]
     encoder, decoder = [False, False], [True, True]
     assert changed == [True, *encoder, *decoder, *encoder, *decoder, *encoder, *encoder]
     assert page.evaluate("getComputedStyle(document.activeElement).opacity") == "0"
@@ -193,8 +181,4 @@ def test_by_keyboard(mount, widget):
     assert "the Dice of second is" in text.inner_text()
     page.get_by_label("mask").check()
     assert page.evaluate("[model.get('view'), model.saved]") == ["mask", 3]
-    sizes = page.evaluate(
-        "[...document.querySelectorAll('label.uw-switch')]"
-        ".map((label) => label.getBoundingClientRect().height)"
-    )
-    assert min(sizes) >= 36
+    assert all(x.bounding_box()["height"] >= 36 for x in page.locator("label.uw-switch").all())

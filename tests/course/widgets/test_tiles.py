@@ -1,15 +1,13 @@
 """The tiles widget: its arithmetic in Node against unet_lib.evaluation.tiles, and in a browser."""
 
-import base64
-import io
 import itertools
 
 import numpy as np
 import pytest
 import torch
 import traitlets
-from PIL import Image
 
+from tests.course.widgets.conftest import FOCUS, decoded
 from unet_lib.course.widgets import TilesWidget
 from unet_lib.course.widgets.tiles import seam_levels
 from unet_lib.evaluation import predict, tile_slices
@@ -88,14 +86,7 @@ def test_the_covering_halo_leaves_no_seam(model, widget):
     for at in range(covering, len(widget.maps), len(widget.halos)):
         assert widget.differences[at] < 1e-5
         assert widget.changes[at] == 0
-        assert not stored_map(widget, at).any()
-
-
-def stored_map(widget: TilesWidget, at: int) -> np.ndarray:
-    """The seam map as the browser gets it."""
-    kind, data = widget.maps[at].split(",")
-    assert kind == "data:image/png;base64"
-    return np.array(Image.open(io.BytesIO(base64.b64decode(data))))
+        assert not decoded(widget.maps[at]).any()
 
 
 def test_map_holds_the_levels(widget, model, image):
@@ -103,7 +94,7 @@ def test_map_holds_the_levels(widget, model, image):
     changed = ((whole > 0.5) != (tiled > 0.5)).numpy()
     expected = seam_levels((tiled - whole).abs().numpy(), changed)
     assert expected.shape == (23, 32)
-    assert np.array_equal(stored_map(widget, len(widget.halos)), expected)
+    assert np.array_equal(decoded(widget.maps[len(widget.halos)]), expected)
     assert set(np.unique(expected)) > {0, 5, 6}
 
 
@@ -120,32 +111,22 @@ def test_state(widget):
         ({"tiles": [0]}, r"from 2 on and at least one, got \[0\]"),
         ({"halos": [0, 5]}, r"halos: expected multiples of the model's grid 2, from 0 .* 5\]"),
         ({"halos": [-2]}, r"halos: .* got \[-2\]"),
-    ],
-)
-def test_sizes_that_do_not_fit_are_named(model, image, wrong, message):
-    with pytest.raises(ValueError, match=message):
-        TilesWidget(model, image, **wrong)
-
-
-def test_a_batch_and_a_model_without_padding_are_refused(model, image):
-    with pytest.raises(ValueError, match=r"one image \(C, H, W\), got shape \(1, 1, 45, 64\)"):
-        TilesWidget(model, image[None])
-    with pytest.raises(ValueError, match='padding="same"'):
-        TilesWidget(UNet(1, width=1, depth=1, padding="valid"), image)
-
-
-@pytest.mark.parametrize(
-    ("state", "message"),
-    [
         ({"tile": 9}, r"tile: expected one of \[8, 16, 32\], got 9"),
         ({"halo": 3}, "halo: expected one of"),
         ({"focus": [45, 0]}, r"focus: expected a pixel .* of \[45, 64\] pixels, got \[45, 0\]"),
         ({"focus": [1]}, "focus"),
     ],
 )
-def test_a_state_that_is_not_offered_is_refused(model, image, state, message):
-    with pytest.raises(traitlets.TraitError, match=message):
-        TilesWidget(model, image, tiles=(8, 16, 32), **state)
+def test_what_does_not_fit_is_named(model, image, wrong, message):
+    with pytest.raises((ValueError, traitlets.TraitError), match=message):
+        TilesWidget(model, image, **{"tiles": (8, 16, 32)} | wrong)
+
+
+def test_what_cannot_be_tiled_is_refused(model, image):
+    with pytest.raises(ValueError, match=r"one image \(C, H, W\), got shape \(1, 1, 45, 64\)"):
+        TilesWidget(model, image[None])
+    with pytest.raises(ValueError, match="the image holds values that are not finite"):
+        TilesWidget(model, image * torch.nan)
 
 
 def test_by_keyboard_and_pointer(mount, widget):
@@ -156,8 +137,7 @@ def test_by_keyboard_and_pointer(mount, widget):
     assert "row 2 of 3, column 3 of 4: the model sees 16 × 16" in caption.inner_text()
     source = "document.querySelector('[data-part=map]').src"
     before = page.evaluate(source)
-    page.get_by_label("Halo", exact=True).focus()
-    page.keyboard.press("End")
+    page.get_by_label("Halo", exact=True).press("End")
     assert "no seams" in text.inner_text()
     assert page.evaluate("[model.get('halo'), model.saved]") == [widget.halos[-1], 1]
     assert page.evaluate(source) == widget.maps[2 * len(widget.halos) - 1] != before
@@ -170,7 +150,7 @@ def test_by_keyboard_and_pointer(mount, widget):
     assert "row 2 of 6, column 8 of 8" in caption.inner_text(), "it stops at the edge"
     label = page.get_by_role("application").get_attribute("aria-label")
     assert "row 2 of 6, column 8 of 8: the model sees" in label
-    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    assert page.evaluate(FOCUS) == "solid"
     seams = page.locator(".uw-layers").last
     seams.click(position={"x": 2, "y": seams.bounding_box()["height"] - 2})
     assert "row 6 of 6, column 1 of 8" in caption.inner_text()

@@ -9,6 +9,7 @@ import pytest
 import torch
 import traitlets
 
+from tests.course.widgets.conftest import CANVASES, FOCUS, scored
 from unet_lib.course.widgets import ArithmeticWidget, ThresholdWidget
 from unet_lib.evaluation import metrics
 from unet_lib.model import receptive_field, trace_sizes
@@ -120,12 +121,7 @@ class TestThreshold:
         for i, (probability, target) in enumerate(zip(probabilities, targets, strict=True)):
             for j, javascript in enumerate(found[i]):
                 prediction = torch.from_numpy(probability > (j + 1) / 100)[None]
-                counts = metrics.count_pixels(prediction, torch.from_numpy(target)[None])
-                for name, count in counts._asdict().items():
-                    assert javascript[name] == count.item()
-                for name in ("precision", "recall", "dice", "iou"):
-                    score = getattr(metrics, name)(counts).item()
-                    assert javascript[name] == pytest.approx(score)
+                assert javascript == scored(prediction, torch.from_numpy(target)[None])
 
     def test_pooled_and_mean_agree_with_metrics(self, evaluate, widget):
         probabilities, targets, _ = pictures()
@@ -141,8 +137,7 @@ class TestThreshold:
                 expected = getattr(metrics, score)(counts, pooling).item()
                 assert found[name][score] == pytest.approx(expected)
 
-    def test_state(self, widget):
-        assert repr(widget) == "ThresholdWidget(usual, empty, grid; threshold=0.30)"
+    def test_a_picture_that_is_not_there_is_refused(self, widget):
         with pytest.raises(traitlets.TraitError, match="counts from 0 and there are 3, got 3"):
             widget.picture = 3
 
@@ -151,11 +146,12 @@ class TestThreshold:
         [
             (ZEROS, np.zeros((2, 3)), ZEROS, r"one shape \(H, W\), got"),
             (np.zeros(2), np.zeros(2), np.zeros(2), r"one shape \(H, W\), got \(2,\)"),
+            (*3 * [np.zeros((0, 0))], r"one shape \(H, W\), got \(0, 0\)"),
             (3 * ZEROS + 3, ZEROS, ZEROS, "got 3 to 3; pass torch.sig"),
             (ZEROS * np.nan, ZEROS, ZEROS, "got nan to nan"),
             (ZEROS, ZEROS + 255, ZEROS, r"\[255.0\]; pass labels > 0"),
             (ZEROS, ZEROS, ZEROS + np.inf, "not finite"),
-            ([ZEROS], [], [], "at least one of each, got 1, 0, 0, 1"),
+            ([ZEROS], [], [], "at least one of each, got 1, 0, 0, 0"),
         ],
     )
     def test_faults_are_named(self, probability, target, image, message):
@@ -168,8 +164,7 @@ class TestInTheBrowser:
         page = mount(ArithmeticWidget())
         text = page.locator("output")
         page.wait_for_function("document.querySelector('output').textContent.includes('388')")
-        page.get_by_label("Input size", exact=True).focus()
-        page.keyboard.press("ArrowRight")
+        page.get_by_label("Input size", exact=True).press("ArrowRight")
         assert "573 is not admissible: stage 1 ends at 569" in text.inner_text()
         assert page.evaluate("[model.get('size'), model.saved]") == [573, 1]
         page.get_by_role("button", name="Next size, admissible: 588").click()
@@ -181,22 +176,21 @@ class TestInTheBrowser:
         page.keyboard.press("Tab")
         assert page.get_by_label("Input size, typed").input_value() == "570"
         assert "Receptive field 204" in page.locator("[data-part=legend]").inner_text()
-        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+        assert page.evaluate(FOCUS) == "solid"
 
     def test_threshold_by_keyboard(self, mount, widget):
         page = mount(widget)
         text = page.locator("output")
         assert "At threshold 0.30 the Dice of usual is" in text.inner_text()
         assert len(page.locator("tbody tr").all()) == 3
-        before = page.evaluate("document.querySelector('canvas').toDataURL()")
+        before = page.evaluate(CANVASES)
         page.locator("select").select_option("grid")
         assert "Dice of grid is 1.000: 70 pixels right, 0 wrong, 0 missed" in text.inner_text()
-        page.get_by_label("Threshold", exact=True).focus()
-        page.keyboard.press("ArrowLeft")
+        page.get_by_label("Threshold", exact=True).press("ArrowLeft")
         assert "threshold 0.29" in text.inner_text()
         assert "1 wrong" in text.inner_text()
         page.keyboard.press("End")
         assert "threshold 0.99" in text.inner_text()
         page.get_by_label("probability").check()
         assert page.evaluate("[model.get('view'), model.saved]") == ["probability", 4]
-        assert page.evaluate("document.querySelector('canvas').toDataURL()") != before
+        assert page.evaluate(CANVASES) != before

@@ -130,9 +130,8 @@ const PAGE = `
   </div>`;
 
 function render({ model, el }) {
-  const root = mount(el, "arithmetic", PAGE);
-  const part = (name) => root.querySelector(`[data-part=${name}]`);
-  const form = root.querySelector("form");
+  const { root, find, form } = mount(el, "arithmetic", PAGE);
+  const part = (name) => find(`[data-part=${name}]`);
   const buttons = root.querySelectorAll("button");
 
   function draw() {
@@ -142,7 +141,7 @@ function render({ model, el }) {
       if (input.type === "radio") input.checked = input.value === String(settings[input.name]);
       else if (input.name && Number(input.value) !== settings.size) input.value = settings.size;
     }
-    root.querySelector("output").textContent = message(settings);
+    find("output").textContent = message(settings);
     root.classList.toggle("uw-problem", Boolean(result.problem));
     const kind = settings.padding === "valid" ? "admissible" : `multiple of ${2 ** settings.depth}`;
     const { below, above } = neighbors(settings);
@@ -158,9 +157,8 @@ function render({ model, el }) {
     drawField(part("field"), part("legend"), settings, result);
   }
 
-  form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("input", ({ target: { name, value, validity } }) => {
-    if (validity.valid && value) store(model, { [name]: isNaN(value) ? value : Number(value) });
+    if (validity.valid && value) store(model, { [name]: parsed(value) });
   });
   form.addEventListener("focusout", draw); // a number left half typed gives way to the state
   for (const button of buttons) {
@@ -275,5 +273,3 @@ function drawField(svg, legend, settings, { decoder, problem }) {
     key("field", "Receptive field", field) +
     `<span>${field > size ? "larger than the input" : share}</span>`;
 }
-
-export default { render };

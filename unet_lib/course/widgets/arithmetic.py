@@ -2,10 +2,10 @@
 
 import traitlets
 
-from unet_lib.course.widgets.base import Widget, script, style
+from unet_lib.course.widgets.base import Widget
 
 
-class ArithmeticWidget(Widget):
+class ArithmeticWidget(Widget, files="arithmetic"):
     """A U whose sizes follow the reader's settings, with the receptive field beside it.
 
     The traits are the settings: `size` (8 to 1200 pixels), `depth` (1 to 5), `padding`, `kernel`
@@ -16,8 +16,6 @@ class ArithmeticWidget(Widget):
     ArithmeticWidget(size=572, depth=3, padding='valid')
     """
 
-    _esm = script("arithmetic")
-    _css = style("arithmetic")
     size = traitlets.Int(572, min=8, max=1200).tag(sync=True)
     depth = traitlets.Int(4, min=1, max=5).tag(sync=True)
     padding = traitlets.Enum(["valid", "same"], "valid").tag(sync=True)

@@ -85,7 +85,7 @@ const COLORS = [[230, 159, 0], [0, 158, 115], [240, 228, 66], [204, 121, 167], [
   [86, 180, 233], [213, 94, 0]]; // as unet_lib.plots.LABEL_COLORS
 const PANELS = ["image", "mask", "together"];
 
-const slider = ([name, [title, min, max, step]]) => `<label class="uw-named"><span>${title}</span>
+const named = ([name, [title, min, max, step]]) => `<label class="uw-named"><span>${title}</span>
   <input type="range" name="${name}" min="${min}" max="${max}" step="${step}"><b></b></label>`;
 const flip = ([name, title]) => `<label><input type="checkbox" name="${name}"><span>${title}</span>
   </label>`;
@@ -93,7 +93,7 @@ const panel = (name) => `<figure><canvas role="img"></canvas>
   <figcaption>${name}</figcaption></figure>`;
 const PAGE = `
   <form class="uw-controls" aria-label="Augmentation">
-    <div class="uw-grid-of-sliders">${Object.entries(SLIDERS).map(slider).join("")}</div>
+    <div class="uw-grid-of-sliders">${Object.entries(SLIDERS).map(named).join("")}</div>
     <fieldset><legend>Flip</legend>
       <div class="uw-segments">${Object.entries(FLIPS).map(flip).join("")}</div></fieldset>
     ${choice("mask", "Mask", SWITCHES.mask)}${choice("outside", "Outside", SWITCHES.outside)}
@@ -104,8 +104,7 @@ const PAGE = `
   <div class="uw-row uw-three">${PANELS.map(panel).join("")}</div>`;
 
 function render({ model, el }) {
-  const root = mount(el, "augmentation", PAGE);
-  const form = root.querySelector("form");
+  const { root, find, form } = mount(el, "augmentation", PAGE);
   const [size, patterns] = [model.get("size"), model.get("patterns")];
   const [image, labels] = ["image", "labels"].map((key) => bytes(model.get(key)));
   const grain = Float32Array.from(image, normal); // the same noise at every setting
@@ -128,7 +127,7 @@ function render({ model, el }) {
       ? `${count} of ${mask.length} mask pixels hold a number that nobody drew, such as ` +
         `${example.toFixed(2)}; the colors show them rounded.`
       : "Every mask pixel holds a label that was drawn.";
-    root.querySelector("output").textContent = summary;
+    find("output").textContent = summary;
     root.classList.toggle("uw-problem", count > 0);
     const rounded = mask.map((v) => Math.floor(v + 0.5));
     const colors = [(i) => [gray[i], gray[i], gray[i]],
@@ -140,9 +139,8 @@ function render({ model, el }) {
     });
   }
 
-  form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("input", ({ target: { name, value, checked } }) =>
-    store(model, { [name]: name in FLIPS ? checked : name in SLIDERS ? Number(value) : value }));
+    store(model, { [name]: name in FLIPS ? checked : parsed(value) }));
   form.addEventListener("click", ({ target: { value, type } }) => {
     if (type !== "button") return;
     store(model, value === "draw" ? atRandom(patterns.length) : REST);
@@ -173,5 +171,3 @@ function onEdge(mask, [height, width], at) {
     return y >= 0 && x >= 0 && y < height && x < width && mask[y * width + x] !== mask[at];
   });
 }
-
-export default { render };

@@ -3,14 +3,14 @@
 import numpy as np
 import traitlets
 
-from unet_lib.course.widgets.base import Widget, script, style
-from unet_lib.course.widgets.pictures import gray_levels
+from unet_lib.course.widgets.base import Widget
+from unet_lib.course.widgets.pictures import check_arrays, gray_levels
 
 PATTERNS = 8
 """How many elastic deformations are stored."""
 
 
-class AugmentationWidget(Widget):
+class AugmentationWidget(Widget, files="augmentation"):
     """Sliders for what an augmentation does to an image, its mask, and the one over the other.
 
     `image` (H, W) of any number type (taken from its darkest to its brightest pixel), `labels`
@@ -26,8 +26,6 @@ class AugmentationWidget(Widget):
     AugmentationWidget(4x4; rotation=30, ...)
     """
 
-    _esm = script("augmentation")
-    _css = style("augmentation")
     size = traitlets.List().tag(sync=True)
     image = traitlets.Bytes().tag(sync=True)
     labels = traitlets.Bytes().tag(sync=True)
@@ -48,7 +46,12 @@ class AugmentationWidget(Widget):
     def __init__(
         self, image: np.ndarray, labels: np.ndarray, seed: int = 0, **state: float | bool | str
     ) -> None:
-        _check(image, labels)
+        check_arrays("AugmentationWidget", image=image, labels=labels)
+        if labels.dtype.kind not in "iub" or labels.min() < 0 or labels.max() > 255:
+            raise ValueError(
+                f"expected whole labels from 0 to 255, got {labels.dtype} from {labels.min()} to "
+                f"{labels.max()}"
+            )
         vectors = np.random.default_rng(seed).normal(size=(PATTERNS, 18)).round(3)
         super().__init__(
             size=list(image.shape),
@@ -61,20 +64,3 @@ class AugmentationWidget(Widget):
     def __repr__(self) -> str:
         height, width = self.size
         return f"AugmentationWidget({height}x{width}; rotation={self.rotation:g}, ...)"
-
-
-def _check(image: np.ndarray, labels: np.ndarray) -> None:
-    for x in (image, labels):
-        if not isinstance(x, np.ndarray):
-            raise ValueError(f"expected NumPy arrays, got {type(x).__name__}; pass x.numpy()")
-    if image.shape != labels.shape or image.ndim != 2 or image.size == 0:
-        raise ValueError(
-            f"expected image and labels of one shape (H, W), got {image.shape} and {labels.shape}"
-        )
-    if labels.dtype.kind not in "iub" or labels.min() < 0 or labels.max() > 255:
-        raise ValueError(
-            f"expected whole labels from 0 to 255, got {labels.dtype} from {labels.min()} to "
-            f"{labels.max()}"
-        )
-    if not np.isfinite(image).all():
-        raise ValueError("the image holds values that are not finite; mend the image")

@@ -24,6 +24,14 @@ class Widget(anywidget.AnyWidget):
     traitlets.traitlets.TraitError: ArithmeticWidget has no deep; it has convolutions, depth, ...
     """
 
+    _esm: str
+    _css: str
+
+    def __init_subclass__(cls, files: str = "", **options: Any) -> None:
+        if files:
+            cls._esm, cls._css = script(files), style(files)
+        super().__init_subclass__(**options)
+
     def __init__(self, **traits: Any) -> None:
         if unknown := [name for name in traits if not self.has_trait(name)]:
             own = sorted(set(self.trait_names()) - set(anywidget.AnyWidget.class_trait_names()))

@@ -1,13 +1,17 @@
 // What all widgets share. unet_lib/course/widgets/base.py puts it before the module of each.
 
+export default { render }; // of each module
+
 /** The widget's page inside `el`; JupyterLab would take the arrow keys for its own. */
 function mount(el, name, page) {
   const root = document.createElement("div");
   root.className = `unet-widget uw-${name}`;
   root.addEventListener("keydown", (event) => event.stopPropagation());
+  root.addEventListener("submit", (event) => event.preventDefault());
   root.innerHTML = page;
   el.append(root);
-  return root;
+  const find = (selector) => root.querySelector(selector);
+  return { root, find, form: find("form") };
 }
 
 /** Draws now and at every change of the named traits; returns what ends that. */
@@ -25,6 +29,17 @@ function store(model, values) {
   for (const [name, value] of Object.entries(values)) model.set(name, value);
   model.save_changes();
 }
+
+/** The present values of the named traits, in the controls of their names. */
+function fill(form, values) {
+  for (const name in values) form.elements[name].value = values[name];
+}
+
+/** What a control holds, as a trait. */
+const parsed = (value) => (isNaN(value) ? value : Number(value));
+
+/** Rows and columns that the arrow keys lead on. */
+const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
 /** An array of bytes as the notebook stored it. */
 const bytes = (view) => new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
@@ -44,15 +59,26 @@ const choice = (name, title, values) => `<fieldset><legend>${title}</legend>
   <div class="uw-segments">${values.map((value) => `<label><input type="radio" name="${name}"
   value="${value}"><span>${value}</span></label>`).join("")}</div></fieldset>`;
 
+/** A slider, its value in large figures at its end. */
+const slider = (title, attributes, before = "") => `<fieldset class="uw-slider">
+  <legend>${title}</legend>${before}<input type="range" ${attributes}><b class="uw-value"></b>
+  </fieldset>`;
+
 /** A choice of one of many values, still empty. */
 const select = (name, title) => `<label class="uw-picture"><span>${title}</span>
   <select name="${name}"></select></label>`;
 
-/** A choice of one of the pictures; `offerPictures` fills it, or hides it where there is but one. */
+/** A choice of one of the pictures, filled by `mountPictures`, or hidden where there is but one. */
 const PICTURES = select("picture", "Picture");
-function offerPictures(root, names) {
-  root.querySelector("[name=picture]").append(...names.map((name, i) => new Option(name, i)));
-  root.querySelector(".uw-picture").hidden = names.length < 2;
+
+/** The page of a widget of pictures, and [levels, bits, image] of each. */
+async function mountPictures({ model, el }, name, page) {
+  const mounted = mount(el, name, page);
+  const names = model.get("names");
+  mounted.find("[name=picture]").append(...names.map((name, i) => new Option(name, i)));
+  mounted.find(".uw-picture").hidden = names.length < 2;
+  const parts = await unpackAll(model, ["levels", "targets", "images"]);
+  return { ...mounted, names, pictures: names.map((_, i) => parts.map((part) => part[i])) };
 }
 
 /** Paints a picture: `color(i)` is [red, green, blue] of pixel i, cut off beyond 0 to 255. */
@@ -78,8 +104,8 @@ const ERROR_LEGEND = `<p class="uw-legend">${Object.entries(ERRORS).map(([kind, 
   `<span><i style="background: rgb(${color})"></i> ${name} <b data-count="${kind}"></b></span>`)
   .join("")}</p>`;
 
-function showCounts(root, count) {
-  for (const kind in ERRORS) root.querySelector(`[data-count=${kind}]`).textContent = count[kind];
+function showCounts(find, count) {
+  for (const kind in ERRORS) find(`[data-count=${kind}]`).textContent = count[kind];
 }
 
 const HALF = 50; // the smallest level whose probability is above one half
@@ -106,18 +132,32 @@ const shades = ([levels, bits, image], least, view) => (i) => {
   return ERRORS[kind][1].map((c) => c * (0.85 + (0.15 * gray) / 255)); // a trace of the image
 };
 
+/** One picture, [levels, bits, image], with its counts and the sentence on it. */
+function showPicture(find, size, data, { least = HALF, view, count, summary }) {
+  find("output").textContent = summary;
+  showCounts(find, count);
+  paint(find("canvas"), size, shades(data, least, view));
+  find("canvas").setAttribute("aria-label", `View: ${view}. ${summary}`);
+}
+
 const PLOT = { x: 46, y: 26, w: 262, h: 150 }; // the plotting area, in a drawing of 320 x 212
 /** Where a value from 0 to 1 lies along the axes of a plot. */
 const plotX = (value) => PLOT.x + PLOT.w * value;
 const plotY = (value) => PLOT.y + PLOT.h * (1 - value);
 const plotText = (x, y, content, anchor = "middle", more = "") =>
   `<text class="uw-small" x="${x}" y="${y}" text-anchor="${anchor}" ${more}>${content}</text>`;
-const plotDot = (x, y, kind) =>
+const plotNow = (x) => `<path class="uw-now" d="M${plotX(x)} ${plotY(0)}V${plotY(1)}"/>`;
+const plotDot = ([x, y], kind) =>
   `<circle class="uw-dot uw-${kind}" cx="${plotX(x)}" cy="${plotY(y)}" r="4.5"/>`;
 function plotPath(points, kind) {
   const places = points.map(([x, y]) => `${plotX(x).toFixed(1)} ${plotY(y).toFixed(1)}`);
   return `<path class="uw-curve uw-${kind}" d="M${places.join("L")}"/>`;
 }
+
+/** A curve, a dot at the present point, and a key above the axes, from `left` on. */
+const plotCurve = (points, at, kind, name, left) => plotPath(points, kind) +
+  plotDot(points[at], kind) + plotPath([[left, 1.1], [left + 0.07, 1.1]], kind) +
+  plotText(plotX(left + 0.085), plotY(1.1) + 4, name, "start");
 
 /** Axes with their names and ticks, [place from 0 to 1, text] each, behind the content. */
 const UNIT = [[0, "0"], [0.5, "0.5"], [1, "1"]];

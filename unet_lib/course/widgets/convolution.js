@@ -3,7 +3,6 @@
 
 const KEYS = ["operation", "grid", "kernel", "divisor", "stride", "padding", "each", "step"];
 const MOVES = { First: () => 0, Previous: (i) => i - 1, Next: (i) => i + 1, Last: () => Infinity };
-const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 const button = (name) => `<button type="button" value="${name}">${name}</button>`;
 const lattice = (part) => `<figure data-part="${part}"><figcaption></figcaption>
   <div class="uw-lattice" role="group"></div></figure>`;
@@ -28,9 +27,7 @@ const PAGE = `
   </form>`;
 
 function render({ model, el }) {
-  const root = mount(el, "convolution", PAGE);
-  const find = (selector) => root.querySelector(selector);
-  const form = find("form");
+  const { root, find, form } = mount(el, "convolution", PAGE);
   const opened = { weights: [model.get("kernel"), model.get("divisor")], start: model.get("grid") };
   const now = () => {
     const settings = state(model, KEYS);
@@ -99,7 +96,6 @@ function render({ model, el }) {
     form.elements[name].value = current?.[0] ?? "own numbers";
   }
 
-  form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("input", ({ target }) => {
     if (target.name) return set(meaning(now(), target.name, target.value));
     const { part, row, column } = target.dataset; // a number in a cell
@@ -232,5 +228,3 @@ function drawFrame(lattice, cells, edge) {
     ends(Math.max, 1) + 1].join(" / ");
   lattice.append(frame);
 }
-
-export default { render };

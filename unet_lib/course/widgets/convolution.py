@@ -6,7 +6,7 @@ import torch.nn.functional as F
 import traitlets
 from jaxtyping import Float
 
-from unet_lib.course.widgets.base import Widget, script, style
+from unet_lib.course.widgets.base import Widget
 
 SIZES = {"convolution": (1, 3, 5), "max-pooling": (2, 3), "transposed": (2, 3, 4)}
 """Kernel sizes of each operation."""
@@ -17,7 +17,7 @@ LARGEST = 10
 Rows = list[list[int]]
 
 
-class ConvolutionWidget(Widget):
+class ConvolutionWidget(Widget, files="convolution"):
     """An operation on a small grid that the reader steps through, one cell at a time.
 
     `grid` (H, W), 2 to 8 rows and columns, and `kernel` (K, K) hold whole numbers from -9 to 9; a
@@ -35,8 +35,6 @@ class ConvolutionWidget(Widget):
     array([[4.]])
     """
 
-    _esm = script("convolution")
-    _css = style("convolution")
     operation = traitlets.Enum(list(SIZES), "convolution").tag(sync=True)
     grid = traitlets.List(traitlets.List(traitlets.Int())).tag(sync=True)
     kernel = traitlets.List(traitlets.List(traitlets.Int())).tag(sync=True)

@@ -41,9 +41,8 @@ const PAGE = `
   </div>`;
 
 function render({ model, el }) {
-  const root = mount(el, "gallery", PAGE);
-  const find = (selector) => root.querySelector(selector);
-  const [form, grid] = [find("form"), find(".uw-thumbs")];
+  const { root, find, form } = mount(el, "gallery", PAGE);
+  const grid = find(".uw-thumbs");
   const [names, titles, table, counts] = ["names", "titles", "table", "counts"]
     .map((name) => model.get(name));
   const sources = ["images", "errors", "probabilities"].map((name) => model.get(name));
@@ -62,7 +61,7 @@ function render({ model, el }) {
     const now = state(model, KEYS);
     const values = table[now.metric];
     const shown = writer(values);
-    for (const name of KEYS.slice(0, 3)) form.elements[name].value = now[name];
+    fill(form, state(model, KEYS.slice(0, 3)));
     root.dataset.view = now.view;
     const before = order.join();
     order = ranking(values, now.order === ORDERS[1]);
@@ -96,13 +95,11 @@ function render({ model, el }) {
       "find, nothing found) stand last." : summary;
     find(".uw-large").innerHTML = layers(chosen);
     find(".uw-large").setAttribute("aria-label", `View: ${view}. ${summary}`);
-    Object.entries({ tp, fp, fn }).forEach(([kind, count]) =>
-      (find(`[data-count=${kind}]`).textContent = count));
+    showCounts(find, { tp, fp, fn });
     find("tbody").innerHTML = titles.map((name) => `<tr><th scope="row">${name}</th>` +
       `<td>${writer(table[name])(table[name][chosen])}</td></tr>`).join("");
   }
 
-  form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("input", ({ target: { name, value } }) => {
     store(model, { [name]: value });
     if (name !== "view") store(model, { chosen: order[0] });
@@ -121,5 +118,3 @@ function render({ model, el }) {
   });
   return follow(model, KEYS, draw);
 }
-
-export default { render };

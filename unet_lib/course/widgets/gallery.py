@@ -7,8 +7,8 @@ import numpy as np
 import torch
 import traitlets
 
-from unet_lib.course.widgets.base import Widget, script, style
-from unet_lib.course.widgets.pictures import check_picture, painted, photograph
+from unet_lib.course.widgets.base import Widget, check_index
+from unet_lib.course.widgets.pictures import check_pictures, painted, photograph
 from unet_lib.evaluation import metrics
 from unet_lib.plots.show import PALETTE
 
@@ -25,7 +25,7 @@ GRAYS = [f"#{k:x}{k:x}{k:x}" for k in range(16)]
 ERRORS = ["none", PALETTE["FN"], PALETTE["FP"], PALETTE["TP"]]  # of truth + 2 * found
 
 
-class GalleryWidget(Widget):
+class GalleryWidget(Widget, files="gallery"):
     """Small pictures in the order of a score; the chosen one stands large beside its numbers.
 
     Lists of N pictures: `probability` float (H, W) in [0, 1], `target` bool (or 0 and 1), `image`
@@ -48,8 +48,6 @@ class GalleryWidget(Widget):
     [0, 1]
     """
 
-    _esm = script("gallery")
-    _css = style("gallery")
     images = traitlets.List(traitlets.Unicode()).tag(sync=True)
     errors = traitlets.List(traitlets.Unicode()).tag(sync=True)
     probabilities = traitlets.List(traitlets.Unicode()).tag(sync=True)
@@ -73,7 +71,10 @@ class GalleryWidget(Widget):
         **state: str | int,
     ) -> None:
         names = names or [f"no. {i}" for i in range(len(probability))]
-        _check(probability, target, image, names, scores or {}, threshold)
+        if not 0 <= threshold <= 1:
+            raise ValueError(f"expected a threshold from 0 to 1, got {threshold}")
+        check_pictures(names, probability, target, image)
+        _check_scores(scores or {}, len(names))
         found = [p > threshold for p in probability]
         truth = [t.astype(bool) for t in target]
         counts = [_count(f, t) for f, t in zip(found, truth, strict=True)]
@@ -94,14 +95,11 @@ class GalleryWidget(Widget):
 
     @traitlets.validate("metric", "chosen")
     def _check_state(self, proposal: dict) -> str | int:
-        value = proposal["value"]
-        if proposal["trait"].name == "metric" and value not in self.table:
-            raise traitlets.TraitError(f"metric: expected one of {list(self.table)}, got {value!r}")
-        if proposal["trait"].name == "chosen" and value >= len(self.names):
-            raise traitlets.TraitError(
-                f"chosen counts from 0 and there are {len(self.names)} pictures, got {value}"
-            )
-        return value
+        if proposal["trait"].name == "chosen":
+            return check_index(proposal, len(self.names))
+        if (value := proposal["value"]) in self.table:
+            return value
+        raise traitlets.TraitError(f"metric: expected one of {list(self.table)}, got {value!r}")
 
     def __repr__(self) -> str:
         return f"GalleryWidget({len(self.names)} pictures; {self.metric}, {self.order})"
@@ -124,31 +122,13 @@ def _stored(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def _check(
-    probability: Sequence[np.ndarray],
-    target: Sequence[np.ndarray],
-    image: Sequence[np.ndarray],
-    names: Sequence[str],
-    scores: Mapping[str, Sequence[float]],
-    threshold: float,
-) -> None:
-    """As many of everything as there are pictures, at least one, and finite scores or nan."""
-    if not 0 <= threshold <= 1:
-        raise ValueError(f"expected a threshold from 0 to 1, got {threshold}")
-    counts = [len(x) for x in (probability, target, image, names)]
-    if len(set(counts)) > 1 or not counts[0]:
-        raise ValueError(
-            "expected as many probabilities as targets, images and names, and at least one of "
-            f"each, got {', '.join(map(str, counts))}"
-        )
-    for name, *arrays in zip(names, probability, target, image, strict=True):
-        check_picture(name, *arrays)
+def _check_scores(scores: Mapping[str, Sequence[float]], count: int) -> None:
     for name, values in scores.items():
         if name in SCORES:
             raise ValueError(f"the score {name!r} is computed already; give yours another name")
-        if len(values) != counts[0]:
+        if len(values) != count:
             raise ValueError(
-                f"score {name!r}: expected {counts[0]} values, one a picture, got {len(values)}"
+                f"score {name!r}: expected {count} values, one a picture, got {len(values)}"
             )
         if any(math.isinf(value) for value in values):
             raise ValueError(f"score {name!r} holds infinite values; give nan where there is none")

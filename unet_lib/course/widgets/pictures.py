@@ -6,48 +6,70 @@ import zlib
 from collections.abc import Sequence
 
 import numpy as np
+import traitlets
 from jaxtyping import Float, Integer, Real, Shaped, UInt8
 from matplotlib.colors import to_rgba
 from PIL import Image
 from torch import Tensor
 
+from unet_lib.course.widgets.base import Widget, check_index
 from unet_lib.plots.pixels import as_gray, as_picture
 
 THRESHOLDS = np.arange(1, 100) / 100
 
 
-def check_picture(
-    name: str, probability: np.ndarray, target: np.ndarray, image: np.ndarray
-) -> None:
-    """Raises ValueError, naming the picture, for arrays that are not one picture (H, W).
+def check_arrays(name: str, *, image: np.ndarray, **others: np.ndarray) -> None:
+    """Raises ValueError, after `name`, for what is no image and things of its shape (H, W).
 
-    >>> check_picture("a", np.array([[7.0]]), np.array([[1]]), np.array([[0]]))
+    >>> check_arrays("a", image=np.eye(2), labels=np.eye(3))
     Traceback (most recent call last):
-    ValueError: a: expected probabilities in [0, 1], got 7 to 7; pass torch.sigmoid(logits)
+    ValueError: a: expected image, labels of one shape (H, W), got (2, 2), (3, 3)
     """
-    for x in (probability, target, image):
+    for x in (image, *others.values()):
         if not isinstance(x, np.ndarray):
             raise ValueError(
                 f"{name}: expected NumPy arrays (H, W), got {type(x).__name__}; pass x.numpy()"
             )
-    shapes = [x.shape for x in (probability, target, image)]
-    if len(set(shapes)) > 1 or len(shapes[0]) != 2 or 0 in shapes[0]:
+    shapes = [x.shape for x in (image, *others.values())]
+    if len(set(shapes)) > 1 or image.ndim != 2 or not image.size:
         raise ValueError(
-            f"{name}: expected probability, target and image of one shape (H, W), got "
-            f"{shapes[0]}, {shapes[1]} and {shapes[2]}"
-        )
-    if not (probability.min() >= 0 and probability.max() <= 1):  # nan fails as well
-        raise ValueError(
-            f"{name}: expected probabilities in [0, 1], got {probability.min():.4g} to "
-            f"{probability.max():.4g}; pass torch.sigmoid(logits)"
-        )
-    if not np.isin(target, (0, 1)).all():
-        raise ValueError(
-            f"{name}: expected a target of 0 and 1, got {np.unique(target)[:6].tolist()}; "
-            "pass labels > 0"
+            f"{name}: expected {', '.join(['image', *others])} of one shape (H, W), got "
+            f"{', '.join(map(str, shapes))}"
         )
     if not np.isfinite(image).all():
         raise ValueError(f"{name}: the image holds values that are not finite; mend the image")
+
+
+def check_pictures(
+    names: Sequence[str],
+    probabilities: Sequence[np.ndarray],
+    targets: Sequence[np.ndarray],
+    images: Sequence[np.ndarray],
+) -> None:
+    """Raises ValueError, naming the picture, for arrays that are not pictures (H, W).
+
+    >>> check_pictures(["a"], [np.array([[7.0]])], [np.array([[1]])], [np.array([[0]])])
+    Traceback (most recent call last):
+    ValueError: a: expected probabilities in [0, 1], got 7 to 7; pass torch.sigmoid(logits)
+    """
+    counts = [len(x) for x in (probabilities, targets, images, names)]
+    if len(set(counts)) > 1 or not names:
+        raise ValueError(
+            "expected as many probabilities as targets, images and names, and at least one of "
+            f"each, got {', '.join(map(str, counts))}"
+        )
+    for name, probability, target, image in zip(names, probabilities, targets, images, strict=True):
+        check_arrays(name, image=image, probability=probability, target=target)
+        if not (probability.min() >= 0 and probability.max() <= 1):  # nan fails as well
+            raise ValueError(
+                f"{name}: expected probabilities in [0, 1], got {probability.min():.4g} to "
+                f"{probability.max():.4g}; pass torch.sigmoid(logits)"
+            )
+        if not np.isin(target, (0, 1)).all():
+            raise ValueError(
+                f"{name}: expected a target of 0 and 1, got {np.unique(target)[:6].tolist()}; "
+                "pass labels > 0"
+            )
 
 
 def threshold_levels(probability: Shaped[np.ndarray, "*size"]) -> UInt8[np.ndarray, "*size"]:
@@ -115,43 +137,59 @@ def packed(values: Shaped[np.ndarray, "..."]) -> bytes:
 
 
 def gray_pictures(
-    images: Shaped[Tensor, "_ ..."], targets: Shaped[Tensor, "_ ..."], names: Sequence[str] | None
-) -> tuple[list[Float[np.ndarray, "_ _"]], list[Shaped[np.ndarray, "_ _"]], list[str]]:
-    """A batch for showing: gray images from 0 to 1, targets without a channel, and names.
+    targets: Shaped[Tensor, "_ ..."], images: Shaped[Tensor, "_ ..."]
+) -> tuple[list[Shaped[np.ndarray, "_ _"]], list[Float[np.ndarray, "_ _"]]]:
+    """A batch for showing: targets without a channel, and gray images from 0 to 1.
 
-    images: (N, 1, H, W) or (N, 3, H, W), targets: (N, H, W) or (N, 1, H, W). Raises ValueError
-    where there is none, or not as many of each.
+    targets: (N, H, W) or (N, 1, H, W), images: (N, 1, H, W) or (N, 3, H, W).
 
     >>> import torch
-    >>> gray, true, names = gray_pictures(torch.eye(4)[None, None], torch.eye(4)[None], None)
-    >>> gray[0].shape, true[0].shape, names
-    ((4, 4), (4, 4), ['picture 1'])
+    >>> true, gray = gray_pictures(torch.eye(4)[None], torch.eye(4)[None, None])
+    >>> true[0].shape, gray[0].shape
+    ((4, 4), (4, 4))
     """
-    names = list(names or [f"picture {i + 1}" for i in range(len(images))])
-    if not len(images) == len(targets) == len(names) or not names:
-        raise ValueError(
-            "expected as many images as targets and names, and at least one of each, got "
-            f"{len(images)}, {len(targets)} and {len(names)}"
-        )
-    gray = [as_gray(as_picture(image)) for image in images]
     true = [target.cpu().numpy() for target in targets]
-    return gray, [x[0] if x.ndim == 3 else x for x in true], names
+    gray = [as_gray(as_picture(image)) for image in images]
+    return [x[0] if x.ndim == 3 else x for x in true], gray
+
+
+class PicturesWidget(Widget):
+    """What widgets of pictures and their masks store: `stored_pictures`, and the one shown.
+
+    >>> PicturesWidget(names=["a", "b"], picture=1).picture
+    1
+    """
+
+    levels = traitlets.List(traitlets.Bytes()).tag(sync=True)
+    targets = traitlets.List(traitlets.Bytes()).tag(sync=True)
+    images = traitlets.List(traitlets.Bytes()).tag(sync=True)
+    names = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    picture = traitlets.Int(0, min=0).tag(sync=True)
+
+    @traitlets.validate("picture")
+    def _check_picture(self, proposal: dict) -> int:
+        return check_index(proposal, len(self.names))
 
 
 def stored_pictures(
-    found: Sequence[Shaped[np.ndarray, "..."]],
-    targets: Sequence[Shaped[np.ndarray, "_ _"]],
-    images: Sequence[Shaped[np.ndarray, "_ _"]],
-) -> dict[str, list[bytes]]:
-    """The traits `levels`, `targets` and `images` of a widget, as common.js unpacks them.
+    found: Sequence[Sequence[np.ndarray]],
+    targets: Sequence[np.ndarray],
+    images: Sequence[np.ndarray],
+    names: Sequence[str] | None,
+) -> dict[str, list]:
+    """The traits of a `PicturesWidget`, checked, as common.js unpacks them.
 
-    found: the probabilities of each picture, (H, W) or several (V, H, W).
+    found: one or several times the probabilities of all pictures.
 
-    >>> sorted(stored_pictures([np.eye(2)], [np.eye(2)], [np.eye(2)]))
-    ['images', 'levels', 'targets']
+    >>> sorted(stored_pictures([[np.eye(2)]], [np.eye(2)], [np.eye(2)], None))
+    ['images', 'levels', 'names', 'targets']
     """
+    names = list(names or [f"picture {i + 1}" for i in range(len(images))])
+    for probabilities in found:
+        check_pictures(names, probabilities, targets, images)
     return {
-        "levels": [packed(threshold_levels(x)) for x in found],
+        "levels": [packed(threshold_levels(np.stack(x))) for x in zip(*found, strict=True)],
         "targets": [packed(x.astype(bool)) for x in targets],
         "images": [packed(gray_levels(x)) for x in images],
+        "names": names,
     }

@@ -6,10 +6,8 @@ const KEYS = ["moment", "picture", "view"];
 const SLOW = "(prefers-reduced-motion: reduce)";
 const PAGE = `
   <form class="uw-controls" aria-label="Moment of the training, picture and view">
-    <fieldset class="uw-slider"><legend>Step of the training</legend>
-      <button type="button">Play</button>
-      <input type="range" name="moment" min="0" step="1" aria-label="Moment">
-      <b class="uw-value"></b></fieldset>
+    ${slider("Step of the training", 'name="moment" min="0" step="1" aria-label="Moment"',
+    '<button type="button">Play</button>')}
     ${PICTURES}
     ${choice("view", "View", VIEWS)}
   </form>
@@ -52,31 +50,24 @@ export function summarize({ steps, losses, moment, name, dice }) {
 }
 
 async function render({ model, el }) {
-  const root = mount(el, "replay", PAGE);
-  const find = (selector) => root.querySelector(selector);
-  const [form, button, output] = ["form", "button", "output"].map(find);
-  const { steps, losses, size, names } = state(model, ["steps", "losses", "size", "names"]);
+  const { find, form, names, pictures } = await mountPictures({ model, el }, "replay", PAGE);
+  const [button, output] = ["button", "output"].map(find);
+  const { steps, losses, size } = state(model, ["steps", "losses", "size"]);
   form.elements.moment.max = steps.length - 1;
-  offerPictures(root, names);
-  const [levels, targets, images] = await unpackAll(model, ["levels", "targets", "images"]);
-  const counts = levels.map((each, i) => countMoments(each, targets[i], steps.length));
+  const counts = pictures.map(([levels, bits]) => countMoments(levels, bits, steps.length));
 
   function draw() {
     const { moment, picture, view } = state(model, KEYS);
     const scores = counts[picture].map(diceOf);
     const summary =
       summarize({ steps, losses, moment, name: names[picture], dice: scores[moment] });
-    form.elements.moment.value = moment;
+    fill(form, { moment, picture, view });
     form.elements.moment.setAttribute("aria-valuetext", `step ${steps[moment]}`);
-    form.elements.picture.value = picture;
-    form.elements.view.value = view;
     find(".uw-value").textContent = steps[moment];
-    output.textContent = summary;
-    showCounts(root, counts[picture][moment]);
     const pixels = size[0] * size[1];
-    const now = levels[picture].subarray(moment * pixels, (moment + 1) * pixels);
-    paint(find("canvas"), size, shades([now, targets[picture], images[picture]], HALF, view));
-    find("canvas").setAttribute("aria-label", `View: ${view}. ${summary}`);
+    const [levels, ...rest] = pictures[picture];
+    const now = levels.subarray(moment * pixels, (moment + 1) * pixels);
+    showPicture(find, size, [now, ...rest], { view, count: counts[picture][moment], summary });
     drawCurves(find("svg"), { steps, losses, scores, moment }, summary);
   }
 
@@ -97,10 +88,9 @@ async function render({ model, el }) {
     if (!timer && model.get("moment") === steps.length - 1) store(model, { moment: 0 });
     play(!timer);
   });
-  form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("input", ({ target: { name, value } }) => {
     if (name === "moment") play(false);
-    store(model, { [name]: name === "view" ? value : Number(value) });
+    store(model, { [name]: parsed(value) });
   });
   const unfollow = follow(model, KEYS, draw);
   return () => {
@@ -115,17 +105,11 @@ function drawCurves(svg, { steps, losses, scores, moment }, summary) {
   const curves = [...Object.entries(losses), ["Dice", scores]];
   const art = curves.map(([name, curve], k) => {
     const kind = name === "Dice" ? "dice" : ["training", "validation", "other"][k % 3];
-    const key = [k / curves.length, 1.1];
-    return plotPath(curve.map((value, i) => [x(i), value / top]), kind) +
-      plotDot(x(moment), curve[moment] / top, kind) +
-      plotPath([key, [key[0] + 0.07, 1.1]], kind) +
-      plotText(plotX(key[0] + 0.085), plotY(1.1) + 4, name, "start");
+    const points = curve.map((value, i) => [x(i), value / top]);
+    return plotCurve(points, moment, kind, name, k / curves.length);
   });
-  const now = `<path class="uw-now" d="M${plotX(x(moment))} ${plotY(0)}V${plotY(1)}"/>`;
   const yTicks = Array.from({ length: 2 * top + 1 }, (_, i) => [i / 2 / top, String(i / 2)]);
   const xTicks = roundSteps(steps).map((step) => [along(step, steps), String(step)]);
-  plotFrame(svg, { x: "step", y: "loss, Dice", xTicks, yTicks }, now + art.join(""),
+  plotFrame(svg, { x: "step", y: "loss, Dice", xTicks, yTicks }, plotNow(x(moment)) + art.join(""),
     `Losses and Dice over the steps. ${summary}`);
 }
-
-export default { render };

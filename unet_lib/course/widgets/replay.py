@@ -1,7 +1,7 @@
 """A training watched again: the same pictures, moment by moment (chapter 4)."""
 
 import copy
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -9,8 +9,8 @@ import traitlets
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from unet_lib.course.widgets.base import Widget, check_index, script, style
-from unet_lib.course.widgets.pictures import check_picture, gray_pictures, stored_pictures
+from unet_lib.course.widgets.base import check_index
+from unet_lib.course.widgets.pictures import PicturesWidget, gray_pictures, stored_pictures
 from unet_lib.evaluation.tiles import foreground_probability
 from unet_lib.model.base import evaluated
 from unet_lib.model.unet import SegmentationModel
@@ -22,7 +22,7 @@ Weights = dict[str, Tensor]
 
 
 @contextmanager
-def recorded_weights(model: nn.Module, steps: Collection[int]) -> Iterator[dict[int, Weights]]:
+def recorded_weights(model: nn.Module, steps: Collection[int]) -> Generator[dict[int, Weights]]:
     """While the block runs, keeps copies of the model's weights after each of these steps.
 
     A step is a forward pass in training mode; 0 is the state before the first. The copy is made
@@ -56,7 +56,7 @@ def recorded_weights(model: nn.Module, steps: Collection[int]) -> Iterator[dict[
         hook.remove()
 
 
-class ReplayWidget(Widget):
+class ReplayWidget(PicturesWidget, files="replay"):
     """A training, moment by moment: the prediction for a few pictures, beside the loss curves.
 
     `weights` by step, as `recorded_weights` keeps them; a copy of `model` runs with each of them
@@ -79,17 +79,10 @@ class ReplayWidget(Widget):
     ReplayWidget(picture 1, picture 2; step 1 of 1)
     """
 
-    _esm = script("replay")
-    _css = style("replay")
-    levels = traitlets.List(traitlets.Bytes()).tag(sync=True)
-    targets = traitlets.List(traitlets.Bytes()).tag(sync=True)
-    images = traitlets.List(traitlets.Bytes()).tag(sync=True)
     size = traitlets.List().tag(sync=True)
     steps = traitlets.List(traitlets.Int()).tag(sync=True)
     losses = traitlets.Dict().tag(sync=True)
-    names = traitlets.List(traitlets.Unicode()).tag(sync=True)
     moment = traitlets.Int(min=0).tag(sync=True)
-    picture = traitlets.Int(0, min=0).tag(sync=True)
     view = traitlets.Enum(["probability", "errors", "mask", "image"], "probability").tag(sync=True)
 
     def __init__(
@@ -109,24 +102,18 @@ class ReplayWidget(Widget):
                 f"a replay needs the weights of two steps or more, got {sorted(weights)}; were "
                 "they recorded while the model was trained?"
             )
-        gray, true, names = gray_pictures(images, targets, names)
         found, losses = _moments(copy.deepcopy(model).cpu(), weights, images, curves, loss)
-        for row in found:
-            for name, *arrays in zip(names, row, true, gray, strict=True):
-                check_picture(name, *arrays)
         super().__init__(
-            **stored_pictures([np.stack(x) for x in zip(*found, strict=True)], true, gray),
-            size=list(gray[0].shape),
+            **stored_pictures(found, *gray_pictures(targets, images), names),
+            size=list(images.shape[2:]),
             steps=sorted(weights),
             losses=losses,
-            names=names,
             **({"moment": len(weights) - 1} | state),
         )
 
-    @traitlets.validate("moment", "picture")
-    def _check_index(self, proposal: dict) -> int:
-        moments = proposal["trait"].name == "moment"
-        return check_index(proposal, len(self.steps if moments else self.names))
+    @traitlets.validate("moment")
+    def _check_moment(self, proposal: dict) -> int:
+        return check_index(proposal, len(self.steps))
 
     def __repr__(self) -> str:
         present = f"step {self.steps[self.moment]} of {self.steps[-1]}"

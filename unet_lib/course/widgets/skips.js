@@ -38,7 +38,7 @@ const page = (sizes, maps) => `
   </form>
   <div class="uw-status"><output></output></div>
   <div class="uw-row uw-top">
-    <div><canvas role="img" data-part="picture"></canvas>${ERROR_LEGEND}</div>
+    <div><canvas role="img"></canvas>${ERROR_LEGEND}</div>
     <div class="uw-stages" role="group" aria-label="Skip connections">
       <span>encoder ↓</span><span></span><span>↑ decoder</span>
       ${sizes.map(stage(maps)).join("")}
@@ -46,29 +46,22 @@ const page = (sizes, maps) => `
   </div>`;
 
 async function render({ model, el }) {
-  const { sizes, maps, names } = state(model, ["sizes", "maps", "names"]);
-  const root = mount(el, "skips", page(sizes, maps));
-  const find = (selector) => root.querySelector(selector);
-  const form = find("form");
-  offerPictures(root, names);
-  const [levels, targets, images, encoder, decoder] =
-    await unpackAll(model, ["levels", "targets", "images", "encoder", "decoder"]);
+  const { sizes, maps } = state(model, ["sizes", "maps"]);
+  const { root, find, form, names, pictures } =
+    await mountPictures({ model, el }, "skips", page(sizes, maps));
+  const [encoder, decoder] = await unpackAll(model, ["encoder", "decoder"]);
   const area = ([height, width]) => height * width;
 
   function draw() {
     const { skips, picture, view } = state(model, KEYS);
-    const found = (setting) => part(levels[picture], setting, area(sizes[0]));
+    const [levels, bits, image] = pictures[picture];
+    const found = (setting) => part(levels, setting, area(sizes[0]));
     const now = found(variant(skips, 0));
-    const count = countErrors(now, targets[picture], HALF);
-    const all = countErrors(found(2 ** skips.length - 1), targets[picture], HALF);
+    const count = countErrors(now, bits, HALF);
+    const all = countErrors(found(2 ** skips.length - 1), bits, HALF);
     const summary = comparison(names[picture], skips, count, all);
-    form.elements.picture.value = picture;
-    form.elements.view.value = view;
-    find("output").textContent = summary;
-    showCounts(root, count);
-    const canvas = find("[data-part=picture]");
-    paint(canvas, sizes[0], shades([now, targets[picture], images[picture]], HALF, view));
-    canvas.setAttribute("aria-label", `View: ${view}. ${summary}`);
+    fill(form, { picture, view });
+    showPicture(find, sizes[0], [now, bits, image], { view, count, summary });
     skips.forEach((on, k) => drawStage(k, on, picture * skips.length + k, variant(skips, k)));
   }
 
@@ -90,13 +83,10 @@ async function render({ model, el }) {
     }
   }
 
-  form.addEventListener("submit", (event) => event.preventDefault());
   root.addEventListener("input", ({ target: { name, type, value, checked } }) => {
     const flipped = (on, k) => (k === Number(name) ? checked : on);
     if (type === "checkbox") store(model, { skips: model.get("skips").map(flipped) });
-    else store(model, { [name]: name === "view" ? value : Number(value) });
+    else store(model, { [name]: parsed(value) });
   });
   return follow(model, KEYS, draw);
 }
-
-export default { render };

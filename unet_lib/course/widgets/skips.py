@@ -9,13 +9,7 @@ import traitlets
 from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 
-from unet_lib.course.widgets.base import Widget, check_index, script, style
-from unet_lib.course.widgets.pictures import (
-    check_picture,
-    gray_pictures,
-    packed,
-    stored_pictures,
-)
+from unet_lib.course.widgets.pictures import PicturesWidget, gray_pictures, packed, stored_pictures
 from unet_lib.evaluation.tiles import foreground_probability
 from unet_lib.model.base import evaluated
 from unet_lib.model.unet import UNet, decode
@@ -73,7 +67,7 @@ def run_with_skips(model: UNet, images: Float[Tensor, "N C H W"], skips: Sequenc
     return Passage(model.head(x), encoder, decoder)
 
 
-class SkipsWidget(Widget):
+class SkipsWidget(PicturesWidget, files="skips"):
     """A switch for each skip connection of a network: its mask and its feature maps at once.
 
     `model` with `padding="same"`, `images` float (N, C, H, W) as it takes them, `targets` of 0 and
@@ -91,18 +85,11 @@ class SkipsWidget(Widget):
     SkipsWidget(picture 1; skips=[True, False])
     """
 
-    _esm = script("skips")
-    _css = style("skips")
-    levels = traitlets.List(traitlets.Bytes()).tag(sync=True)
-    targets = traitlets.List(traitlets.Bytes()).tag(sync=True)
-    images = traitlets.List(traitlets.Bytes()).tag(sync=True)
     encoder = traitlets.List(traitlets.Bytes()).tag(sync=True)
     decoder = traitlets.List(traitlets.Bytes()).tag(sync=True)
     sizes = traitlets.List().tag(sync=True)
     maps = traitlets.Int().tag(sync=True)
-    names = traitlets.List(traitlets.Unicode()).tag(sync=True)
     skips = traitlets.List(traitlets.Bool()).tag(sync=True)
-    picture = traitlets.Int(0, min=0).tag(sync=True)
     view = traitlets.Enum(["errors", "probability", "mask", "image"], "errors").tag(sync=True)
 
     def __init__(
@@ -119,29 +106,22 @@ class SkipsWidget(Widget):
                 f"expected 1 to {model.settings.width} maps a stage, as many as the largest stage "
                 f"has channels, got {maps}"
             )
-        gray, true, names = gray_pictures(images, targets, names)
         passages = _passages(model, images)
         found = [[foreground_probability(z).numpy() for z in p.logits] for p in passages]
-        for name, *arrays in zip(names, found[-1], true, gray, strict=True):
-            check_picture(name, *arrays)
+        stored = stored_pictures(found, *gray_pictures(targets, images), names)
         stages = range(model.settings.depth)
         encoder = [_grays([passages[-1].encoder[k]], maps) for k in stages]
         # the decoder's stage k depends on its own skip and on those below: every 2^k-th setting
         decoder = [_grays([p.decoder[k] for p in passages[:: 2**k]], maps) for k in stages]
-        pictures = range(len(names))
+        pictures = range(len(images))
         super().__init__(
-            **stored_pictures([np.stack(x) for x in zip(*found, strict=True)], true, gray),
+            **stored,
             encoder=[packed(x[:, i]) for i in pictures for x in encoder],
             decoder=[packed(x[:, i]) for i in pictures for x in decoder],
             sizes=[list(x.shape[-2:]) for x in decoder],
             maps=maps,
-            names=names,
             **({"skips": [True for _ in stages]} | state),
         )
-
-    @traitlets.validate("picture")
-    def _check_picture(self, proposal: dict) -> int:
-        return check_index(proposal, len(self.names))
 
     @traitlets.validate("skips")
     def _check_skips(self, proposal: dict) -> list[bool]:

@@ -42,9 +42,8 @@ const KEYS = ["threshold", "picture", "view"];
 const column = (name) => `<th scope="col">${TITLES[name]}</th>`;
 const PAGE = `
   <form class="uw-controls" aria-label="Threshold and picture">
-    <fieldset class="uw-slider"><legend>Threshold of the probability</legend>
-      <input type="range" name="threshold" min="0.01" max="0.99" step="0.01" aria-label="Threshold">
-      <b class="uw-value"></b></fieldset>
+    ${slider("Threshold of the probability",
+    'name="threshold" min="0.01" max="0.99" step="0.01" aria-label="Threshold"')}
     ${PICTURES}
     ${choice("view", "View", VIEWS)}
   </form>
@@ -58,40 +57,29 @@ const PAGE = `
   </div>`;
 
 async function render({ model, el }) {
-  const root = mount(el, "threshold", PAGE);
-  const find = (selector) => root.querySelector(selector);
-  const form = find("form");
-  const [levels, targets, images] = await unpackAll(model, ["levels", "targets", "images"]);
-  const names = model.get("names");
-  const counts = levels.map((level, i) => countPixels(level, targets[i])); // picture, threshold
-  offerPictures(root, names);
+  const { find, form, names, pictures } = await mountPictures({ model, el }, "threshold", PAGE);
+  const counts = pictures.map(([levels, bits]) => countPixels(levels, bits)); // picture, threshold
 
   function draw() {
-    const [threshold, picture, view] = KEYS.map((key) => model.get(key));
+    const { threshold, picture, view } = state(model, KEYS);
     const at = Math.round(100 * threshold) - 1;
     const count = counts[picture][at];
     const score = scores(count);
-    form.elements.threshold.value = threshold;
-    form.elements.picture.value = picture;
-    form.elements.view.value = view;
+    fill(form, { threshold, picture, view });
     find(".uw-value").textContent = threshold.toFixed(2);
     const summary = `At threshold ${threshold.toFixed(2)} the Dice of ${names[picture]} is ` +
       `${score.dice.toFixed(3)}: ${count.tp} pixels right, ${count.fp} wrong, ${count.fn} missed.`;
-    find("output").textContent = summary;
-    showCounts(root, count);
     const { pooled, mean } = together(counts.map((each) => each[at]));
     const rows = [["this picture", score], ["all, pooled", pooled], ["all, mean", mean]];
     find("tbody").innerHTML = rows.slice(0, names.length > 1 ? 3 : 1).map(row).join("");
-    const data = [levels, targets, images].map((each) => each[picture]);
-    paint(find("canvas"), model.get("sizes")[picture], shades(data, at + 1, view));
-    find("canvas").setAttribute("aria-label", `View: ${view}. ${summary}`);
+    showPicture(find, model.get("sizes")[picture], pictures[picture],
+      { least: at + 1, view, count, summary });
     drawLines(find("[data-part=lines]"), counts[picture].map(scores), at);
     drawCurve(find("[data-part=curve]"), counts[picture], at);
   }
 
-  form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("input", ({ target: { name, value } }) =>
-    store(model, { [name]: name === "view" ? value : Number(value) }));
+    store(model, { [name]: parsed(value) }));
   return follow(model, KEYS, draw);
 }
 
@@ -99,13 +87,10 @@ const row = ([name, score]) => `<tr><th scope="row">${name}</th>` +
   `${NAMES.map((key) => `<td>${score[key].toFixed(3)}</td>`).join("")}</tr>`;
 
 function drawLines(svg, all, at) {
-  const now = THRESHOLDS[at];
-  let art = `<path class="uw-now" d="M${plotX(now)} ${plotY(0)}V${plotY(1)}"/>`;
-  for (const [name, x] of [["precision", 0], ["recall", 0.42], ["dice", 0.74]]) {
-    art += plotPath(all.map((score, i) => [THRESHOLDS[i], score[name]]), name) +
-      plotDot(now, all[at][name], name) +
-      plotPath([[x, 1.1], [x + 0.1, 1.1]], name) + // its key, above the axes
-      plotText(plotX(x + 0.12), plotY(1.1) + 4, TITLES[name], "start");
+  let art = plotNow(THRESHOLDS[at]);
+  for (const [name, left] of [["precision", 0], ["recall", 0.42], ["dice", 0.74]]) {
+    const points = all.map((score, i) => [THRESHOLDS[i], score[name]]);
+    art += plotCurve(points, at, name, TITLES[name], left);
   }
   const best = all.reduce((top, score, i) => (score.dice > all[top].dice ? i : top), 0);
   const label = "Precision, recall and Dice against the threshold; the best Dice is " +
@@ -117,9 +102,7 @@ function drawCurve(svg, counts, at) {
   const known = counts.filter(({ tp, fp }) => tp + fp); // no precision without a found pixel
   const points = known.map(scores).map((score) => [score.recall, score.precision]);
   const { precision, recall } = scores(counts[at]);
-  const art = (points.length ? plotPath(points, "dice") : "") + plotDot(recall, precision, "dice");
+  const art = (points.length ? plotPath(points, "dice") : "") + plotDot([recall, precision], "dice");
   const label = `Precision ${precision.toFixed(3)} at recall ${recall.toFixed(3)}, on its curve`;
   plotFrame(svg, { x: "recall", y: "precision" }, art, label);
 }
-
-export default { render };

@@ -5,13 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import traitlets
 
-from unet_lib.course.widgets.base import Widget, check_index, script, style
-from unet_lib.course.widgets.pictures import check_picture, stored_pictures
+from unet_lib.course.widgets.pictures import PicturesWidget, stored_pictures
 
 Pictures = np.ndarray | Sequence[np.ndarray]
 
 
-class ThresholdWidget(Widget):
+class ThresholdWidget(PicturesWidget, files="threshold"):
     """A slider for the threshold that a foreground pixel's probability exceeds.
 
     `probability` float (H, W) in [0, 1], `target` bool (or 0 and 1), `image` of any type (shown
@@ -26,15 +25,8 @@ class ThresholdWidget(Widget):
     ThresholdWidget(picture 1; threshold=0.70)
     """
 
-    _esm = script("threshold")
-    _css = style("threshold")
-    levels = traitlets.List(traitlets.Bytes()).tag(sync=True)
-    targets = traitlets.List(traitlets.Bytes()).tag(sync=True)
-    images = traitlets.List(traitlets.Bytes()).tag(sync=True)
     sizes = traitlets.List().tag(sync=True)
-    names = traitlets.List(traitlets.Unicode()).tag(sync=True)
     threshold = traitlets.Float(0.5, min=0.01, max=0.99).tag(sync=True)
-    picture = traitlets.Int(0, min=0).tag(sync=True)
     view = traitlets.Enum(["errors", "probability", "image"], "errors").tag(sync=True)
 
     def __init__(
@@ -48,25 +40,9 @@ class ThresholdWidget(Widget):
         groups = [
             [x] if isinstance(x, np.ndarray) else list(x) for x in (probability, target, image)
         ]
-        names = names or [f"picture {i + 1}" for i in range(len(groups[0]))]
-        counts = [len(x) for x in (*groups, names)]
-        if len(set(counts)) > 1 or not names:
-            raise ValueError(
-                "expected as many probabilities as targets, images and names, and at least one "
-                f"of each, got {', '.join(map(str, counts))}"
-            )
-        for name, *arrays in zip(names, *groups, strict=True):
-            check_picture(name, *arrays)
-        super().__init__(
-            **stored_pictures(*groups),
-            sizes=[list(x.shape) for x in groups[0]],
-            names=list(names),
-            **state,
-        )
-
-    @traitlets.validate("picture")
-    def _check_picture(self, proposal: dict) -> int:
-        return check_index(proposal, len(self.names))
+        probabilities, targets, images = groups
+        stored = stored_pictures([probabilities], targets, images, names)
+        super().__init__(**stored, sizes=[list(x.shape) for x in images], **state)
 
     def __repr__(self) -> str:
         return f"ThresholdWidget({', '.join(self.names)}; threshold={self.threshold:.2f})"

@@ -37,15 +37,13 @@ export function message({ count, work }, { tile, halo, largest, changed }) {
 }
 
 const KEYS = ["tile", "halo", "focus"];
-const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 const key = ([color, name]) => `<span><i style="background: ${color}"></i>${name}</span>`;
 
 const page = (tiles, halos, legend) => `
   <form class="uw-controls" aria-label="Tiles">
     ${choice("tile", "Tile size in pixels", tiles)}
-    <fieldset class="uw-slider"><legend>Halo in pixels on each side</legend>
-      <input type="range" name="halo" min="0" max="${halos.length - 1}" aria-label="Halo">
-      <b class="uw-value"></b></fieldset>
+    ${slider("Halo in pixels on each side",
+    `name="halo" min="0" max="${halos.length - 1}" aria-label="Halo"`)}
   </form>
   <div class="uw-status"><output></output></div>
   <div class="uw-row uw-top">
@@ -60,9 +58,7 @@ const page = (tiles, halos, legend) => `
 
 function render({ model, el }) {
   const [tiles, halos, size, grid] = ["tiles", "halos", "size", "grid"].map((k) => model.get(k));
-  const root = mount(el, "tiles", page(tiles, halos, model.get("legend")));
-  const find = (selector) => root.querySelector(selector);
-  const form = find("form");
+  const { root, find, form } = mount(el, "tiles", page(tiles, halos, model.get("legend")));
   const cut = ({ tile, halo }) => size.map((length) => tileSlices(length, tile, halo, grid));
   const [height, width] = size;
   root.querySelectorAll("svg").forEach((svg) => svg.setAttribute("viewBox", `0 0 ${width} ${height}`));
@@ -75,8 +71,7 @@ function render({ model, el }) {
     const slices = cut(now);
     const [row, column] = slices.map((side, axis) => tileAt(side, now.focus[axis]));
     const [rows, columns] = [slices[0][row], slices[1][column]];
-    form.elements.tile.value = now.tile;
-    form.elements.halo.value = halos.indexOf(now.halo);
+    fill(form, { tile: now.tile, halo: halos.indexOf(now.halo) });
     form.elements.halo.setAttribute("aria-valuetext", `${now.halo} pixels`);
     find(".uw-value").textContent = now.halo;
     find("output").textContent = message(cost({ ...now, size, grid }), { ...now, largest, changed });
@@ -113,7 +108,7 @@ function render({ model, el }) {
   root.querySelectorAll(".uw-layers").forEach((layers) =>
     ["pointerdown", "pointermove"].forEach((name) => layers.addEventListener(name, point)));
   find("[data-part=tiles]").addEventListener("keydown", (event) => {
-    const step = STEPS[event.key];
+    const step = ARROWS[event.key];
     if (!step) return;
     event.preventDefault();
     const { focus } = state(model, KEYS);
@@ -122,7 +117,6 @@ function render({ model, el }) {
       return step[i] && next ? (next.start + next.stop) >> 1 : focus[i];
     }));
   });
-  form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("input", ({ target: { name, value } }) =>
     store(model, { [name]: name === "halo" ? halos[value] : Number(value) }));
   return follow(model, KEYS, draw);
@@ -143,5 +137,3 @@ const shade = (rows, columns, [height, width]) => {
     [rows.start, columns.start, rows.stop, columns.stop]].map((sides) => outline(...sides));
   return `<path class="uw-unseen" d="${all}${seen}"/><path class="uw-thrown" d="${seen}${kept}"/>`;
 };
-
-export default { render };

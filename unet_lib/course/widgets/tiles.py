@@ -8,8 +8,8 @@ import traitlets
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from unet_lib.course.widgets.base import Widget, script, style
-from unet_lib.course.widgets.pictures import painted, photograph
+from unet_lib.course.widgets.base import Widget
+from unet_lib.course.widgets.pictures import check_arrays, painted, photograph
 from unet_lib.evaluation.tiles import foreground_probability, predict
 from unet_lib.model.unet import SegmentationModel
 
@@ -20,7 +20,7 @@ COLORS = ("none", "#1c1a3a", "#3d2560", "#8f3277", "#e0604f", "#f9b13f", "#fffff
 NAMES = (*(f"over {edge:f}".rstrip("0") for edge in EDGES), "the mask changes")
 
 
-class TilesWidget(Widget):
+class TilesWidget(Widget, files="tiles"):
     """Tiles over a picture, what the model sees for one of them, and the seams that they leave.
 
     `image` (C, H, W) is predicted whole, and by tiles for every pair of the sizes `tiles` and
@@ -43,8 +43,6 @@ class TilesWidget(Widget):
     (True, 0)
     """
 
-    _esm = script("tiles")
-    _css = style("tiles")
     picture = traitlets.Unicode().tag(sync=True)
     maps = traitlets.List(traitlets.Unicode()).tag(sync=True)
     legend = traitlets.List().tag(sync=True)
@@ -56,7 +54,8 @@ class TilesWidget(Widget):
     changes = traitlets.List(traitlets.Int()).tag(sync=True)
     tile = traitlets.Int().tag(sync=True)
     halo = traitlets.Int().tag(sync=True)
-    focus = traitlets.List(traitlets.Int(), minlen=2, maxlen=2).tag(sync=True)
+    # stored under the name of a method of ipywidgets, whose place it takes
+    focus = traitlets.List(traitlets.Int(), minlen=2, maxlen=2).tag(sync=True)  # type: ignore[bad-override]
 
     def __init__(
         self,
@@ -68,16 +67,16 @@ class TilesWidget(Widget):
     ) -> None:
         if image.ndim != 3:
             raise ValueError(f"expected one image (C, H, W), got shape {tuple(image.shape)}")
-        if not image.isfinite().all():
-            raise ValueError("the image holds values that are not finite; mend the image")
         if not model.keeps_size:
             raise ValueError('the widget shows a model with padding="same"; got one with "valid"')
+        gray = image.mean(0).numpy()
+        check_arrays("TilesWidget", image=gray)
         halos = range(0, model.halo + model.grid, model.grid) if halos is None else halos
         _check_sizes(tiles, halos, model.grid)
-        size = [int(length) for length in image.shape[1:]]
+        size = list(image.shape[1:])
         middle = [length // 2 for length in size]
         super().__init__(
-            picture=photograph(image.mean(0).numpy(), quality=80),
+            picture=photograph(gray, quality=80),
             legend=[list(pair) for pair in zip(COLORS[1:], NAMES, strict=True)],
             size=size,
             grid=model.grid,
