@@ -4,7 +4,6 @@ import ast
 import inspect
 import subprocess
 import sys
-import textwrap
 
 import numpy as np
 import pytest
@@ -12,16 +11,7 @@ import torch
 from PIL import Image
 
 import unet_lib
-from unet_lib import (
-    PairedFolder,
-    Task,
-    Trained,
-    TrainingSettings,
-    UNet,
-    fit,
-    predict,
-    pretrained_unet,
-)
+from unet_lib import PairedFolder, Task, Trained, TrainingSettings, UNet, fit, predict
 from unet_lib.data import foreground, simulate_nuclei
 
 TINY = {"width": 2, "depth": 1}
@@ -59,7 +49,7 @@ def find_objects(mine):
 
 
 def use_a_pretrained_encoder(mine):
-    model = pretrained_unet(1, 1, encoder="tf_efficientnet_lite0", decoder_width=4)
+    model = unet_lib.pretrained_unet(1, 1, encoder="tf_efficientnet_lite0", decoder_width=4)
     return predict(model, torch.rand(1, 40, 36))
 
 
@@ -78,19 +68,13 @@ def gap(logits: torch.Tensor, target: torch.Tensor) -> float:
     return float((logits - target).abs().mean())
 
 
-SNIPPETS = (
-    train_on_a_folder,
-    find_masks,
-    find_objects,
-    use_a_pretrained_encoder,
-    bring_your_own,
-)
+SNIPPETS = train_on_a_folder, find_masks, find_objects, use_a_pretrained_encoder, bring_your_own
 
 
 @pytest.mark.filterwarnings("ignore:after epoch 1 every pixel")  # it has hardly learned
 def test_everyday_work_takes_four_statements(mine) -> None:
     for snippet in SNIPPETS:
-        (function,) = ast.parse(textwrap.dedent(inspect.getsource(snippet))).body
+        (function,) = ast.parse(inspect.getsource(snippet)).body
         assert len(function.body) <= 4, snippet.__name__
     train_on_a_folder(mine)
     assert {file.name for file in (mine / "run").iterdir()} >= {"best.pt", "last.pt"}

@@ -11,39 +11,43 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # for editors and type checkers; at run time `__getattr__` does it
-    from unet_lib.data import PairedFolder as PairedFolder
-    from unet_lib.data import SimulatedNuclei as SimulatedNuclei
-    from unet_lib.evaluation import predict as predict
-    from unet_lib.model import UNet as UNet
-    from unet_lib.shipping.onnx_model import OnnxModel as OnnxModel
-    from unet_lib.training import Task as Task
-    from unet_lib.training import Trained as Trained
-    from unet_lib.training import TrainingSettings as TrainingSettings
-    from unet_lib.training import fit as fit
-    from unet_lib.transfer import pretrained_unet as pretrained_unet
+    from unet_lib.data import PairedFolder, SimulatedNuclei
+    from unet_lib.evaluation import predict
+    from unet_lib.model import UNet
+    from unet_lib.shipping.onnx_model import OnnxModel
+    from unet_lib.training import Task, Trained, TrainingSettings, fit
+    from unet_lib.transfer import pretrained_unet
 
 __version__ = "0.1.0"
 
 _ROOMS = {
-    "OnnxModel": "shipping.onnx_model",
-    "PairedFolder": "data",
-    "SimulatedNuclei": "data",
-    "Task": "training",
-    "Trained": "training",
-    "TrainingSettings": "training",
-    "UNet": "model",
-    "fit": "training",
-    "predict": "evaluation",
-    "pretrained_unet": "transfer",
+    "data": ("PairedFolder", "SimulatedNuclei"),
+    "evaluation": ("predict",),
+    "model": ("UNet",),
+    "shipping.onnx_model": ("OnnxModel",),
+    "training": ("Task", "Trained", "TrainingSettings", "fit"),
+    "transfer": ("pretrained_unet",),
 }
-__all__ = [*_ROOMS]  # names, all of them
+__all__ = [
+    "OnnxModel",
+    "PairedFolder",
+    "SimulatedNuclei",
+    "Task",
+    "Trained",
+    "TrainingSettings",
+    "UNet",
+    "fit",
+    "predict",
+    "pretrained_unet",
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _ROOMS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_ROOMS[name]}"), name)
+    for room, names in _ROOMS.items():
+        if name in names:
+            return getattr(importlib.import_module(f"{__name__}.{room}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *_ROOMS]
+    return [*globals(), *__all__]

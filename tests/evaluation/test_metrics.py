@@ -76,16 +76,16 @@ def test_miou_with_void_and_absent_classes_equals_torchmetrics(classes):
 def test_ratios_equal_torchmetrics(masks):
     prediction, target = (mask.long() for mask in masks)
     counts = count_pixels(prediction, target)
-    for ours, theirs in (
-        (dice, tm.f1_score),
-        (iou, tm.jaccard_index),
-        (precision, tm.precision),
-        (recall, tm.recall),
+    for ours, theirs in zip(
+        RATIOS, (tm.f1_score, tm.jaccard_index, tm.precision, tm.recall), strict=True
     ):
         pooled = theirs(prediction, target, task="binary")
         torch.testing.assert_close(ours(counts, "set")[0], pooled)
         each = [theirs(p, t, task="binary") for p, t in zip(prediction, target, strict=True)]
         torch.testing.assert_close(ours(counts, "image")[0], torch.stack(each).mean())
+
+    ours = pixel_accuracy(counts, "set")
+    torch.testing.assert_close(ours, tm.accuracy(prediction, target, task="binary"))
 
 
 def test_class_ratios_equal_torchmetrics(classes):
@@ -93,17 +93,8 @@ def test_class_ratios_equal_torchmetrics(classes):
     how = {"task": "multiclass", "num_classes": 4, "average": "none"}
     torch.testing.assert_close(iou(counts, "set"), tm.jaccard_index(*classes, **how))
     torch.testing.assert_close(dice(counts, "set"), tm.f1_score(*classes, **how))
-
-
-def test_pixel_accuracy_equals_torchmetrics(masks, classes):
-    torch.testing.assert_close(
-        pixel_accuracy(count_pixels(*masks), "set"),
-        tm.accuracy(*(mask.long() for mask in masks), task="binary"),
-    )
-    how = {"task": "multiclass", "num_classes": 4, "average": "micro"}
-    torch.testing.assert_close(
-        pixel_accuracy(count_pixels(*classes, num_classes=4)), tm.accuracy(*classes, **how)
-    )
+    theirs = tm.accuracy(*classes, **how | {"average": "micro"})
+    torch.testing.assert_close(pixel_accuracy(counts), theirs)
 
 
 def test_pooling_matters_and_is_as_stated():
@@ -125,10 +116,10 @@ def test_fault_17_policy_for_empty_masks(ratio, empty, mean):
 
 
 def test_an_error_is_never_scored_as_empty():
-    nothing, all_of_it = torch.zeros(1, 2, 2, dtype=torch.bool), torch.ones(1, 2, 2).bool()
-    assert precision(count_pixels(nothing, all_of_it)).item() == 0.0
-    assert recall(count_pixels(all_of_it, nothing)).item() == 0.0
-    assert dice(count_pixels(all_of_it, nothing)).item() == 0.0
+    nothing, whole = torch.zeros(1, 2, 2), torch.ones(1, 2, 2)
+    assert precision(count_pixels(nothing, whole)).item() == 0.0
+    assert recall(count_pixels(whole, nothing)).item() == 0.0
+    assert dice(count_pixels(whole, nothing)).item() == 0.0
 
 
 def test_large_counts_are_exact():
@@ -173,6 +164,8 @@ def test_threshold_of_the_scores_is_a_probability():
         assert int(scores.counts.tp) == found
     with pytest.raises(ValueError, match=r"threshold must be a probability.*got 1.5"):
         SegmentationScores(threshold=1.5)
+    with pytest.raises(ValueError, match=r"no batch was added yet: call update"):
+        SegmentationScores().compute()
 
 
 @pytest.mark.parametrize("ignore_index", [None, 255])
@@ -185,26 +178,13 @@ def test_foreground_scores_join_the_classes(ignore_index):
     assert [int(c) for c in scores.counts] == [2, wrong, 0, 0]
 
 
-def test_scores_want_a_batch_first():
-    with pytest.raises(ValueError, match=r"no batch was added yet: call update"):
-        SegmentationScores().compute()
-
-
-def brute_force_iou(predicted, true):
-    return [
-        [
-            np.sum((predicted == p) & (true == t)) / np.sum((predicted == p) | (true == t))
-            for t in np.unique(true)[np.unique(true) > 0]
-        ]
-        for p in np.unique(predicted)[np.unique(predicted) > 0]
-    ]
-
-
 @pytest.mark.parametrize("seed", range(4))
 def test_instance_iou_by_brute_force(seed):
-    rng = np.random.default_rng(seed)
-    predicted, true = rng.integers(0, 5, (2, 12, 9)) * 3
-    np.testing.assert_allclose(match_instances(predicted, true), brute_force_iou(predicted, true))
+    predicted, true = np.random.default_rng(seed).integers(0, 5, (2, 12, 9)) * 3
+    found = [predicted == label for label in np.unique(predicted) if label]
+    there = [true == label for label in np.unique(true) if label]
+    each = [[np.sum(p & t) / np.sum(p | t) for t in there] for p in found]
+    np.testing.assert_allclose(match_instances(predicted, true), each)
 
 
 def test_average_precision_by_hand():
@@ -212,14 +192,8 @@ def test_average_precision_by_hand():
     true[:, 0:4], true[:, 4:8], true[0, 10] = 1, 2, 3
     predicted = np.zeros((4, 12), int)
     predicted[:, 0:4], predicted[:, 4:7] = 7, 4  # one whole, one with IoU 0.75, one missed
-    assert average_precision([predicted], [true], (0.5, 0.75, 0.8)) == {
-        0.5: pytest.approx(2 / 3),
-        0.75: pytest.approx(2 / 3),
-        0.8: pytest.approx(1 / 4),
-    }
-
-
-def test_one_prediction_matches_one_instance_at_low_thresholds():
+    expected = {0.5: 2 / 3, 0.75: 2 / 3, 0.8: 1 / 4}
+    assert average_precision([predicted], [true], (0.5, 0.75, 0.8)) == pytest.approx(expected)
     true, predicted = np.array([[1, 1, 2, 2]]), np.array([[1, 1, 1, 1]])
     assert average_precision([predicted], [true], (0.5,))[0.5] == 0.5  # merged: one found
 

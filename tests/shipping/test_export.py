@@ -55,8 +55,7 @@ def run(path, images: torch.Tensor) -> np.ndarray:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_every_network_is_exported_with_open_sizes(name, tmp_path) -> None:
-    model = settled(MODELS[name]())
-    path = tmp_path / "unet.onnx"
+    model, path = settled(MODELS[name]()), tmp_path / "unet.onnx"
     assert export_onnx(model, path) < 1e-4
     start = 44 if name == "valid" else 2 * model.minimum_size + 1
     step = model.grid if name == "valid" else 13
@@ -113,38 +112,26 @@ def test_a_graph_that_differs_is_not_written(model, tmp_path, monkeypatch) -> No
 
 def write_by_hand(model, path, **options) -> None:
     """As many tutorials do it."""
+    names = {"input_names": ["images"], "output_names": ["logits"]}
+    images = (torch.rand(2, 1, 32, 32),)
     with silent():
         torch.onnx.export(
-            model,
-            (torch.rand(2, 1, 32, 32),),
-            path,
-            dynamo=True,
-            external_data=False,
-            input_names=["images"],
-            output_names=["logits"],
-            verbose=False,
-            **options,
+            model, images, path, external_data=False, verbose=False, **names | options
         )
 
 
-def test_one_size_is_found_out(model, tmp_path) -> None:
+def test_another_graph_is_found_out(model, tmp_path) -> None:
     write_by_hand(model.eval(), tmp_path / "fixed.onnx")
     with pytest.raises(ExportError, match=r"does not take images of shape \(1, 1, 4, .*dynamic"):
         largest_difference(model, tmp_path / "fixed.onnx")
     assert largest_difference(model, tmp_path / "fixed.onnx", [torch.rand(2, 1, 32, 32)]) < 1e-4
-
-
-def test_training_mode_is_found_out(tmp_path) -> None:
+    export_onnx(UNet(1, 2, width=2, depth=1), tmp_path / "two.onnx")
+    with pytest.raises(ExportError, match=r"gives logits of shape \(1, 2, .*the network \(1, 1,"):
+        largest_difference(model, tmp_path / "two.onnx")
     model = settled(UNet(1, width=4, depth=1, dropout=0.5)).train()
     sizes = {"images": dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)}
     write_by_hand(model, tmp_path / "training.onnx", dynamic_shapes=sizes, opset_version=18)
     assert largest_difference(model, tmp_path / "training.onnx") > 1e-4
-
-
-def test_another_number_of_channels_is_found_out(model, tmp_path) -> None:
-    export_onnx(UNet(1, 2, width=2, depth=1), tmp_path / "two.onnx")
-    with pytest.raises(ExportError, match=r"gives logits of shape \(1, 2, .*the network \(1, 1,"):
-        largest_difference(model, tmp_path / "two.onnx")
 
 
 class Foreign(torch.nn.Conv2d):
@@ -183,13 +170,7 @@ def test_networks_and_options_that_cannot_be_exported(tmp_path, network, options
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_package_is_named_with_the_command(tmp_path, monkeypatch) -> None:
-    monkeypatch.setitem(sys.modules, "onnxscript", None)
-    with pytest.raises(ExportError, match=r'package onnxscript.*pip install "unet-lib\[export\]"'):
-        export_onnx(gray(), tmp_path / "unet.onnx")
-
-
-def test_files_that_are_not_ours(file, tmp_path) -> None:
+def test_files_that_are_not_ours_and_missing_packages(file, tmp_path, monkeypatch) -> None:
     strange = onnx.load(file)
     del strange.metadata_props[:]
     onnx.save(strange, tmp_path / "strange.onnx")
@@ -203,6 +184,9 @@ def test_files_that_are_not_ours(file, tmp_path) -> None:
             read_metadata(tmp_path / f"{name}.onnx")
     with pytest.raises(ExportError, match=r"short\.onnx is no ONNX file"):
         largest_difference(gray(), tmp_path / "short.onnx")
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(ExportError, match=r'package onnxscript.*pip install "unet-lib\[export\]"'):
+        export_onnx(gray(), tmp_path / "unet.onnx")
 
 
 def test_large_logits_may_differ_in_proportion(tmp_path) -> None:
@@ -212,34 +196,25 @@ def test_large_logits_may_differ_in_proportion(tmp_path) -> None:
     assert 1e-4 < export_onnx(sharp, tmp_path / "unet.onnx") < 1
 
 
-@pytest.fixture(scope="module")
-def pictures() -> list[np.ndarray]:
-    data = SimulatedNuclei(6, seed=1, size=(48, 40))
-    return [data[i][0].numpy()[None] for i in range(len(data))]
-
-
-@pytest.mark.parametrize("numbers", ["float16", "int8, dynamic", "int8, calibrated"])
-def test_smaller_numbers_stay_close_and_keep_the_metadata(tmp_path, pictures, numbers) -> None:
-    model = settled(UNet(1, width=16, depth=1, norm="batch"))
+@pytest.mark.parametrize(
+    ("numbers", "smaller", "apart"),
+    [("float16", 0.55, 0.01), ("int8, dynamic", 0.5, 0.1), ("int8, calibrated", 0.5, 0.1)],
+)
+def test_smaller_numbers_stay_close_and_keep_the_metadata(
+    tmp_path, numbers, smaller, apart
+) -> None:
+    images = [image[None] for image, _ in SimulatedNuclei(6, seed=1, size=(48, 40))]
     full, small = tmp_path / "full.onnx", tmp_path / "small.onnx"
-    export_onnx(model, full, Task())
+    export_onnx(settled(UNet(1, width=16, depth=1, norm="batch")), full, Task())
     if numbers == "float16":
         halve(full, small)
     else:
-        quantize(full, small, pictures if "calibrated" in numbers else None)
-    share = small.stat().st_size / full.stat().st_size
-    assert share < (0.55 if numbers == "float16" else 0.5)
+        quantize(full, small, [x.numpy() for x in images] if "calibrated" in numbers else None)
+    assert small.stat().st_size < smaller * full.stat().st_size
     assert read_metadata(small) == read_metadata(full)
-    reference = run(full, torch.from_numpy(pictures[0]))
-    difference = np.abs(run(small, torch.from_numpy(pictures[0])) - reference).max()
-    assert difference < (0.01 if numbers == "float16" else 0.1) * np.abs(reference).max()
+    reference = run(full, images[0])
+    assert np.abs(run(small, images[0]) - reference).max() < apart * np.abs(reference).max()
     assert run(small, torch.rand(2, 1, 31, 50)).shape == (2, 1, 31, 50)
-
-
-def test_no_pictures_to_calibrate_with(file, tmp_path) -> None:
-    with pytest.raises(ExportError, match="no pictures to calibrate"):
-        quantize(file, tmp_path / "int8.onnx", [])
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -257,6 +232,8 @@ def test_pictures_that_cannot_calibrate(file, tmp_path, batch, message) -> None:
     good = np.zeros((1, 1, 8, 8), "float32")
     with pytest.raises(ExportError, match=message):
         quantize(file, tmp_path / "int8.onnx", iter([good, batch]))
+    with pytest.raises(ExportError, match="no pictures to calibrate"):
+        quantize(file, tmp_path / "int8.onnx", [])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -264,8 +241,7 @@ def test_numbers_are_not_made_smaller_twice(file, tmp_path) -> None:
     halve(file, tmp_path / "half.onnx")
     quantize(file, tmp_path / "int8.onnx")
     for step in (halve, quantize):
-        with pytest.raises(ExportError, match=r"half\.onnx holds float16; float32 alone was"):
-            step(tmp_path / "half.onnx", tmp_path / "twice.onnx")
-        with pytest.raises(ExportError, match=r"int8\.onnx holds uint8; float32 alone was"):
-            step(tmp_path / "int8.onnx", tmp_path / "twice.onnx")
+        for name, kind in (("half", "float16"), ("int8", "uint8")):
+            with pytest.raises(ExportError, match=rf"{name}\.onnx holds {kind}; float32 alone was"):
+                step(tmp_path / f"{name}.onnx", tmp_path / "twice.onnx")
     assert not (tmp_path / "twice.onnx").exists()

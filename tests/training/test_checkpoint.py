@@ -40,10 +40,7 @@ def test_round_trip_rebuilds_the_model(tmp_path):
     [
         ({"model": None}, "lacks model, which save_checkpoint stores"),
         ({"weights": None}, "lacks weights"),
-        (
-            {"model": '{"in_channels": 1, "ways": 3}'},
-            "unexpected keyword argument 'ways'",
-        ),
+        ({"model": '{"in_channels": 1, "ways": 3}'}, "unexpected keyword argument 'ways'"),
         ({"model": '{"in_channels": -1}'}, "in_channels must be at least 1, got -1"),
         ({"model": "{"}, "holds settings that this version of unet-lib does not take"),
     ],
@@ -84,9 +81,8 @@ def test_fault_24_files_that_are_no_checkpoints(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     save_checkpoint("best.pt", UNet(1, width=2, depth=1))
     os.mkdir("folder.pt")
-    whole = Path("best.pt").read_bytes()
-    for name, contents in (("short", whole[:-500]), ("empty", b"")):
-        Path(f"{name}.pt").write_bytes(contents)
+    Path("short.pt").write_bytes(Path("best.pt").read_bytes()[:-500])
+    Path("empty.pt").touch()
     strange = {"evil": {"format": 1, "model": Touch()}, "dict": {"a": 1}, "list": [1, 2]}
     for name, contents in strange.items():
         torch.save(contents, f"{name}.pt")
@@ -104,16 +100,12 @@ def test_fault_24_files_that_are_no_checkpoints(tmp_path, monkeypatch):
             load_checkpoint(path)
     assert not Path("owned").exists()
 
-
-def test_fault_24_a_file_that_may_not_be_read(tmp_path, monkeypatch):
-    save_checkpoint(tmp_path / "best.pt", UNet(1, width=2, depth=1))
-
     def forbid(*_, **__):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(torch, "load", forbid)
     with pytest.raises(CheckpointError, match="may not be read by you"):
-        load_checkpoint(tmp_path / "best.pt")
+        load_checkpoint("best.pt")
 
 
 def test_fault_25_a_writer_that_fails_leaves_the_old_file(tmp_path):

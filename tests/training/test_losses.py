@@ -1,6 +1,7 @@
 """unet_lib.training.losses against brute force, and what they answer to bad input."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -105,8 +106,7 @@ def test_fault_17_dice_learns_from_an_empty_mask():
 
 def test_half_precision_is_summed_in_float32():
     """257 pixels of loss log 2 each: in bf16 the sum would stop growing at 256."""
-    logits = torch.zeros(1, 1, 1, 4096, dtype=torch.bfloat16)
-    target = torch.ones(1, 1, 1, 4096)
+    logits, target = torch.zeros(1, 1, 1, 4096).bfloat16(), torch.ones(1, 1, 1, 4096)
     assert bce_loss(logits, target).item() == pytest.approx(math.log(2), rel=1e-6)
     assert bce_loss(logits, target).dtype == dice_loss(logits, target).dtype == torch.float32
 
@@ -114,29 +114,20 @@ def test_half_precision_is_summed_in_float32():
 @pytest.mark.parametrize(
     ("loss", "logits", "target", "told"),
     [
-        (
-            bce_loss,
-            (1, 1, 1, 2),
-            torch.tensor([[[[0, 255]]]]),
-            r"from 0 to 1, got 0 to 255.*mask_values=\{0: 0, 255: 1\}",
-        ),
-        (
-            cross_entropy_loss,
-            (1, 3, 1, 2),
-            torch.tensor([[[0, 3]]]),
-            r"from 0 to 2, got 0 to 3 \(first values \[0, 3\]\)",
-        ),
+        (bce_loss, (1, 1, 1, 2), [[[[0, 255]]]], "from 0 to 1, got 0 to 255"),
+        (bce_loss, (1, 1, 1, 2), [[[[0, 255]]]], "for example mask_values={0: 0, 255: 1}"),
+        (cross_entropy_loss, (1, 3, 1, 2), [[[0, 3]]], "2, got 0 to 3 (first values [0, 3])"),
         *(
-            (loss, logits, torch.zeros(target), rf"got logits \(2, {logits[1]}, 4, 4\) and a tar")
+            (loss, (2, k, 4, 4), torch.zeros(target), f"got logits (2, {k}, 4, 4) and a target")
             for loss in (bce_loss, dice_loss)
-            for logits, target in (((2, 1, 4, 4), (2, 4, 4)), ((2, 3, 4, 4), (2, 1, 4, 4)))
+            for k, target in ((1, (2, 4, 4)), (3, (2, 1, 4, 4)))
         ),
-        (cross_entropy_loss, (2, 1, 4, 4), torch.zeros(2, 4, 4), r"got logits \(2, 1, 4, 4\)"),
+        (cross_entropy_loss, (2, 1, 4, 4), torch.zeros(2, 4, 4), "got logits (2, 1, 4, 4)"),
     ],
 )
 def test_targets_that_do_not_fit(loss, logits, target, told):
-    with pytest.raises(ValueError, match=told):
-        loss(torch.zeros(logits), target)
+    with pytest.raises(ValueError, match=re.escape(told)):
+        loss(torch.zeros(logits), torch.as_tensor(target))
 
 
 def test_weight_of_another_shape():

@@ -69,36 +69,22 @@ def test_the_probe_leaves_no_trace(step) -> None:
 
 def test_the_network_is_run_in_the_mode_that_is_timed(step) -> None:
     model, images, target, loss = step
-    seen = []
+    seen, given = [], []
 
-    def spy(_module, _inputs, output: torch.Tensor) -> None:
-        weight = _module.weight
-        seen.append((output.dtype, weight.is_contiguous(memory_format=torch.channels_last)))
+    def spy(layer, _inputs, output: torch.Tensor) -> None:
+        last = layer.weight.is_contiguous(memory_format=torch.channels_last)
+        seen.append((output.dtype, last))
+
+    def noted(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        given.append(logits.dtype)
+        return loss(logits, target)
 
     model.encoder[0][3].register_forward_hook(spy)  # the second convolution, with two channels in
     for mode in (PLAIN, LAST, BF16):
-        step_seconds(model, images, target, loss, mode, repeats=1)
-    assert (
-        seen[::2]
-        == seen[1::2]
-        == [
-            (torch.float32, False),
-            (torch.float32, True),
-            (torch.bfloat16, True),
-        ]
-    )
-
-
-def test_the_loss_is_given_float32(step) -> None:
-    model, images, target, _ = step
-    seen = []
-
-    def loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        seen.append(logits.dtype)
-        return bce_dice_loss(logits, target)
-
-    step_seconds(model, images, target, loss, BF16)
-    assert seen == [torch.float32] * 4  # one to warm up, three that count
+        step_seconds(model, images, target, noted, mode, repeats=1)
+    assert seen[::2] == seen[1::2]  # one to warm up, one that counts
+    assert seen[::2] == [(torch.float32, False), (torch.float32, True), (torch.bfloat16, True)]
+    assert given == [torch.float32] * 6
 
 
 @pytest.mark.parametrize(

@@ -14,74 +14,59 @@ from unet_lib.data import (
     scale_by_dtype,
     voc_palette,
 )
-from unet_lib.data.write import new_files, save_labels
+from unet_lib.data.write import save_labels
 from unet_lib.training import Task
 
 LABELS = torch.tensor([[0, 1, 1, 255], [0, 2, 2, 0]])
+CLASSES = Task("classes", num_classes=3, ignore_index=255)
 
 
-def test_foreground_is_any_label_but_0_and_keeps_what_is_ignored() -> None:
+def test_foreground_is_any_label_but_0_and_classes_are_the_labels_themselves() -> None:
     assert Task().encode(LABELS).tolist() == [[[0, 1, 1, 1], [0, 1, 1, 0]]]
     assert Task(ignore_index=255).encode(LABELS).tolist() == [[[0, 1, 1, 255], [0, 1, 1, 0]]]
-
-
-def test_classes_are_the_labels_themselves() -> None:
-    assert Task("classes").encode(LABELS) is LABELS
+    assert CLASSES.encode(LABELS) is LABELS
 
 
 def test_channels_follow_from_mode_and_target() -> None:
-    assert (Task().in_channels, Task(mode="RGB").in_channels) == (1, 3)
-    assert Task("classes", num_classes=4).out_channels == 4
+    assert (Task().in_channels, Task(mode="RGB").in_channels, CLASSES.out_channels) == (1, 3, 3)
     with pytest.raises(ValueError, match="num_classes is needed"):
         _ = Task("classes").out_channels
 
 
-@pytest.mark.parametrize(
-    "task",
-    [Task(ignore_index=255), Task("instances"), Task("classes", num_classes=3, ignore_index=255)],
-)
+@pytest.mark.parametrize("task", [Task(ignore_index=255), Task("instances"), CLASSES])
 def test_loss_and_scores_take_the_target(task) -> None:
-    labels = LABELS if task.ignore_index else LABELS.clamp(max=2)
-    target = task.encode(labels)[None]
-    logits = torch.zeros(1, task.out_channels, 2, 4)
+    target = task.encode(LABELS if task.ignore_index else LABELS.clamp(max=2))[None]
+    logits, scores = torch.zeros(1, task.out_channels, 2, 4), task.scores()
     assert task.loss(logits, target) > 0
-    scores = task.scores()
     scores.update(logits, target)
     assert 0 <= scores.compute()["dice_pooled"] <= 1
 
 
-def test_masks_of_foreground_follow_the_threshold() -> None:
+def test_masks_follow_threshold_and_target() -> None:
     logits = torch.logit(torch.tensor([[[0.2, 0.4, 0.6]]]))
     assert Task().mask(logits).tolist() == [[0, 0, 1]]
     assert Task(threshold=0.3).mask(logits).tolist() == [[0, 1, 1]]
-
-
-def test_masks_of_instances_and_classes() -> None:
     logits = torch.log(torch.tensor([[[0.6, 0.4]], [[0.1, 0.5]], [[0.3, 0.1]]]))
-    assert Task("instances").mask(logits).tolist() == [[0, 1]]
-    assert Task("classes", num_classes=3).mask(logits).tolist() == [[0, 1]]
+    assert Task("instances").mask(logits).tolist() == CLASSES.mask(logits).tolist() == [[0, 1]]
 
 
 def test_images_are_normalized_as_the_task_says() -> None:
     image = np.array([[0, 51, 102]], np.uint8)
-    torch.testing.assert_close(
-        Task(normalize="type").prepare(image), torch.tensor([[[0.0, 0.2, 0.4]]])
-    )
+    scaled = Task(normalize="type").prepare(image)
+    torch.testing.assert_close(scaled, torch.tensor([[[0.0, 0.2, 0.4]]]))
     assert Task().prepare(image).max() > 0.9
     assert Task(mode="RGB").prepare(np.zeros((2, 4, 3), np.uint8)).shape == (3, 2, 4)
 
 
 @pytest.mark.parametrize("target", ["foreground", "instances"])
 def test_a_task_makes_of_a_data_set_what_its_network_is_to_see(target) -> None:
-    task = Task(target, normalize="type")
-    nuclei = SimulatedNuclei(4, size=(32, 32))
+    task, nuclei = Task(target, normalize="type"), SimulatedNuclei(4, size=(32, 32))
     image, labels = task.apply(Subset(Subset(nuclei, [2, 3]), [1]))[0]
     raw, numbered = nuclei.load(3)
     assert torch.equal(image[0], torch.from_numpy(scale_by_dtype(raw)))
     assert torch.equal(labels, task.encode(torch.from_numpy(numbered).long()))
     assert nuclei.target is None
-    own = task.apply(nuclei.with_(target=foreground))
-    assert own.target is foreground
+    assert task.apply(nuclei.with_(target=foreground)).target is foreground
     strange = TensorDataset(torch.zeros(2, 1, 4, 4))
     assert task.apply(strange) is strange
 
@@ -107,13 +92,3 @@ def test_label_files_hold_what_was_written_or_refuse_it(tmp_path) -> None:
     with pytest.raises(DataError, match=r"c\.png: labels up to 65536; the file holds 0 to 65535"):
         save_labels(tmp_path / "c.png", np.array([[0, 65536]]))
     assert not (tmp_path / "c.png").exists()
-
-
-def test_new_files_makes_its_folder_only_when_nothing_is_in_the_way(tmp_path) -> None:
-    with pytest.raises(DataError, match=r"several pictures would become 1\.png"):
-        new_files(tmp_path / "out", ["a/1.tif", "b/1.png"])
-    assert not (tmp_path / "out").exists()
-    (file,) = new_files(tmp_path / "out", ["a/1.tif"])
-    file.touch()
-    with pytest.raises(DataError, match=r"1 files exist already \(1\.png\)"):
-        new_files(tmp_path / "out", ["a/1.tif"])

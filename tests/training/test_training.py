@@ -5,6 +5,7 @@ import math
 import os
 import shutil
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
@@ -65,9 +66,8 @@ def sgd(model: nn.Module) -> torch.optim.SGD:
     return torch.optim.SGD(model.parameters(), lr=0.1)
 
 
-def greedy(logits, target):
-    """A loss for which no memory suffices."""
-    return logits.mean() + torch.empty(2**60, dtype=torch.uint8).sum()
+def quick(model, train, validation=None, settings=ONE, **options):
+    return fit(model, train, validation, settings=settings, verbose=False, **options)
 
 
 # What is computed
@@ -133,10 +133,10 @@ def test_fit_learns_and_tells(nuclei, capsys):
 
 def test_accumulated_batches_equal_one_large_batch(nuclei):
     models = [small_unet(norm="none") for _ in range(2)]
-    for model, options in zip(models, ({}, {"accumulation_steps": 2}), strict=True):
-        size = 8 // options.get("accumulation_steps", 1)
-        settings = TrainingSettings(epochs=1, batch_size=size, precision="float32", **options)
-        fit(model, Subset(nuclei, range(8)), loss=bce_loss, settings=settings, verbose=False)
+    for model, steps in zip(models, (1, 2), strict=True):
+        size = {"batch_size": 8 // steps, "accumulation_steps": steps}
+        settings = TrainingSettings(epochs=1, precision="float32", **size)
+        quick(model, Subset(nuclei, range(8)), settings=settings, loss=bce_loss)
     for a, b in zip(*map(weights_of, models), strict=True):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
 
@@ -154,8 +154,7 @@ def test_optimizers_and_groups_of_parameters(nuclei, name, schedule):
 
     chosen = {"optimizer": name, "schedule": schedule, "weight_decay": 0.0}
     settings = TrainingSettings(epochs=2, **chosen, **FAST)
-    common = {"settings": settings, "loss": bce_loss, "verbose": False}
-    history = fit(model, nuclei, parameter_groups=groups, **common)
+    history = quick(model, nuclei, None, settings, parameter_groups=groups, loss=bce_loss)
     for old, new in zip(before, model.encoder.parameters(), strict=True):
         torch.testing.assert_close(old, new, atol=1e-6, rtol=0)
     assert max(history.column("learning_rate")) <= 1e-2
@@ -165,11 +164,11 @@ def test_optimizers_and_groups_of_parameters(nuclei, name, schedule):
 def test_bf16_trains_and_leaves_a_float32_model(nuclei):
     model = small_unet()
     settings = TrainingSettings(epochs=2, precision="bf16", batch_size=4)
-    history = fit(model, nuclei, nuclei, settings=settings, verbose=False)
+    history = quick(model, nuclei, nuclei, settings)
     assert all(math.isfinite(loss) for loss in history.column("loss"))
     assert {p.dtype for p in model.parameters()} == {torch.float32}
     assert model(nuclei[0][0][None]).dtype == torch.float32
-    fit(model, nuclei, settings=ONE, verbose=False)  # and back
+    quick(model, nuclei)  # and back
 
 
 # What can be trained
@@ -178,25 +177,23 @@ def test_bf16_trains_and_leaves_a_float32_model(nuclei):
 def test_the_network_without_padding_learns_the_middle_of_its_targets(nuclei):
     model, settings = small_unet(padding="valid", norm="none"), TrainingSettings(epochs=2, **FAST)
     wide = cached(SimulatedNuclei(8, size=(68, 68), target=foreground))
-    history = fit(model, wide, wide, settings=settings, verbose=False)
+    history = quick(model, wide, wide, settings)
     assert model.output_size(68) == 28
     images, target = next(iter(DataLoader(wide, batch_size=8)))
-    middle = target[..., 20:48, 20:48]
-    model.eval()
-    expected = segmentation_loss(model(images), middle).item()
-    best = history.best()
-    assert best["validation_loss"] == pytest.approx(expected, rel=1e-3)
+    expected = segmentation_loss(model.eval()(images), target[..., 20:48, 20:48]).item()
+    assert history.best()["validation_loss"] == pytest.approx(expected, rel=1e-3)
     assert len(learning_rate_range_test(model, [(images, target)], steps=2)[0]) == 2
     assert len(overfit_one_batch(model, images, target, steps=2)) == 2
     with pytest.raises(ValueError, match="32"):  # the model's own message
-        fit(small_unet(padding="valid", depth=3), nuclei, settings=ONE, verbose=False)
+        quick(small_unet(padding="valid", depth=3), nuclei)
 
 
 def test_a_network_of_ones_own_is_trained_and_saved(nuclei, tmp_path):
-    model = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 1, 1))
-    fit(model, nuclei, nuclei, settings=ONE, folder=tmp_path, verbose=False)
-    again = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 1, 1))
-    again.load_state_dict(load_checkpoint(tmp_path / "best.pt")["weights"])
+    model, again = (
+        nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 1, 1)) for _ in "12"
+    )
+    quick(model, nuclei, nuclei, folder=tmp_path)
+    assert load_model(tmp_path / "best.pt", again) is again
     assert equal(weights_of(model), weights_of(again))
 
 
@@ -209,12 +206,11 @@ def test_what_cannot_be_saved_is_refused_before_the_first_step(nuclei, tmp_path)
             pass
 
     steps = []
-    model, step = Odd(1, 1, 1), {"on_step": lambda *step: steps.append(step)}
     with pytest.raises(CheckpointError, match="a Odd cannot be saved and read back"):
-        fit(model, nuclei, settings=ONE, folder=tmp_path, verbose=False, **step)
+        quick(Odd(1, 1, 1), nuclei, folder=tmp_path, on_step=lambda *step: steps.append(step))
     assert not steps
     assert not list(tmp_path.iterdir())
-    fit(model, nuclei, settings=ONE, verbose=False)  # the cure
+    quick(Odd(1, 1, 1), nuclei)  # the cure
 
 
 def test_loaders_samplers_and_collate_of_ones_own(nuclei, tmp_path):
@@ -224,21 +220,22 @@ def test_loaders_samplers_and_collate_of_ones_own(nuclei, tmp_path):
         seen.append(len(items))
         return [torch.stack(part) for part in zip(*items, strict=True)]
 
-    def trained(data, settings=ONE, **options) -> list[int]:
+    dropped = {"settings": TrainingSettings(epochs=1, drop_last=True, **FAST)}
+    own = {"collate": collate}
+    for data, options, batches in (
+        (DataLoader(nuclei, batch_size=5, collate_fn=collate), {}, [5, 5]),
+        (nuclei, own | {"sampler": range(3)}, [3]),
+        (nuclei, own | dropped, [4, 4]),
+        (nuclei, own | dropped | {"validation": nuclei}, [4, 4, 4, 4, 2]),
+    ):
+        quick(small_unet(), data, **options)
+        assert seen == batches
         seen.clear()
-        fit(small_unet(), data, settings=settings, verbose=False, **options)
-        return list(seen)
-
-    assert trained(DataLoader(nuclei, batch_size=5, collate_fn=collate)) == [5, 5]
-    assert trained(nuclei, sampler=range(3), collate=collate) == [3]
-    dropped = TrainingSettings(epochs=1, drop_last=True, **FAST)
-    assert trained(nuclei, dropped, collate=collate) == [4, 4]
-    assert trained(nuclei, dropped, validation=nuclei, collate=collate) == [4, 4, 4, 4, 2]
-    for options in ({"collate": collate}, {"settings": dropped}):
+    for options in (own, dropped):
         with pytest.raises(ValueError, match="sampler, collate and drop_last are for data sets"):
-            trained(DataLoader(nuclei), **options)
+            quick(small_unet(), DataLoader(nuclei), **options)
     with pytest.raises(ValueError, match=r"training loader is empty; .* drop_last"):
-        trained(Subset(nuclei, range(3)), dropped)
+        quick(small_unet(), Subset(nuclei, range(3)), **dropped)
 
 
 class Endless(torch.utils.data.IterableDataset):
@@ -262,6 +259,9 @@ def test_fault_18_empty_sets(nuclei):
 
 
 # What it is judged by
+
+
+IOU = {"iou": BinaryJaccardIndex()}
 
 
 def bias(logits, target) -> float:
@@ -293,26 +293,16 @@ def test_the_best_epoch_and_patience_follow_the_monitor(nuclei, tmp_path, monito
     settings = TrainingSettings(epochs=5, learning_rate=1e-2, patience=2, **FAST)
     metrics = {"bias": lambda logits, target: best_of[0]}
     best_of = [next(values)]
-    history = fit(
-        small_unet(),
-        nuclei,
-        nuclei,
-        settings=settings,
-        metrics=metrics,
-        monitor=monitor,
-        mode=mode,
-        folder=tmp_path,
-        verbose=False,
-        on_epoch=lambda row: best_of.__setitem__(0, next(values, 0.0)),
-    )
+    judged = {"metrics": metrics, "monitor": monitor, "mode": mode}
+    follow = {"on_epoch": lambda row: best_of.__setitem__(0, next(values, 0.0))}
+    history = quick(small_unet(), nuclei, nuclei, settings, folder=tmp_path, **judged, **follow)
     column = history.column(monitor)
     best = column.index((max if mode == "max" else min)(column)) + 1
     assert history.best(monitor, mode)["epoch"] == best
     assert len(column) == min(5, best + 2)
     if monitor == "bias":
         assert (best, len(column)) == (2, 4)
-    stored = json.loads(load_checkpoint(tmp_path / "best.pt")["history"])
-    assert len(stored) == best
+    assert len(json.loads(load_checkpoint(tmp_path / "best.pt")["history"])) == best
 
 
 @pytest.mark.parametrize(
@@ -322,8 +312,8 @@ def test_the_best_epoch_and_patience_follow_the_monitor(nuclei, tmp_path, monito
         ({"monitor": "validation_loss"}, 'better the smaller it is: pass mode="min"'),
         ({"mode": "min"}, 'better the larger it is: pass mode="max"'),
         (
-            {"monitor": "iou", "mode": "min", "metrics": {"iou": BinaryJaccardIndex()}},
-            'better the larger it is: pass mode="max"',
+            {"monitor": "iou", "mode": "min", "metrics": IOU},
+            'better the larger it is: pass mode="m',
         ),
         ({"metrics": {"loss": bias}}, "metrics: fit gives loss itself; take another name"),
         ({"validation": None}, "metrics cannot be had without a validation set"),
@@ -345,15 +335,14 @@ def test_a_task_gives_loss_scores_and_its_place_in_the_checkpoint(nuclei, tmp_pa
             return Subset(dataset, range(8))
 
     task = Strict(threshold=0.9)
-    common = {"settings": ONE, "verbose": False}
-    row = fit(small_unet(), nuclei, nuclei, task=task, folder=tmp_path, **common).rows[0]
+    row = quick(small_unet(), nuclei, nuclei, task=task, folder=tmp_path).rows[0]
     eight = Subset(nuclei, range(8))
-    plain = fit(small_unet(), eight, eight, loss=lambda z, t: 3 * bce_loss(z, t), **common).rows[0]
+    plain = quick(small_unet(), eight, eight, loss=lambda z, t: 3 * bce_loss(z, t)).rows[0]
     assert row["loss"] == plain["loss"]
     assert row["recall_pooled"] < plain["recall_pooled"]  # at another threshold
     assert load_task(tmp_path / "last.pt") == Task(threshold=0.9)
     with pytest.raises(CheckpointError, match=r"was trained for Task\(.*, not for Task\("):
-        fit(small_unet(), nuclei, nuclei, task=Task(), folder=tmp_path, resume=True, **common)
+        quick(small_unet(), nuclei, nuclei, task=Task(), folder=tmp_path, resume=True)
 
 
 # That a run can be repeated
@@ -366,7 +355,7 @@ def test_a_run_repeats_to_the_bit(nuclei):
         settings = TrainingSettings(epochs=2, seed=seed, **FAST)
         sampler = WeightedRandomSampler([1.0] * 10, 10, generator=torch.Generator())
         sampler.generator.seed()
-        fit(model, nuclei, settings=settings, sampler=sampler, verbose=False)
+        quick(model, nuclei, settings=settings, sampler=sampler)
     first, same, other = map(weights_of, runs)
     assert equal(first, same)
     assert not equal(first, other)
@@ -389,11 +378,11 @@ def test_fault_26_a_resumed_run_equals_an_uninterrupted_one(
         monkeypatch.setattr(precision, "step_seconds", seconds)
 
     race(faster)
-    whole, common = small_unet(dropout=0.2), {"settings": settings, "verbose": False}
-    expected = fit(whole, nuclei, nuclei, folder=tmp_path / "whole", on_epoch=keep, **common)
+    whole, folder = small_unet(dropout=0.2), tmp_path / "whole"
+    expected = quick(whole, nuclei, nuclei, settings, folder=folder, on_epoch=keep)
     race(*set(precision.CANDIDATES) - {faster})
     resumed = small_unet(seed=5, dropout=0.2)  # its own weights do not matter
-    history = fit(resumed, nuclei, nuclei, folder=broken, resume=True, **common)
+    history = quick(resumed, nuclei, nuclei, settings, folder=broken, resume=True)
     assert history.mode == expected.mode == str(faster)
     assert equal(weights_of(whole), weights_of(resumed))
     for ours, theirs in zip(history.rows, expected.rows, strict=True):
@@ -401,33 +390,30 @@ def test_fault_26_a_resumed_run_equals_an_uninterrupted_one(
 
 
 def test_an_interrupted_model_is_usable_and_a_finished_run_resumes_to_its_best(nuclei, tmp_path):
-    settings = TrainingSettings(epochs=3, **FAST)
-    common = {"settings": settings, "folder": tmp_path, "verbose": False}
+    common = {"settings": TrainingSettings(epochs=3, **FAST), "folder": tmp_path}
 
     def interrupt(row):
         raise KeyboardInterrupt
 
     model = small_unet()
     with pytest.raises(KeyboardInterrupt):
-        fit(model, nuclei, nuclei, on_epoch=interrupt, **common)
+        quick(model, nuclei, nuclei, on_epoch=interrupt, **common)
     assert equal(weights_of(model), list(load_checkpoint(tmp_path / "last.pt")["weights"].values()))
-    fit(model, nuclei, nuclei, resume=True, **common)
+    quick(model, nuclei, nuclei, resume=True, **common)
     again = small_unet(seed=5)
-    assert len(fit(again, nuclei, nuclei, resume=True, **common).rows) == 3
+    assert len(quick(again, nuclei, nuclei, resume=True, **common).rows) == 3
     assert equal(weights_of(model), weights_of(again))
     assert equal(weights_of(load_model(tmp_path / "best.pt")), weights_of(again))
 
 
 def test_runs_that_cannot_be_resumed(nuclei, tmp_path):
-    common = {"folder": tmp_path, "verbose": False}
-
-    def refused(told, settings=ONE, **options):
+    def refused(told, **options):
         with pytest.raises(CheckpointError, match=told):
-            fit(small_unet(), nuclei, settings=settings, resume=True, **common, **options)
+            quick(small_unet(), nuclei, folder=tmp_path, resume=True, **options)
 
     save_checkpoint(tmp_path / "last.pt", small_unet())
     refused("holds a model but no run to go on with.*lacks history, optimizer")
-    fit(small_unet(), nuclei, settings=ONE, **common)
+    quick(small_unet(), nuclei, folder=tmp_path)
     other = TrainingSettings(epochs=1, learning_rate=0.5, **FAST)
     refused(r"learning_rate: 0.002 there, 0.5 here.*another fold", settings=other)
     refused("monitor: dice_per_image there, loss here", monitor="loss", mode="min")
@@ -439,7 +425,7 @@ def test_runs_that_cannot_be_resumed(nuclei, tmp_path):
         del stored[name]
     del contents["mode"]
     torch.save(contents | {"training": json.dumps(stored)}, tmp_path / "last.pt")
-    fit(small_unet(), nuclei, settings=ONE, resume=True, **common)
+    quick(small_unet(), nuclei, folder=tmp_path, resume=True)
 
 
 # What goes wrong, and what it says
@@ -460,11 +446,10 @@ def test_runs_that_cannot_be_resumed(nuclei, tmp_path):
         ("weight_decay", math.nan, "weight_decay must be at least 0, got nan"),
     ],
 )
+@pytest.mark.usefixtures("unchecked")  # as JSON could bring it
 def test_settings_check_themselves(name, value, told):
-    settings = TrainingSettings()
-    object.__setattr__(settings, name, value)  # as JSON could bring it, past the type checker
     with pytest.raises(ValueError, match=told):
-        settings.__post_init__()
+        TrainingSettings(**{name: value})
 
 
 @pytest.mark.parametrize(
@@ -481,11 +466,11 @@ def test_parameter_groups_that_would_train_nothing(nuclei, groups, told):
     if "frozen" in told:
         groups(model)
     with pytest.raises(ValueError, match=told):
-        fit(model, nuclei, settings=ONE, parameter_groups=groups, verbose=False)
+        quick(model, nuclei, parameter_groups=groups)
 
 
 def test_parameters_alone_are_groups_of_one_each(nuclei):
-    fit(small_unet(), nuclei, settings=ONE, parameter_groups=nn.Module.parameters, verbose=False)
+    quick(small_unet(), nuclei, parameter_groups=nn.Module.parameters)
 
 
 class Broken(Dataset):
@@ -508,17 +493,17 @@ class Broken(Dataset):
 def test_fault_13_a_loss_that_is_not_finite(nuclei, tmp_path):
     settings = TrainingSettings(epochs=1, batch_size=1, precision="float32", seed=3)
     model, common = small_unet(norm="none"), {"settings": settings, "folder": tmp_path}
-    fit(model, nuclei, verbose=False, **common)
+    quick(model, nuclei, **common)
     good = weights_of(model)
     broken = Subset(Broken(nuclei), [4, 4, 4])
     told = r"^epoch 1, step 1: the loss is nan at learning rate .* precision float32; .*"
     with pytest.raises(TrainingError, match=told + r"images of this batch: cell_4\.tif$"):
-        fit(model, broken, verbose=False, **common)
+        quick(model, broken, **common)
     assert equal(good, weights_of(model))  # stopped before the step was taken
     assert equal(good, weights_of(load_model(tmp_path / "last.pt")))
     mixed = Subset(Broken(nuclei), [5, 4, 3, 2, 1])
     with pytest.raises(TrainingError, match=r"images of this batch: cell_4\.tif$"):
-        fit(small_unet(), mixed, settings=settings, verbose=False)
+        quick(small_unet(), mixed, settings=settings)
 
 
 def test_fault_13_a_gradient_that_is_not_finite(nuclei):
@@ -542,37 +527,37 @@ def test_fault_14_one_class_everywhere(nuclei, channels, only, name):
     with torch.no_grad():
         model.head.bias[-1] = only
     settings = TrainingSettings(epochs=6, learning_rate=1e-6, **FAST)
-    data = nuclei
-    if channels > 1:
-        data = [(image, target[0].long()) for image, target in nuclei]
+    data = nuclei if channels == 1 else [(image, t[0].long()) for image, t in nuclei]
     with pytest.warns(OneClassWarning) as caught:
-        fit(model, data, data, settings=settings, verbose=False)
+        quick(model, data, data, settings)
     assert len(caught) == 1  # said once
     told = str(caught[0].message)
     assert f"after epoch 3 every pixel of the validation set is predicted as {name}" in told
     assert "python -m unet_lib check" in told
     empty = TensorDataset(torch.rand(4, 1, 16, 16), torch.zeros(4, 1, 16, 16))
     with warnings.catch_warnings(action="error"):
-        fit(small_unet(), empty, empty, settings=ONE, verbose=False)  # one class is right there
+        quick(small_unet(), empty, empty)  # one class is right there
 
 
 def test_fault_21_a_batch_of_one_with_batchnorm():
     data = TensorDataset(torch.rand(3, 1, 4, 4), torch.ones(3, 1, 4, 4))
     settings = TrainingSettings(epochs=1, batch_size=2, precision="float32")
     with pytest.raises(TrainingError) as caught:
-        fit(small_unet(), data, settings=settings, verbose=False)
+        quick(small_unet(), data, settings=settings)
     for part in ("epoch 1, step 2", "shape (1, 1, 4, 4)", 'norm="group"', "drop_last=True"):
         assert part in str(caught.value)
-    fit(small_unet(norm="group"), data, settings=settings, verbose=False)  # the cures
-    cure = TrainingSettings(epochs=1, batch_size=2, precision="float32", drop_last=True)
-    fit(small_unet(), data, settings=cure, verbose=False)
+    quick(small_unet(norm="group"), data, settings=settings)  # the cures
+    quick(small_unet(), data, settings=replace(settings, drop_last=True))
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
 def test_fault_22_out_of_memory(nuclei, precision):
+    def greedy(logits, target):  # no memory suffices
+        return logits.mean() + torch.empty(2**60, dtype=torch.uint8).sum()
+
     settings = TrainingSettings(batch_size=8, precision=precision)
     with pytest.raises(OutOfMemoryError) as caught:
-        fit(small_unet(norm="none"), nuclei, loss=greedy, settings=settings, verbose=False)
+        quick(small_unet(norm="none"), nuclei, loss=greedy, settings=settings)
     assert (caught.value.shape, caught.value.precision) == ((8, 1, 32, 32), precision)
     told = str(caught.value)
     assert told.startswith("epoch 1, step 1: memory ran out with a batch of shape (8, 1, 32, 32):")
@@ -593,12 +578,11 @@ class Killed(Dataset):
 
 
 def test_fault_23_a_data_worker_died():
-    settings = {"epochs": 1, "batch_size": 4, "precision": "float32"}
     with pytest.raises(TrainingError) as caught:
-        fit(small_unet(), Killed(), settings=TrainingSettings(num_workers=1, **settings))
+        quick(small_unet(), Killed(), settings=replace(ONE, num_workers=1))
     for part in ("died", "num_workers=0", '`if __name__ == "__main__":`'):
         assert part in str(caught.value)
-    fit(small_unet(), Killed(), settings=TrainingSettings(**settings), verbose=False)  # the cure
+    quick(small_unet(), Killed())  # the cure
 
 
 def test_other_errors_stay_themselves(nuclei):
@@ -606,7 +590,7 @@ def test_other_errors_stay_themselves(nuclei):
         raise ValueError("my own mistake")
 
     with pytest.raises(ValueError, match=r"^my own mistake$"):
-        fit(small_unet(), nuclei, loss=wrong, settings=ONE, verbose=False)
+        quick(small_unet(), nuclei, loss=wrong)
 
 
 # The two probes

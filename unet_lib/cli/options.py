@@ -96,7 +96,7 @@ class Source(MaskOptions):
         Raises DataError with all that is wrong in the files, and ValueError where the task needs
         color or classes and the pictures have none.
         """
-        if self.images is not None:
+        if self.images is not None and self.masks is not None:
             return PairedFolder(
                 self.images,
                 self.masks,

@@ -1,7 +1,7 @@
 """`python -m unet_lib train`: a network, from simulated or own images."""
 
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,6 +10,7 @@ from torch.utils.data import Subset
 from tyro.conf import Fixed, Suppress
 
 from unet_lib.cli.options import FLAT, Source
+from unet_lib.data.folder import PairedFolder
 from unet_lib.data.write import write_atomically
 from unet_lib.memory.estimates import advice_for
 from unet_lib.model.base import SegmentationModel
@@ -50,20 +51,18 @@ class NetworkSettings(UNetSettings):
 
         Raises ValueError for options that belong to the other kind of network.
         """
-        of_encoders = {"encoder", "weights", "decoder_width"}
-        given = {k: v for k, v in asdict(self).items() if v != getattr(NetworkSettings, k)}
-        wrong = (
-            given.keys() - of_encoders - {"norm"} if self.encoder else given.keys() & of_encoders
+        values = asdict(self) | {"in_channels": in_channels, "out_channels": out_channels}
+        own = {"in_channels", "out_channels", "norm"}
+        own |= (
+            {"encoder", "decoder_width"} if self.encoder else {f.name for f in fields(UNetSettings)}
         )
-        if wrong:
+        options: dict[str, Any] = {name: values[name] for name in own}
+        given = {name for name in values if getattr(self, name) != getattr(NetworkSettings, name)}
+        if wrong := given - own - ({"weights"} if self.encoder else set()):
             names = ", ".join("--" + name.replace("_", "-") for name in sorted(wrong))
             raise ValueError(f"{names}: not with{'' if self.encoder else 'out'} an --encoder")
-        channels = {"in_channels": in_channels, "out_channels": out_channels}
         if self.encoder is None:
-            return UNet(
-                **{k: v for k, v in asdict(self).items() if k not in of_encoders} | channels
-            )
-        options = channels | {k: getattr(self, k) for k in ("encoder", "decoder_width", "norm")}
+            return UNet(**options)
         if self.weights == "none":
             return EncoderUNet(**options)
         return pretrained_unet(
@@ -107,7 +106,7 @@ class Train:
         """Train, and say where the result is: once, however many processes train together."""
         process, last = process_state(), self.folder / "last.pt"
         dataset, task = self.source.open(self.task), self.task
-        if task.target == "classes":
+        if task.target == "classes" and isinstance(dataset, PairedFolder):
             task = replace(task, num_classes=dataset.num_classes)
         if last.exists() and not self.resume:
             raise CheckpointError(

@@ -51,7 +51,7 @@ def find_context(
     if isinstance(model, SegmentationModel):
         smallest, own = model.minimum_size, model.grid
         step = next((n for n in range(1, own) if _admits(model, smallest + n)), own)
-        if halo is None and getattr(model, "is_local", True):
+        if halo is None and model.is_local:
             halo = model.halo
         border = (smallest - model.output_size(smallest)) // 2
         return Context(halo, grid or own, border, smallest, step)

@@ -39,7 +39,7 @@ def label_instances(
             "that was trained for instances, or leave borders out"
         )
     foreground = foreground_probability(logits).numpy() > threshold
-    distance = ndimage.distance_transform_edt(foreground)
+    distance = np.asarray(ndimage.distance_transform_edt(foreground))
     if borders:
         seeds = label(probabilities(logits)[1].numpy() > seed_threshold)
     else:
@@ -47,11 +47,9 @@ def label_instances(
     labels = watershed(-distance, seeds, mask=foreground)
     lost = label(foreground & (labels == 0))  # foreground that holds no seed
     labels = np.where(lost > 0, lost + labels.max(), labels)
-    sizes = np.bincount(labels.ravel())
-    kept = np.flatnonzero(sizes >= minimum_pixels)
-    numbers = np.zeros(len(sizes), dtype=np.int32)
-    numbers[kept[kept > 0]] = np.arange(1, np.count_nonzero(kept > 0) + 1)
-    return numbers[labels]
+    kept = np.bincount(labels.ravel()) >= minimum_pixels
+    kept[0] = False
+    return np.where(kept, np.cumsum(kept), 0).astype(np.int32)[labels]
 
 
 def _peaks(distance: Float[np.ndarray, "H W"], smoothing: float) -> Bool[np.ndarray, "H W"]:

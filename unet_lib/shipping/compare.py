@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,48 +38,42 @@ def require_onnx() -> ModuleType:
     return onnxruntime
 
 
-class Facts(NamedTuple):
-    """What export has to know of a network, and the file says of it; made by `facts_of`."""
-
-    settings: dict[str, Any]
-    minimum: int
-    step: int
-    samples: list[Tensor]
-
-
-def facts_of(model: nn.Module, task: Task | None = None, grid: int | None = None) -> Facts:
+def facts_of(
+    model: nn.Module, task: Task | None = None, grid: int | None = None
+) -> tuple[dict[str, Any], Context, list[Tensor]]:
     """Settings, sizes, and three batches of noise: high, wide, and odd where that is allowed.
 
     Raises ExportError for weights that are not float32, for another task, and for a network that
     is not of this library without a task.
 
     >>> from unet_lib.model import UNet
-    >>> [tuple(batch.shape) for batch in facts_of(UNet(1, width=2, depth=1)).samples]
+    >>> [tuple(batch.shape) for batch in facts_of(UNet(1, width=2, depth=1))[2]]
     [(1, 1, 4, 11), (1, 1, 17, 4), (2, 1, 11, 17)]
     """
     kind = type(model).__name__
     numbers = sorted({str(p.dtype).removeprefix("torch.") for p in model.parameters()})
     if numbers != ["float32"]:
         raise ExportError(f"a {kind} of {' and '.join(numbers)}, not float32: use model.float()")
-    own = model.settings if isinstance(model, SegmentationModel) else task
-    if own is None:
+    if isinstance(model, SegmentationModel):
+        settings = asdict(model.settings)
+    elif task:
+        settings = {"in_channels": task.in_channels}
+    else:
         raise ExportError(
             f"a {kind}, which does not say its channels and sizes as a SegmentationModel does; "
             "pass its task (to compare: images), and not torch.compile's wrapper"
         )
-    context = find_context(model, own.in_channels, None if grid is None else 0, grid)
-    samples = _samples(context, own.in_channels)
+    channels = settings["in_channels"]
+    context = find_context(model, channels, None if grid is None else 0, grid)
+    samples = _samples(context, channels)
     with evaluated(model):
         gives = model(samples[0].to(next(model.parameters()).device)).shape[1]
-    if task and (task.in_channels, task.out_channels) != (own.in_channels, gives):
-        raise ExportError(
-            f"the task takes {task.in_channels} and gives {task.out_channels} channels, the "
-            f"network {own.in_channels} and {gives}; pass the task of its training"
-        )
-    settings = (
-        {"in_channels": own.in_channels, "out_channels": gives} if own is task else asdict(own)
-    )
-    return Facts(settings | {"kind": kind}, context.smallest, context.step, samples)
+    try:
+        if task:
+            task.check_channels(channels, gives)
+    except ValueError as error:
+        raise ExportError(str(error)) from error
+    return settings | {"out_channels": gives, "kind": kind}, context, samples
 
 
 def _samples(context: Context, channels: int) -> list[Tensor]:
@@ -93,9 +87,7 @@ def _samples(context: Context, channels: int) -> list[Tensor]:
 
 
 def largest_difference(
-    model: nn.Module,
-    path: Path | str,
-    images: Sequence[Tensor] | None = None,
+    model: nn.Module, path: Path | str, images: Sequence[Tensor] | None = None
 ) -> float:
     """The largest difference between the logits of a network, in eval mode, and of an ONNX file.
 
@@ -113,7 +105,7 @@ def largest_difference(
     >>> largest_difference(one, file) < 1e-4 < largest_difference(other, file)
     True
     """
-    return compare(model, path, images or facts_of(model).samples)[0]
+    return compare(model, path, images or facts_of(model)[2])[0]
 
 
 def compare(model: nn.Module, path: Path | str, images: Sequence[Tensor]) -> tuple[float, float]:

@@ -16,14 +16,8 @@ from torch import nn
 
 from unet_lib import __version__
 from unet_lib.data.write import write_atomically
-from unet_lib.shipping.compare import (
-    ExportError,
-    Facts,
-    compare,
-    facts_of,
-    require_file,
-    require_onnx,
-)
+from unet_lib.evaluation.context import Context
+from unet_lib.shipping.compare import ExportError, compare, facts_of, require_file, require_onnx
 from unet_lib.shipping.graph import write_graph
 from unet_lib.training.task import Task
 
@@ -64,19 +58,19 @@ def export_onnx(
     2
     """
     require_onnx()
-    facts = facts_of(model, task, grid)
-    contents = json.dumps(_metadata(facts, task, classes, about or {}))
+    settings, context, samples = facts_of(model, task, grid)
+    contents = json.dumps(_metadata(settings, context, task, classes, about or {}))
     plain = fold_batch_norm(model).cpu()
     with tempfile.TemporaryDirectory() as folder:
         draft = Path(folder) / "model.onnx"
         try:
-            write_graph(plain, facts.samples[-1], draft, {KEY: contents})
+            write_graph(plain, samples[-1], draft, {KEY: contents})
         except Exception as error:  # of torch.export, onnxscript and onnx, which share no base
             raise ExportError(
                 f"PyTorch cannot write a {type(model).__name__} as ONNX: look for steps that "
                 "depend on the values or the size of the images"
             ) from error
-        difference, largest = compare(model, draft, facts.samples)
+        difference, largest = compare(model, draft, samples)
         allowed = TOLERANCE * max(1.0, largest / 10)
         if difference > allowed:
             raise ExportError(
@@ -144,25 +138,24 @@ def read_metadata(path: Path | str) -> dict[str, Any]:
 
 
 def _metadata(
-    facts: Facts, task: Task | None, classes: Sequence[str], about: Mapping[str, str]
+    settings: dict[str, Any],
+    context: Context,
+    task: Task | None,
+    classes: Sequence[str],
+    about: Mapping[str, str],
 ) -> dict[str, Any]:
     """What the file says about itself; checked against the network."""
-    channels = facts.settings["out_channels"]
+    channels = settings["out_channels"]
     named = max(channels, 2)  # one channel tells background and foreground apart
-    classes = [classes] if isinstance(classes, str) else classes  # "ab" is no list of two names
+    classes = [classes] if isinstance(classes, str) else list(classes)  # "ab" is no two names
     if classes and len(classes) != named:
         raise ExportError(
             f"{len(classes)} class names ({', '.join(classes)}) for a network of {channels} output "
             f"channels: {named} were expected, that of the background first"
         )
-    stored = {
-        "version": __version__,
-        "model": facts.settings,
-        "task": asdict(task) if task else None,
-        "classes": list(classes),
-        "minimum_size": facts.minimum,
-        "multiple_of": facts.step,
-    }
+    stored = {"version": __version__, "model": settings, "task": asdict(task) if task else None}
+    sizes = {"minimum_size": context.smallest, "multiple_of": context.step}
+    stored |= {"classes": classes, **sizes}
     if taken := sorted(stored.keys() & about.keys()):
         raise ExportError(f"about names {', '.join(taken)}, which the export fills in; rename them")
     return {**about, **stored}

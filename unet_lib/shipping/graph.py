@@ -3,7 +3,7 @@
 import logging
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,9 +34,10 @@ def write_graph(
     open_sizes = dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)
     _fix_padding(model)
     with silent():
-        program = torch.onnx.export(
+        torch.onnx.export(
             model,
             (sample,),
+            path,
             dynamo=True,
             opset_version=OPSET,
             external_data=False,
@@ -45,7 +46,7 @@ def write_graph(
             dynamic_shapes=(open_sizes,),
             verbose=False,
         )
-    proto = program.model_proto
+    proto = onnx.load(path)
     for node in proto.graph.node:  # where in PyTorch's source each node came from
         del node.metadata_props[:]
         node.doc_string = ""
@@ -73,20 +74,16 @@ def _fix_padding(model: nn.Module) -> None:
     """TensorFlow's padding, computed from the size, as the constant it is for multiples of grid."""
     for parent in list(model.modules()):
         for name, layer in list(parent.named_children()):
-            if type(layer).__name__ == "Conv2dSame":
-                missing = [
-                    dilation * (kernel - 1) + 1 - stride
-                    for kernel, stride, dilation in zip(
-                        layer.kernel_size, layer.stride, layer.dilation, strict=True
-                    )
-                ]
-                sides = [n for m in reversed(missing) for n in (m // 2, m - m // 2)]
+            if isinstance(layer, nn.Conv2d) and type(layer).__name__ == "Conv2dSame":
+                shapes = zip(layer.kernel_size, layer.stride, layer.dilation, strict=True)
+                high, wide = (dilation * (size - 1) + 1 - by for size, by, dilation in shapes)
+                sides = wide // 2, wide - wide // 2, high // 2, high - high // 2
                 layer.__class__ = nn.Conv2d  # its forward is all that differs
                 setattr(parent, name, nn.Sequential(nn.ZeroPad2d(sides), layer))
 
 
 @contextmanager
-def silent() -> Iterator[None]:
+def silent() -> Generator[None, None, None]:
     """Keeps progress, advice and others' deprecations out of the output; errors are raised.
 
     >>> with silent():

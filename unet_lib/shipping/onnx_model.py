@@ -57,13 +57,12 @@ class OnnxModel:
         Raises ValueError, naming the file if it is one, for other shapes, small images, NaN and
         infinity, and types without numbers or without a range.
         """
-        if isinstance(image, np.ndarray):
-            return self._normalized(self._checked(image))
-        pixels = _read(Path(image), self.task["mode"])
+        named = not isinstance(image, np.ndarray)
+        pixels = _read(Path(image), self.task["mode"]) if named else image
         try:
             return self._normalized(self._checked(pixels))
         except ValueError as error:
-            raise ValueError(f"{image}: {error}") from error
+            raise ValueError(f"{image}: {error}" if named else str(error)) from error
 
     def logits(self, image: Image) -> Float32[np.ndarray, "K H W"]:
         """The logits of an image, as its file gives it: uint8 or uint16, say."""
@@ -72,7 +71,8 @@ class OnnxModel:
         step = self.about.get("multiple_of", 1)  # the network takes no other heights and widths
         beyond = [(0, 0), (0, 0), (0, -height % step), (0, -width % step)]
         images = np.pad(images, beyond, mode="reflect") if step > 1 else images
-        return self._session.run(["logits"], {"images": images})[0][0, :, :height, :width]
+        logits: Any = self._session.run(["logits"], {"images": images})
+        return logits[0][0, :, :height, :width]
 
     def probabilities(self, image: Image) -> Float32[np.ndarray, "K H W"]:
         """From 0 to 1: the sigmoid of one channel, the softmax of several."""
@@ -179,7 +179,7 @@ def _distance_and_peaks(foreground: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     """The distance to the background, and its maxima smoothed by the typical radius."""
     from scipy import ndimage
 
-    distance = ndimage.distance_transform_edt(foreground)
+    distance = np.asarray(ndimage.distance_transform_edt(foreground))
     inside = distance[distance > 0]
     typical = np.percentile(inside, 95) if inside.size else 1.0
     sigma = float(np.clip(0.25 * typical, 0.5, 8.0))

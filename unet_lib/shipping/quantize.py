@@ -1,7 +1,7 @@
 """Smaller numbers for an exported network: 16-bit floats, or 8-bit integers (chapter 13)."""
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +45,14 @@ def quantize(
         if calibration is None:
             q.quantize_dynamic(prepared, draft, weight_type=q.QuantType.QUInt8)
         else:
-            reader = _Reader(calibration, path, about)
-            q.quantize_static(
-                prepared, draft, reader, per_channel=True, weight_type=q.QuantType.QInt8
-            )
+            batches = _checked(calibration, path, about)
+
+            class Reader(q.CalibrationDataReader):
+                def get_next(self) -> Any:
+                    return next(batches, None)
+
+            how = {"per_channel": True, "weight_type": q.QuantType.QInt8}
+            q.quantize_static(prepared, draft, Reader(), **how)
         write_atomically(output, lambda file: file.write(Path(draft).read_bytes()))
 
 
@@ -93,38 +97,28 @@ def _about_float32(path: Path | str) -> dict[str, Any]:
     return about
 
 
-class _Reader:
+def _checked(
+    batches: Iterable[Images], path: Path | str, about: dict[str, Any]
+) -> Iterator[dict[str, Images]]:
     """Batches in the form that onnxruntime's calibration asks for: one dict after the other."""
-
-    def __init__(
-        self, batches: Iterable[Images], path: Path | str, about: Mapping[str, Any]
-    ) -> None:
-        self.batches: Iterator[Images] = iter(batches)
-        self.path, self.seen = path, 0
-        self.channels, self.smallest = about["model"]["in_channels"], about["minimum_size"]
-
-    def get_next(self) -> dict[str, Images] | None:
-        batch = next(self.batches, None)
-        if batch is None and not self.seen:
-            raise ExportError(
-                f"no pictures to calibrate {self.path} with: pass some tens of those it was "
-                "trained on, normalized, or None to do without"
-            )
-        self.seen += 1
-        return None if batch is None else {"images": self._checked(batch)}
-
-    def _checked(self, batch: Any) -> Images:
+    channels, smallest, seen = about["model"]["in_channels"], about["minimum_size"], 0
+    for seen, batch in enumerate(batches, start=1):
         shape, numbers = np.shape(batch), getattr(batch, "dtype", type(batch).__name__)
-        fits = len(shape) == 4 and shape[1] == self.channels and min(shape[2:]) >= self.smallest
+        fits = len(shape) == 4 and shape[1] == channels and min(shape[2:]) >= smallest
         if not fits or not isinstance(batch, np.ndarray) or numbers != np.float32:
             raise ExportError(
-                f"batch {self.seen} of the calibration has shape {shape} and holds {numbers}; "
-                f"arrays (N, {self.channels}, H, W) of float32 were expected, with sides of at "
-                f"least {self.smallest} pixels"
+                f"batch {seen} of the calibration has shape {shape} and holds {numbers}; arrays "
+                f"(N, {channels}, H, W) of float32 were expected, with sides of at least "
+                f"{smallest} pixels"
             )
         if bad := np.count_nonzero(~np.isfinite(batch)):
             raise ExportError(
-                f"batch {self.seen} of the calibration holds {bad} NaN or infinite values; leave "
-                "such pictures out"
+                f"batch {seen} of the calibration holds {bad} NaN or infinite values; leave such "
+                "pictures out"
             )
-        return batch
+        yield {"images": batch}
+    if not seen:
+        raise ExportError(
+            f"no pictures to calibrate {path} with: pass some tens of those it was trained on, "
+            "normalized, or None to do without"
+        )

@@ -10,7 +10,7 @@ import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 from zipfile import BadZipFile
 
 import torch
@@ -118,14 +118,11 @@ def stored_object(kind: Callable[..., Any], text: str, source: Path | str) -> An
         ) from error
 
 
-@overload
-def load_model(path: Path | str) -> SegmentationModel: ...
-@overload
-def load_model(path: Path | str, model: nn.Module) -> nn.Module: ...
-def load_model(path: Path | str, model: nn.Module | None = None) -> nn.Module:
+def load_model(path: Path | str, model: nn.Module | None = None) -> SegmentationModel | Any:
     """The model of a checkpoint, rebuilt from its stored settings, on the CPU, in eval mode.
 
-    With `model`, a network as it was in training, of any class, the weights are copied into it.
+    With `model`, a network as it was in training, of any class, the weights are copied into it,
+    and it is returned.
     Raises CheckpointError, naming the tensors, where the weights do not fit, and for a kind of
     model that this version does not know.
 

@@ -4,11 +4,12 @@ The loop around them is `unet_lib.training.loop`.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -16,7 +17,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from unet_lib.evaluation.metrics import SegmentationScores
 from unet_lib.model.base import evaluated
-from unet_lib.training.monitor import Metric, running
+from unet_lib.training.monitor import Metric, Running
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 Batches = Iterable[Any]  # of pairs: images (N, C, H, W) and their target
@@ -102,8 +103,8 @@ def train_epoch(
                 accelerator.backward(batch_loss)
                 if accelerator.sync_gradients:
                     norm = accelerator.clip_grad_norm_(model.parameters(), clip_norm or math.inf)
-                    if accelerator.mixed_precision != "fp16":  # its scaler skips such a step
-                        at.require_finite("gradient", float(norm))
+                    if norm is not None and accelerator.mixed_precision != "fp16":
+                        at.require_finite("gradient", float(norm))  # fp16's scaler skips the step
                 optimizer.step()
                 if schedule is not None and accelerator.sync_gradients:
                     schedule.step()
@@ -144,7 +145,7 @@ class _Step:
     optimizer: Optimizer
     precision: str
     step: int = 0
-    images: Tensor | None = None
+    images: Tensor = field(default_factory=lambda: torch.empty(()))
 
     def require_finite(self, what: str, value: float) -> None:
         if math.isfinite(value):
@@ -158,7 +159,7 @@ class _Step:
 
     def explain(self, error: Exception) -> TrainingError | None:
         """What an error of PyTorch means, and the cure; None where it speaks for itself."""
-        text, shape = str(error), () if self.images is None else tuple(self.images.shape)
+        text, shape = str(error), tuple(self.images.shape)
         if "more than 1 value per channel" in text:
             return TrainingError(
                 f"a batch of shape {shape} leaves BatchNorm one value per channel in the "
@@ -178,7 +179,7 @@ class _Step:
 
 
 @contextmanager
-def _explained(accelerator: Accelerator, optimizer: Optimizer) -> Iterator[_Step]:
+def _explained(accelerator: Accelerator, optimizer: Optimizer) -> Generator[_Step, None, None]:
     """What goes wrong inside is told as a TrainingError that says the step, why and the cure."""
     precision = accelerator.mixed_precision
     at = _Step(optimizer, "float32" if precision == "no" else precision)
@@ -213,7 +214,7 @@ def evaluate(
     1.0
     """
     scores, total, seen = scores or SegmentationScores(), 0.0, 0
-    own = running(metrics or {})
+    own = {name: Running(metric) for name, metric in (metrics or {}).items()}
     with evaluated(model):
         for images, target in loader:
             logits, target = logits_and_target(model, images, target)

@@ -10,7 +10,7 @@ import json
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,25 +23,20 @@ from tqdm import tqdm
 from unet_lib.data.base import picture_name
 from unet_lib.evaluation.metrics import SegmentationScores
 from unet_lib.training.checkpoint import CheckpointError, load_weights
-from unet_lib.training.epoch import (
-    LossFunction,
-    OnStep,
-    TrainingError,
-    evaluate,
-    train_epoch,
-)
-from unet_lib.training.loaders import Collate, Data, new_loaders
+from unet_lib.training.epoch import LossFunction, OnStep, TrainingError, evaluate, train_epoch
 from unet_lib.training.losses import segmentation_loss
-from unet_lib.training.monitor import (
-    Direction,
-    Metric,
-    OneClassWarning,
-    check_monitor,
-    one_class,
+from unet_lib.training.monitor import Direction, Metric, OneClassWarning, check_monitor, one_class
+from unet_lib.training.parts import (
+    Collate,
+    Data,
+    ParameterGroups,
+    groups_of,
+    new_loader,
+    new_optimizer,
+    new_schedule,
 )
-from unet_lib.training.optimizers import ParameterGroups, groups_of, new_optimizer, new_schedule
 from unet_lib.training.precision import EPOCHS_PER_SEED, Mode, agree_on_mode, new_accelerator
-from unet_lib.training.run_folder import RunFolder, stored_mode
+from unet_lib.training.run_folder import RunFolder
 from unet_lib.training.settings import History, TrainingSettings
 from unet_lib.training.task import Task
 
@@ -110,13 +105,13 @@ def fit(
     """
     s, metrics = settings or TrainingSettings(), metrics or {}
     check_monitor(monitor, mode, metrics, validation is not None)
-    loader, checks = new_loaders(train, validation, s, task, sampler, collate)
+    loader = new_loader("training", train, s, task, collate, sampler)
+    checks = None if validation is None else new_loader("validation", validation, s, task, collate)
     loss = loss or (segmentation_loss if task is None else task.loss)
-    files = RunFolder(folder, s, task, (monitor, mode))
+    files = RunFolder(folder, s, task, monitor=monitor, mode=mode)
     stored = files.stored() if resume else {}
-    groups = groups_of(model, parameter_groups)
-    chosen = stored_mode(stored) or agree_on_mode(model, loader, loss, s.precision, verbose)
-    run = _Run(model, loader, checks, loss, s, groups, chosen)
+    chosen = stored.get("mode") or agree_on_mode(model, loader, loss, s.precision, verbose)
+    run = _Run(model, loader, checks, loss, s, groups_of(model, parameter_groups), chosen)
     try:
         best_weights = run.restore(stored, files) if stored else None
         files.try_out(model, run.state())
@@ -146,9 +141,10 @@ class _Run:
         loss: LossFunction,
         settings: TrainingSettings,
         groups: list[dict[str, Any]],
-        mode: Mode,
+        mode: Sequence[Any],
     ) -> None:
-        self.settings, self.loss, self.unwrapped, self.mode = settings, loss, model, mode
+        self.settings, self.loss, self.unwrapped = settings, loss, model
+        self.mode = mode = Mode(*mode)
         self.accelerator = new_accelerator(mode.precision, settings)
         if mode.channels_last:
             model.to(memory_format=torch.channels_last)
@@ -204,11 +200,9 @@ class _Run:
             if on_step is not None:
                 on_step(before + step, loss)
 
-        bar = tqdm(
-            self.train, f"epoch {epoch}", leave=False, disable=not tell or None, unit="batch"
-        )
+        hide = not tell or None
         parts = self.optimizer, self.accelerator, self.schedule, s.clip_norm, counted
-        with bar:
+        with tqdm(self.train, f"epoch {epoch}", leave=False, disable=hide, unit="batch") as bar:
             try:
                 return train_epoch(self.model, bar, self.loss, *parts)
             except TrainingError as error:
@@ -257,19 +251,20 @@ class _Run:
 
     def restore(self, contents: Mapping[str, Any], files: RunFolder) -> dict[str, Any] | None:
         """Goes back to where the contents were saved; returns the best weights until then."""
-        load_weights(self.unwrapped, contents["weights"], files.last)
+        last = f"{files.folder}/last.pt"
+        load_weights(self.unwrapped, contents["weights"], last)
         try:
             self.optimizer.load_state_dict(contents["optimizer"])
         except ValueError as error:
             raise CheckpointError(
-                f"{files.last} was trained with other parameter groups ({error}); resume with the "
+                f"{last} was trained with other parameter groups ({error}); resume with the "
                 "same parameter_groups, or train into another folder"
             ) from error
         self.schedule.load_state_dict(contents["schedule"])
         if self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(contents["scaler"])
         self.history.rows = json.loads(contents["history"])
-        return files.best_weights()
+        return files.read("best.pt").get("weights")
 
     def close(self) -> None:
         """Gives the model back as it was handed in: no wrapper, no autocast."""

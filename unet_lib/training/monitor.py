@@ -27,7 +27,7 @@ class Running:
     1.0
     """
 
-    def __init__(self, metric: Metric) -> None:
+    def __init__(self, metric: Any) -> None:
         self.metric, self.values = metric, list[float]()
         self.collects = all(hasattr(metric, name) for name in ("update", "compute", "reset"))
         if self.collects:
@@ -53,15 +53,6 @@ class Running:
         return sum(known) / len(known) if known else math.nan
 
 
-def running(metrics: Mapping[str, Metric]) -> dict[str, Running]:
-    """Every metric, about to collect.
-
-    >>> list(running({"bias": lambda logits, target: 0.0}))
-    ['bias']
-    """
-    return {name: Running(metric) for name, metric in metrics.items()}
-
-
 def check_monitor(
     monitor: str, mode: Direction, metrics: Mapping[str, Metric], validates: bool
 ) -> None:
@@ -72,8 +63,7 @@ def check_monitor(
     ...
     ValueError: monitor 'validation_loss' is better the smaller it is: pass mode="min"
     """
-    one = torch.zeros(1, 1, 1, 1)
-    scores = SegmentationScores()
+    scores, one = SegmentationScores(), torch.zeros(1, 1, 1, 1)
     scores.update(one, one)
     known = dict.fromkeys(scores.compute(), True) | dict.fromkeys(LOSSES, False)
     if taken := sorted(metrics.keys() & {*known, "epoch", "learning_rate", "seconds"}):
@@ -106,14 +96,10 @@ def one_class(counts: Counts) -> str:
     predicted, true = tp + fp, tp + fn
     names = [f"class {k}" for k in range(len(true))]
     if len(true) == 1:  # make two classes of it
-        predicted = torch.cat([fn + tn, predicted])
-        true = torch.cat([fp + tn, true])
+        predicted, true = torch.cat([fn + tn, predicted]), torch.cat([fp + tn, true])
         names = ["background", "foreground"]
     if (predicted > 0).sum() != 1 or (true > 0).sum() < 2:
         return ""
     only = int(predicted.argmax())
-    other = 100 * float(1 - true[only] / true.sum())
-    return (
-        f"every pixel of the validation set is predicted as {names[only]}, though "
-        f"{other:.2g} % are not"
-    )
+    other = f"{100 * float(1 - true[only] / true.sum()):.2g} % are not"
+    return f"every pixel of the validation set is predicted as {names[only]}, though {other}"

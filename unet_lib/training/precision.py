@@ -122,7 +122,8 @@ def agree_on_mode(
         size = min(2, loader.batch_size or 2)
         two = next(iter(DataLoader(loader.dataset, size, collate_fn=loader.collate_fn)))
         modes = CANDIDATES if auto else (Mode(), Mode("bf16"))
-        seconds = _seconds(model, *(part.to(state.device) for part in two), loss, modes)
+        images, target = (part.to(state.device) for part in two)
+        seconds = _seconds(model, images, target, loss, modes)
         if auto:
             chosen = [_fastest(seconds)]
         slower = seconds[modes[-1]] / seconds[Mode()]

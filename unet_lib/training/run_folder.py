@@ -10,17 +10,17 @@ from typing import Any
 from torch import nn
 
 from unet_lib.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from unet_lib.training.precision import Mode, process_state
+from unet_lib.training.precision import process_state
 from unet_lib.training.settings import TrainingSettings
 from unet_lib.training.task import Task, load_task
 
-STATE = {"history", "optimizer", "schedule", "scaler"}  # without which no run goes on
+NEEDED = {"history", "optimizer", "schedule", "scaler", "training"}  # to go on with a run
 
 
 class RunFolder:
     """What a run stores, and whether another one may go on from there; None stores nothing.
 
-    >>> RunFolder(None, TrainingSettings(), None, ("dice_per_image", "max")).stored()
+    >>> RunFolder(None, TrainingSettings(), None, monitor="loss", mode="min").stored()
     {}
     """
 
@@ -29,15 +29,10 @@ class RunFolder:
         folder: Path | str | None,
         settings: TrainingSettings,
         task: Task | None,
-        monitor: tuple[str, str],
+        **choices: str,
     ) -> None:
         self.folder, self.task = None if folder is None else Path(folder), task
-        self.choices = asdict(settings) | dict(zip(("monitor", "mode"), monitor, strict=True))
-
-    @property
-    def last(self) -> Path | None:
-        """Where the latest epoch is stored."""
-        return None if self.folder is None else self.folder / "last.pt"
+        self.choices = asdict(settings) | choices
 
     def save(self, name: str, model: nn.Module, state: Mapping[str, Any]) -> None:
         """Writes the model, the settings of the run and its state, in the first process alone."""
@@ -46,14 +41,18 @@ class RunFolder:
             training = json.dumps(self.choices)
             save_checkpoint(self.folder / name, model, training=training, **task, **state)
 
+    def read(self, name: str) -> dict[str, Any]:
+        """The contents of a checkpoint; nothing where there is none."""
+        if self.folder is None or not (self.folder / name).exists():
+            return {}
+        return load_checkpoint(self.folder / name)
+
     def try_out(self, model: nn.Module, state: Mapping[str, Any]) -> None:
         """Raises CheckpointError, before any training, where a checkpoint could not be read."""
-        if self.folder is None or not process_state().is_main_process:
-            return
         trial = f"trial.{id(self)}.pt"
         try:
             self.save(trial, model, state)
-            load_checkpoint(self.folder / trial)
+            self.read(trial)
         except (CheckpointError, pickle.PicklingError, AttributeError, TypeError) as error:
             raise CheckpointError(
                 f"a {type(model).__name__} cannot be saved and read back: its state_dict may hold "
@@ -61,24 +60,25 @@ class RunFolder:
                 "without a folder"
             ) from error
         finally:
-            (self.folder / trial).unlink(missing_ok=True)
+            if self.folder is not None:
+                (self.folder / trial).unlink(missing_ok=True)
 
     def stored(self) -> dict[str, Any]:
         """The contents of `last.pt`, or nothing where there is none.
 
         Raises CheckpointError where it holds no run, or one of other settings or another task.
         """
-        if (path := self.last) is None or not path.exists():
+        contents = self.read("last.pt")
+        if self.folder is None or not contents:
             return {}
-        contents = load_checkpoint(path)
-        if missing := sorted((STATE | {"training"}) - set(contents)):
+        path = self.folder / "last.pt"
+        if missing := sorted(NEEDED - set(contents)):
             raise CheckpointError(
                 f"{path} holds a model but no run to go on with (it lacks {', '.join(missing)}); "
                 "load it with load_model and train on, into another folder"
             )
         older = asdict(TrainingSettings()) | {"monitor": "dice_per_image", "mode": "max"}
-        there = older | json.loads(contents["training"])
-        here = self.choices
+        there, here = older | json.loads(contents["training"]), self.choices
         if other := [f"{k}: {there[k]} there, {here[k]} here" for k in here if there[k] != here[k]]:
             raise CheckpointError(
                 f"{path} was trained with other settings ({'; '.join(other)}); resume with the "
@@ -90,17 +90,3 @@ class RunFolder:
                 "options, or train into another folder"
             )
         return contents
-
-    def best_weights(self) -> dict[str, Any] | None:
-        """The weights of `best.pt`, if there is one."""
-        path = None if self.folder is None else self.folder / "best.pt"
-        return load_checkpoint(path)["weights"] if path is not None and path.exists() else None
-
-
-def stored_mode(contents: Mapping[str, Any]) -> Mode | None:
-    """The mode in which a stored run has trained; None where there is no run, or an old one.
-
-    >>> str(stored_mode({"mode": ["bf16", True]}))
-    'bf16, channels_last'
-    """
-    return Mode(*contents["mode"]) if "mode" in contents else None

@@ -73,6 +73,14 @@ class Task:
             raise ValueError('num_classes is needed for target "classes"')
         return {"foreground": 1, "instances": 3}.get(self.target) or self.num_classes or 0
 
+    def check_channels(self, takes: int, gives: int) -> None:
+        """Raises ValueError for a network that has other channels."""
+        if (takes, gives) != (self.in_channels, self.out_channels):
+            raise ValueError(
+                f"the task takes {self.in_channels} and gives {self.out_channels} channels, the "
+                f"network {takes} and {gives}; take the task of its training"
+            )
+
     @property
     def normalization(self) -> Normalize:
         """The function that `normalize` names."""
@@ -125,8 +133,7 @@ class Task:
                 f"task wants {wanted.__name__}: leave normalize out there, or choose another "
                 "normalize in the task"
             )
-        target = {"target": self.encode} if base.target is None else {}
-        return with_(dataset, normalize=wanted, **target)
+        return with_(dataset, normalize=wanted, target=base.target or self.encode)
 
     def encode(self, labels: Int64[Tensor, "H W"]) -> Shaped[Tensor, "..."]:
         """The target that the loss wants: (1, H, W) for foreground, else classes (H, W)."""
@@ -134,12 +141,9 @@ class Task:
             return labels
         if self.target == "instances":
             return interior_border(labels)
-        target = foreground(labels)
-        return (
-            target
-            if self.ignore_index is None
-            else target.where(labels != self.ignore_index, self.ignore_index)
-        )
+        if self.ignore_index is None:
+            return foreground(labels)
+        return foreground(labels).where(labels != self.ignore_index, self.ignore_index)
 
     def loss(self, logits: Tensor, target: Tensor) -> Float[Tensor, ""]:
         """Cross-entropy + Dice, of one channel or of several."""

@@ -1,6 +1,6 @@
 """A trained network with its task: from an image to its mask and its scores (chapters 4 and 5)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 
 from unet_lib.data.base import with_
 from unet_lib.data.files import read_image
-from unet_lib.data.findings import DataError, Finding
+from unet_lib.data.findings import DataError
 from unet_lib.evaluation.context import Context, find_context
 from unet_lib.evaluation.metrics import average_precision
 from unet_lib.evaluation.tiles import predict_tiles, probabilities
@@ -41,12 +41,7 @@ class Trained:
 
     def __init__(self, model: nn.Module, task: Task) -> None:
         if isinstance(model, SegmentationModel):
-            own = model.settings.in_channels, model.settings.out_channels
-            if own != (task.in_channels, task.out_channels):
-                raise ValueError(
-                    f"the task takes {task.in_channels} and gives {task.out_channels} channels, "
-                    f"the network {own[0]} and {own[1]}; take the task of its training"
-                )
+            task.check_channels(model.settings.in_channels, model.settings.out_channels)
         self.model, self.task = model, task
 
     @classmethod
@@ -68,10 +63,9 @@ class Trained:
         ...
         unet_lib.training.checkpoint.CheckpointError: no checkpoint runs/none/best.pt; ...
         """
-        task = load_task(path)
+        task, network = load_task(path), load_model(path, model)
         if threshold is not None:
             task = replace(task, threshold=threshold)
-        network = load_model(path) if model is None else load_model(path, model)
         try:
             return cls(network.to(device or ("cuda" if torch.cuda.is_available() else "cpu")), task)
         except ValueError as error:
@@ -114,7 +108,7 @@ class Trained:
         """
         labeled = with_(self.task.apply(dataset), target=None)
         scores, predicted, true = self.task.scores(), [], []
-        for index in range(len(labeled)):
+        for index in range(len(labeled)):  # type: ignore[arg-type]  # torch declares no length
             image, labels = labeled[index]
             logits = self._predict(image)
             scores.update(logits[None], self.task.encode(labels)[None])
@@ -129,9 +123,7 @@ class Trained:
 
     def prepare(self, image: Image) -> Float[Tensor, "C H W"]:
         """An image as the network has learned to see it; errors name the file, if it is one."""
-        if isinstance(image, np.ndarray):
-            return self.task.prepare(image)
-        pixels = read_image(image, self.task.mode)
+        pixels = image if isinstance(image, np.ndarray) else read_image(image, self.task.mode)
         with _naming(image):
             return self.task.prepare(pixels)
 
@@ -144,11 +136,7 @@ class Trained:
         self, image: Float[Tensor, "C H W"], tile: int | None = None
     ) -> Float[Tensor, "K H W"]:
         logits = predict_tiles(self.model, image, self.context, tile)
-        if len(logits) != self.task.out_channels:
-            raise ValueError(
-                f"the network gives {len(logits)} channels, its task {self.task.out_channels}; "
-                "take the task of its training"
-            )
+        self.task.check_channels(len(image), len(logits))
         return logits
 
     @cached_property
@@ -158,13 +146,12 @@ class Trained:
 
 
 @contextmanager
-def _naming(image: Image) -> Iterator[None]:
+def _naming(image: Image) -> Generator[None, None, None]:
     """Errors inside name the file, if the image is one."""
     try:
         yield
     except ValueError as error:
         if isinstance(image, np.ndarray):
             raise
-        own = error.findings if isinstance(error, DataError) else ()
-        findings = own or (Finding("unusable-file", str(error)),)
-        raise DataError(*(replace(one, files=(str(image),)) for one in findings)) from error
+        told = error if isinstance(error, DataError) else DataError(str(error))
+        raise DataError(*(replace(one, files=(str(image),)) for one in told.findings)) from error

@@ -1,15 +1,72 @@
-"""Optimizer and schedule by their names in the settings (chapter 4)."""
+"""What `fit` makes of its settings: batches, groups of parameters, optimizer and schedule."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, OneCycleLR
+from torch.utils.data import DataLoader, Dataset
 
 from unet_lib.training.settings import TrainingSettings
+from unet_lib.training.task import Task
 
+Data = Dataset | Sequence[Any] | DataLoader
+Collate = Callable[[list[Any]], Any]
 ParameterGroups = Callable[[nn.Module], Iterable[Any]]
+
+
+def new_loader(
+    name: str,
+    data: Data,
+    settings: TrainingSettings,
+    task: Task | None = None,
+    collate: Collate | None = None,
+    sampler: Iterable[int] | None = None,
+) -> DataLoader:
+    """The batches of the set of that name: "training" ones shuffled, unless a sampler draws them.
+
+    In validation every image comes once and in order. A DataLoader stays as it is.
+    Raises ValueError where there is no batch, and for options that a DataLoader has itself.
+
+    >>> settings = TrainingSettings(drop_last=True)
+    >>> [len(new_loader(name, [0] * 10, settings)) for name in ("training", "validation")]
+    [1, 2]
+    """
+    training = name == "training"
+    if not isinstance(data, DataLoader):
+        _require("set", name, data)
+        data = DataLoader(
+            task.apply(data) if task is not None and isinstance(data, Dataset) else data,  # type: ignore[arg-type]  # any Sequence is a data set
+            settings.batch_size,
+            shuffle=training and sampler is None,
+            sampler=sampler if training else None,
+            num_workers=settings.num_workers,
+            collate_fn=collate,
+            drop_last=training and settings.drop_last,
+        )
+    elif training and (sampler or collate or settings.drop_last):
+        raise ValueError(
+            "sampler, collate and drop_last are for data sets: a DataLoader of your own has its "
+            "own, set them there"
+        )
+    _require("loader", name, data)
+    return data
+
+
+def _require(what: str, name: str, data: Any) -> None:
+    """Raises ValueError for data without length, or of length zero."""
+    try:
+        length = len(data)
+    except TypeError as error:
+        raise ValueError(
+            f"fit has to know how long the {name} {what} is; let its data set have a __len__"
+        ) from error
+    if not length:
+        cure = "check its folder, or how it was split"
+        if what == "loader":
+            cure = "its data set is empty, or smaller than a batch while drop_last is set"
+        raise ValueError(f"the {name} {what} is empty; {cure}")
 
 
 def groups_of(model: nn.Module, chosen: ParameterGroups | None = None) -> list[dict[str, Any]]:
