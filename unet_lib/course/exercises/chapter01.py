@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from unet_lib.course.exercises.harness import NotYet, about, ask, check, expect, kind, say
+from unet_lib.course.exercises.harness import about, ask, check, expect, say
 from unet_lib.course.exercises.values import array, judge, number
 from unet_lib.model.unet import UNet
 
@@ -18,15 +18,13 @@ def check_output_size(answer: object) -> None:
     """Checks a function (size, depth) -> size of the output without padding, or None.
 
     >>> check_output_size(lambda size, depth: size)
-    Not yet: 572 at depth 4 gives 572: that is padding="same". Without padding each 3x3 convolution
-    takes one pixel from each side.
+    Not yet: 572 at depth 4 gives 572: that is padding="same". Without padding each 3x3 ...
     """
     cases = ((572, 4), (188, 4), (100, 2), (26, 1), (570, 4), (184, 4), (50, 2), (172, 4))
     for size, depth in cases:
         found, expected = _answered(answer, size, depth), _output_size(size, depth)
-        if found != expected:
-            why = _why_size(size, depth, found, expected)
-            raise NotYet(f"{size} at depth {depth} gives {found}{why}")
+        told = f"{size} at depth {depth} gives {found}"
+        expect(found == expected, told + _why_size(size, depth, found, expected))
     say(True, "572 gives 388, 188 is the smallest size at depth 4, and odd stages are refused.")
 
 
@@ -58,13 +56,12 @@ def check_painting(answer: object) -> None:
     """Checks the transposed convolution of [[1, 2], [3, 0]] with [[1, 2], [0, 3]], stride 1.
 
     >>> check_painting([[1, 2], [0, 3]])
-    Not yet: the result has shape (2, 2). Two places a side, one pixel apart, and a kernel of 2:
-    how far does the last copy reach?
+    Not yet: the result has shape (2, 2). Two places a side, one pixel apart, and a kernel of 2: ...
     """
     found = array(answer, "give a list of rows of numbers, all of one length.")
     grid = answer is not None and found.size
     expect(grid, "the grid is empty. Its first number is 1 times the kernel's first.")
-    added = _paint(KERNEL, stride=1)
+    added = _paint(KERNEL)
     if found.shape == added.shape:
         row, column = (1 + place for place in [*np.argwhere(found != added), (0, 0)][0])
         other = f"look again at row {row}, column {column}: which copies of the kernel reach it?"
@@ -75,17 +72,16 @@ def check_painting(answer: object) -> None:
         )
     side = "that is stride 2, copies side by side. With stride 1 they are one pixel apart."
     later = "where two copies overlap you kept the later one. Add them up."
-    turned = "the kernel is turned over. Paint it as it is written."
     wrong = (
         (_paint(KERNEL, stride=2), side),
-        (_paint(KERNEL, stride=1, add=False), later),
-        (_paint(KERNEL[::-1, ::-1], stride=1), turned),
+        (_paint(KERNEL, add=False), later),
+        (_paint(KERNEL[::-1, ::-1]), "the kernel is turned over. Paint it as it is written."),
     )
     judge(found, added, wrong, other)
     say(True, "the copies overlap, and where they do, they add up.")
 
 
-def _paint(kernel: np.ndarray, stride: int, add: bool = True) -> np.ndarray:
+def _paint(kernel: np.ndarray, stride: int = 1, add: bool = True) -> np.ndarray:
     large = np.zeros((stride + 2, stride + 2))
     for y, x in np.ndindex(2, 2):
         window = large[y * stride : y * stride + 2, x * stride : x * stride + 2]
@@ -98,18 +94,11 @@ def check_receptive_field(answer: object) -> None:
     """Checks a function from a list of (kernel, stride) to the receptive field of the stack.
 
     >>> check_receptive_field(lambda layers: 1 + sum(k - 1 for k, _ in layers))
-    Not yet: (3, 1), (2, 2), (3, 1) gives 6: after the layer of stride 2, one step on its grid is
-    two pixels of the picture.
+    Not yet: (3, 1), (2, 2), (3, 1) gives 6: after the layer of stride 2, one step on its grid ...
     """
     encoder = 4 * [(3, 1), (3, 1), (2, 2)] + [(3, 1), (3, 1)]
-    stacks = (
-        [(3, 1)],
-        [(3, 1), (3, 1)],
-        [(3, 1), (2, 2), (3, 1)],
-        [(7, 2), (3, 2), (3, 1)],
-        encoder,
-    )
-    for layers in stacks:
+    mixed = ([(3, 1), (2, 2), (3, 1)], [(7, 2), (3, 2), (3, 1)])
+    for layers in ([(3, 1)], 2 * [(3, 1)], *mixed, encoder):
         found = _answered(answer, layers)
         shown = "the encoder" if layers is encoder else str(layers)[1:-1]
         with about(f"{shown} gives {found}"):
@@ -148,9 +137,8 @@ def check_depth_needed(answer: object) -> None:
     for diameter in (1, 5, 8, 9, 20, 22, 44, 48, 92):
         depth = next(i for i, reach in enumerate(REACH) if reach >= diameter)
         found = _answered(answer, diameter)
-        if found != depth:
-            said = f"for a diameter of {diameter} you say {found}"
-            raise NotYet(f"{said}{_why_depth(diameter, found, depth)}")
+        told = f"for a diameter of {diameter} you say {found}"
+        expect(found == depth, told + _why_depth(diameter, found, depth))
     say(True, "the reach grows as 2, 8, 20, 44, 92: each pooling doubles it and adds 4.")
 
 
@@ -173,7 +161,6 @@ def _why_depth(diameter: int, found: float | None, depth: int) -> str:
 
 def _answered(answer: object, *arguments: object) -> float | None:
     """The plain number that the reader's function returns, or None."""
-    found = ask(answer, *arguments)
-    with about(f"for {', '.join(map(str, arguments))} "):
-        told = f"you return {kind(found)}. Return a plain number."
-        return None if found is None else number(found, told)
+    found, case = ask(answer, *arguments), ", ".join(map(str, arguments))
+    told = f"for {case} you return {{kind}}. Return a plain number."
+    return None if found is None else number(found, told)

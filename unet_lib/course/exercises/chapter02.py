@@ -2,8 +2,8 @@
 
 import copy
 
+import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -20,7 +20,7 @@ _COUNT_MISTAKES = (
     ({"up_kernel": 3}, "the transposed convolutions have 2x2 kernels, not 3x3"),
     ({"up_kernel": 0}, "the transposed convolutions are missing: layer(2, 2 * c, c) at each stage"),
     ({"convolutions": 1}, "each block has two convolutions, the second from c to c channels"),
-    ({"head": False}, "the last 1x1 convolution is missing: layer(1, width, out_channels)"),
+    ({"head": 0}, "the last 1x1 convolution is missing: layer(1, width, out_channels)"),
     ({"deeper": -1}, "one stage is missing: `depth` stages, and the bottleneck below them"),
     ({"deeper": 1}, "there is one stage too many: the bottleneck has width * 2**depth channels"),
 )
@@ -33,25 +33,16 @@ def check_count(answer: object) -> None:
     >>> check_count(lambda in_channels, out_channels, width, depth: 31_031_745)
     Not yet: count(1, 1, 16, 4) gives 31,031,745, and it should be 1,940,817. ...
     """
-    found = []
+    found, told = [], ""
     for setting in _COUNTED:
         with about(f"for {setting} it "):
             value = ask(answer, *setting, who="")
-            found.append(whole(value, f"returned {short(value)}; return a whole number."))
-    right = [_count(*setting) for setting in _COUNTED]
-    setting, value, count = next(
-        (case for case in zip(_COUNTED, found, right, strict=True) if case[1] != case[2]),
-        (_COUNTED[0], found[0], right[0]),
-    )
-    told = (
-        f"count{setting} gives {value:,}, and it should be {count:,}. Compare the parts one by "
-        "one: encoder, bottleneck, upsampling, decoder, last layer."
-    )
-    wrong = (
-        ([_count(*setting, **how) for setting in _COUNTED], f"{text}.")
-        for how, text in _COUNT_MISTAKES
-    )
-    judge(found, right, wrong, told)
+            found.append(whole(value, "returned {short}; return a whole number."))
+        if found[-1] != _count(*setting) and not told:
+            told = f"count{setting} gives {found[-1]:,}, and it should be {_count(*setting):,}."
+    wrong = (([_count(*s, **how) for s in _COUNTED], f"{text}.") for how, text in _COUNT_MISTAKES)
+    parts = "Compare the parts one by one: encoder, bottleneck, upsampling, decoder, last layer."
+    judge(found, [_count(*setting) for setting in _COUNTED], wrong, f"{told} {parts}")
     say(True, "31,031,745 for the article's network, and the others too.")
 
 
@@ -65,7 +56,7 @@ def _count(
     joined: int = 2,
     up_kernel: int = 2,
     convolutions: int = 2,
-    head: bool = True,
+    head: int = 1,
     deeper: int = 0,
 ) -> int:
     """The number of parameters; the keywords make the usual mistakes."""
@@ -84,16 +75,11 @@ def _count(
 
 
 class _OnlyMultiplesOf16(nn.Module):
-    """Hands the first channel on, refuses what the numbered network refuses, remembers its input.
+    """Hands the first channel of its input on, to show which pixels were padded and cut."""
 
-    As the output is the input, it shows exactly which pixels were padded and cut.
-    """
+    seen: Tensor | None = None
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: Tensor | None = None
-
-    def forward(self, images: Float[Tensor, "N C H W"]) -> Float[Tensor, "N 1 H W"]:
+    def forward(self, images: Tensor) -> Tensor:
         height, width = images.shape[-2:]
         if height % 16 or width % 16:
             raise ValueError(f"the network was given {height}x{width}, which 16 does not divide")
@@ -119,17 +105,13 @@ def check_any_size(answer: object) -> None:
 
 def _judge_any_size(network: _OnlyMultiplesOf16, images: Tensor, logits: object) -> None:
     cure = "return the network's output, cut to the pictures' size."
-    if not isinstance(logits, Tensor):
-        raise NotYet(f"it returned {short(logits)}; {cure}")
+    logits = tensor(logits, f"it returned {{short}}; {cure}")
     seen, size = network.seen, images.shape[-2:]
     if seen is None:
         raise NotYet("the network was never called; pass it the padded pictures.")
-    given, needed = seen.shape[-2:], tuple(n + -n % 16 for n in size)
-    expect(
-        tuple(given) == needed,
-        f"the network was given {given[0]}x{given[1]}, and {needed[0]}x{needed[1]} is enough. "
-        "Think of -n % 16, which is 0 when 16 divides n.",
-    )
+    given, needed = ("x".join(str(n + -n % 16) for n in x.shape[-2:]) for x in (seen, images))
+    sixteen = "Think of -n % 16, which is 0 when 16 divides n."
+    expect(given == needed, f"the network was given {given}, and {needed} is enough. {sixteen}")
     expect(
         logits.shape[-2:] == size,
         f"the answer has {tuple(logits.shape[-2:])} pixels: cut off again what you padded, "
@@ -146,10 +128,10 @@ def _judge_any_size(network: _OnlyMultiplesOf16, images: Tensor, logits: object)
 def _find(images: Tensor, seen: Tensor) -> tuple[int, int]:
     """Row and column where `images` begins inside `seen`."""
     height, width = images.shape[-2:]
-    for top in range(seen.shape[-2] - height + 1):
-        for left in range(seen.shape[-1] - width + 1):
-            if torch.equal(seen[..., top : top + height, left : left + width], images):
-                return top, left
+    windows = seen.unfold(-2, height, 1).unfold(-2, width, 1)
+    for top, left in np.ndindex(windows.shape[-4:-2]):
+        if torch.equal(windows[..., top, left, :, :], images):
+            return top, left
     raise NotYet("the network did not get the pictures' own pixels: pad them instead of resizing.")
 
 
@@ -169,23 +151,18 @@ def check_residual_block(answer: object) -> None:
 
 
 def _judge_block(block: nn.Module, in_channels: int, out_channels: int) -> None:
-    kernels = {3: [], 1: []}
-    for layer in block.modules():
-        if isinstance(layer, nn.Conv2d) and layer.kernel_size in ((3, 3), (1, 1)):
-            kernels[layer.kernel_size[0]].append(layer)
-    threes = kernels[3]
+    convolutions = [layer for layer in block.modules() if isinstance(layer, nn.Conv2d)]
+    threes = [layer for layer in convolutions if layer.kernel_size == (3, 3)]
     expect(len(threes) == 2, f"has {len(threes)} convolutions of 3x3; it needs two.")
-    expect(
-        in_channels == out_channels or kernels[1],
-        "has no 1x1 convolution, which brings the input to the right number of channels.",
-    )
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randn(2, in_channels, 6, 10, generator=generator)
+    brought = in_channels == out_channels or (1, 1) in [c.kernel_size for c in convolutions]
+    one = "has no 1x1 convolution, which brings the input to the right number of channels."
+    expect(brought, one)
+    images = torch.randn(2, in_channels, 6, 10, generator=torch.Generator().manual_seed(0))
     passed, expected = images.clone(), (2, out_channels, 6, 10)
     output = ask(lambda: block(passed), who="")
     found = tuple(output.shape) if isinstance(output, Tensor) else short(output)
     told = f"returns {found} for (2, {in_channels}, 6, 10); expected {expected}."
-    output = tensor(output, expected, told)
+    output = tensor(output, told, expected)
     unchanged = torch.equal(passed, images)
     expect(unchanged, "changes its own input: an in-place ReLU works on x itself.")
     ask(lambda: output.sum().backward(), who="")
@@ -205,11 +182,9 @@ def _judge_shortcut(
     expect(alone.any(), silent)
     expect((alone >= 0).all(), "gives negative values: one ReLU more, after the sum.")
     same = images.shape[1] == out_channels
-    expect(
-        not same or torch.allclose(alone, F.relu(images), atol=1e-5),
-        "does not hand its input on when its 3x3 weights are 0. Where the channels agree, "
-        "the input is added as it is, without a convolution.",
-    )
+    told = "does not hand its input on when its 3x3 weights are 0. Where the channels agree, "
+    handed = not same or torch.allclose(alone, F.relu(images), atol=1e-5)
+    expect(handed, f"{told}the input is added as it is, without a convolution.")
     if same and not any(isinstance(layer, NORMS) for layer in block.modules()):
         for layer in threes:
             nn.init.dirac_(layer.weight).neg_()
@@ -234,10 +209,10 @@ def check_without_skips(network: object) -> None:
     >>> check_without_skips(UNet(in_channels=1, width=4, depth=2))
     Not yet: with the bottleneck muted the answer still depends on the picture: ...
     """
-    member = isinstance(network, nn.Module) and getattr(network, "bottleneck", None)
-    if not isinstance(member, nn.Module) or not isinstance(network, nn.Module):
+    network = copy.deepcopy(network).eval() if isinstance(network, nn.Module) else nn.Identity()
+    member = getattr(network, "bottleneck", None)
+    if not isinstance(member, nn.Module):
         raise NotYet("pass the network itself, a module with a member `bottleneck`.")
-    network = copy.deepcopy(network).eval()
     first = next((m for m in network.modules() if isinstance(m, nn.Conv2d)), None)
     if first is None:
         raise NotYet("the network has no convolution.")
@@ -249,10 +224,8 @@ def check_without_skips(network: object) -> None:
     expect(size, "the answer has to be as high and wide as the pictures, 64x64.")
     same = torch.equal(logits[0], logits[1])
     expect(not same, "two different pictures get the same answer: the way up is cut, too.")
-    network.bottleneck.register_forward_hook(lambda m, i, o: torch.zeros_like(o))
-    expect(
-        close(*ask(run, images, who=who), within=1e-7),
-        "with the bottleneck muted the answer still depends on the picture: a skip is open. "
-        "Concatenate zeros of the skip's shape in its place.",
-    )
+    member.register_forward_hook(lambda m, i, o: torch.zeros_like(o))
+    told = "with the bottleneck muted the answer still depends on the picture: a skip is open."
+    muted = close(*ask(run, images, who=who), within=1e-7)
+    expect(muted, f"{told} Concatenate zeros of the skip's shape in its place.")
     say(True, "all that the answer knows of the picture has passed the bottleneck.")

@@ -10,8 +10,8 @@ from torch.nn import functional as F
 from torch.optim import SGD
 from torch.utils.data import DataLoader, TensorDataset
 
-from unet_lib.course.exercises.harness import NotYet, ask, check, expect, say, short
-from unet_lib.course.exercises.values import close, got, judge, number
+from unet_lib.course.exercises.harness import NotYet, ask, check, expect, kind, say
+from unet_lib.course.exercises.values import close, judge, number, tensor
 from unet_lib.training.epoch import train_epoch
 from unet_lib.training.losses import bce_loss, dice_loss
 
@@ -41,30 +41,21 @@ def check_learning_rate(rate: object) -> None:
     >>> check_learning_rate(0.1)
     Not yet: 0.1 lies at the bottom of the curve, just before it rises: this is the edge. ...
     """
-    rate = number(rate, f"expected one number, the learning rate; got {short(rate)}.")
+    rate = number(rate, "expected one number, the learning rate; got {short}.")
     expect(rate > 0, f"a learning rate is larger than 0; with {rate} nothing moves, or uphill.")
     expect(rate <= 0.2, f"at {rate:g} the loss is rising: the steps leap out of every valley.")
-    expect(
-        rate <= 0.05,
-        f"{rate:g} lies at the bottom of the curve, just before it rises: this is the edge. "
-        "Small steps brought the network there; a whole run at this rate may fail. Go left, "
-        "to a twentieth of it.",
+    edge = f"{rate:g} lies at the bottom of the curve, just before it rises: this is the edge."
+    small = "Small steps brought the network there; a whole run at this rate may fail."
+    expect(rate <= 0.05, f"{edge} {small} Go left, to a twentieth of it.")
+    low = f"but the lowest point, at 0.1, is only {0.1 / rate:.1f} times as high."
+    told = f"at {rate:g} the loss is falling, {low} Keep a factor of twenty."
+    expect(rate <= 0.007, told)
+    flat = "the curve is still flat: this works, in ten times as many steps as needed or more."
+    expect(rate >= 1e-3, f"at {rate:g} {flat} Go right, to where the loss is falling.")
+    good = (
+        "Anything from 0.001 to 0.005 is a good answer; the longer the run, the more to the left."
     )
-    expect(
-        rate <= 0.007,
-        f"at {rate:g} the loss is falling, but the lowest point, at 0.1, is only "
-        f"{0.1 / rate:.1f} times as high. Keep a factor of twenty.",
-    )
-    expect(
-        rate >= 1e-3,
-        f"at {rate:g} the curve is still flat: this works, in ten times as many steps as "
-        "needed or more. Go right, to where the loss is falling.",
-    )
-    say(
-        True,
-        f"at {rate:g} the loss is falling, and the edge at 0.1 is well away. Anything from 0.001 "
-        "to 0.005 is a good answer; the longer the run, the more to the left.",
-    )
+    say(True, f"at {rate:g} the loss is falling, and the edge at 0.1 is well away. {good}")
 
 
 @check
@@ -79,9 +70,8 @@ def check_dice_loss(loss: object) -> None:
         if absent:
             target = target.clamp(max=k - 2)
             hint = "No pixel of this batch has the last class: tell one_hot how many there are."
-        result = ask(loss, logits, target, hints={Exception: hint})
-        if not isinstance(result, Tensor):
-            raise NotYet(f"expected a tensor with one number, got {got(result)}")
+        result = ask(loss, logits, target, hint=hint)
+        result = tensor(result, "expected a tensor with one number, got {got}")
         shape = tuple(result.shape)
         expect(shape == (), f"expected one number, got the shape {shape}: take the mean.")
         _judge_dice(result, logits, target)
@@ -99,41 +89,53 @@ def _classes(k: int) -> tuple[Tensor, Tensor]:
 
 
 def _judge_dice(result: Tensor, logits: Tensor, target: Tensor) -> None:
-    right, k = dice_loss(logits, target), logits.shape[1]
-    truth = F.one_hot(target, k).movedim(-1, 1).float()
-    p, hard = logits.softmax(1), F.one_hot(logits.argmax(1), k).movedim(-1, 1).float()
-    one_sum = (
-        "all classes went into one sum, so large classes drown small ones: one Dice for each "
-        "class first, then their mean."
+    right = dice_loss(logits, target)
+    wrong = [(_dice(logits, target, **how), text) for how, text in _DICE_MISTAKES]
+    wrong.append((1 - right, "this is the Dice, which should grow; the loss is one minus that."))
+    values = f"expected {right.item():.4f}, got {result.item():.4f}"
+    cure = (
+        "Print the sums of one class, and compare them with a pencil on a picture of 2 x 2 pixels."
     )
-    wrong = (
-        (1 - right, "this is the Dice, which should grow; the loss is one minus that."),
-        (_dice(logits.sigmoid(), truth), "take the softmax over the classes, not a sigmoid."),
-        (_dice(logits.softmax(-1), truth), "the softmax has to run over the classes: dim=1."),
-        (_dice(hard, truth), _NO_SLOPE),
-        (_dice(p, truth, smooth=0.0), "add smooth = 1 above and below, for absent classes."),
-        (_dice(p, truth, power=2), "this sums p squared, as the paper does; here p is summed."),
-        (_dice(p, truth, factor=1.0), "the overlap counts twice: 2 * overlap / (sum + sum)."),
-        (_dice(p, truth, pixels=(2, 3)), "sum over the whole batch (dim 0), not per picture."),
-        (_dice(p, truth, pixels=(0, 1, 2, 3)), one_sum),
-    )
-    other = (
-        f"for {k} classes expected {right.item():.4f}, got {result.item():.4f}. Print the sums of "
-        "one class, and compare them with a pencil on a picture of 2 x 2 pixels."
-    )
-    judge(result, right, wrong, other, within=1e-5)
+    judge(result, right, wrong, f"for {logits.shape[1]} classes {values}. {cure}", within=1e-5)
+
+
+def _dice(
+    z: Tensor,
+    target: Tensor,
+    p: Callable = lambda z: z.softmax(1),
+    smooth: float = 1.0,
+    factor: float = 2.0,
+    pixels: tuple[int, ...] = (0, 2, 3),
+    power: int = 1,
+) -> Tensor:
+    """The Dice loss; the options make the usual mistakes."""
+    found, truth = p(z), F.one_hot(target, z.shape[1]).movedim(-1, 1)
+    overlap, total = (found * truth).sum(pixels), (found**power + truth).sum(pixels)
+    return (1 - (factor * overlap + smooth) / (total + smooth)).mean()
+
+
+def _hard(z: Tensor) -> Tensor:
+    return F.one_hot(z.argmax(1), z.shape[1]).movedim(-1, 1)
 
 
 _NO_SLOPE = (
     "the value has no slope: argmax, .item() or .detach() cuts the way back to the network. "
     "Compute with the probabilities themselves."
 )
-
-
-def _dice(p: Tensor, truth: Tensor, smooth=1.0, factor=2.0, pixels=(0, 2, 3), power=1) -> Tensor:
-    """The Dice loss; the options make the usual mistakes."""
-    overlap, total = (p * truth).sum(pixels), (p**power + truth).sum(pixels)
-    return (1 - (factor * overlap + smooth) / (total + smooth)).mean()
+_ONE_SUM = (
+    "all classes went into one sum, so large classes drown small ones: one Dice for each "
+    "class first, then their mean."
+)
+_DICE_MISTAKES: tuple[tuple[dict[str, Any], str], ...] = (
+    ({"p": Tensor.sigmoid}, "take the softmax over the classes, not a sigmoid."),
+    ({"p": lambda z: z.softmax(-1)}, "the softmax has to run over the classes: dim=1."),
+    ({"p": _hard}, _NO_SLOPE),
+    ({"smooth": 0.0}, "add smooth = 1 above and below, for absent classes."),
+    ({"power": 2}, "this sums p squared, as the paper does; here p is summed."),
+    ({"factor": 1.0}, "the overlap counts twice: 2 * overlap / (sum + sum)."),
+    ({"pixels": (2, 3)}, "sum over the whole batch (dim 0), not per picture."),
+    ({"pixels": (0, 1, 2, 3)}, _ONE_SUM),
+)
 
 
 @check
@@ -148,36 +150,36 @@ def check_train_epoch(train: object) -> None:
     mean, right = _trained(train_epoch, loader)
     _judge_loop(weights, right, loader)
     if not isinstance(result, float):
-        raise NotYet(
-            "the weights are right; expected the mean loss as a Python float, got "
-            f"{got(result)}: take .item(), or the graph of every batch stays in memory."
+        told = (
+            f"the weights are right; expected the mean loss as a Python float, got {kind(result)}"
         )
-    expect(
-        close(result, mean, within=0, relative=1e-4),
-        f"the weights are right, the mean loss should be {mean:.4f} and is {result:.4f}: the "
-        "last batch has 2 pictures, the others 4. Weigh each batch by its size.",
-    )
+        asked = " (is there a return?)" if result is None else ""
+        raise NotYet(f"{told}{asked}: take .item(), or the graph of every batch stays in memory.")
+    told = f"the weights are right, the mean loss should be {mean:.4f} and is {result:.4f}: the "
+    sizes = "last batch has 2 pictures, the others 4. Weigh each batch by its size."
+    expect(close(result, mean, within=0, relative=1e-4), told + sizes)
     say(True, "weights and mean loss equal those of unet_lib.training.train_epoch.")
 
 
 def _judge_loop(weights: Tensor, right: Tensor, loader: DataLoader) -> None:
-    averages = (
-        "the model was in evaluation mode, so batch normalization used its stored averages: "
-        "call model.train() first."
-    )
-    both = "two bugs: gradients add up (zero_grad), and the model is in evaluation mode (train)."
-    mistakes = (
-        ((True, False, True), "gradients of earlier batches are still in the sum: zero_grad."),
-        ((False, True, True), averages),
-        ((False, False, True), both),
-        ((True, True, False), "the weights did not move: is optimizer.step() called?"),
-    )
-    other = (
+    told = (
         "the weights differ from those that train_epoch leads to. For each batch, in this order: "
-        "zero_grad, forward, backward, step."
     )
-    wrong = ((_trained(_loop(*how), loader)[1], message) for how, message in mistakes)
-    judge(weights, right, wrong, other, **ROUNDING)
+    wrong = ((_trained(_loop(*how), loader)[1], text) for how, text in _LOOP_MISTAKES)
+    judge(weights, right, wrong, f"{told}zero_grad, forward, backward, step.", **ROUNDING)
+
+
+_AVERAGES = (
+    "the model was in evaluation mode, so batch normalization used its stored averages: "
+    "call model.train() first."
+)
+_BOTH = "two bugs: gradients add up (zero_grad), and the model is in evaluation mode (train)."
+_LOOP_MISTAKES = (
+    ((True, False, True), "gradients of earlier batches are still in the sum: zero_grad."),
+    ((False, True, True), _AVERAGES),
+    ((False, False, True), _BOTH),
+    ((True, True, False), "the weights did not move: is optimizer.step() called?"),
+)
 
 
 def _loop(mode: bool, clear: bool, step: bool) -> Callable[..., None]:
@@ -211,44 +213,32 @@ def check_accumulate(step: object) -> None:
 
 def _judge_weights(weights: Tensor, images: Tensor, target: Tensor, parts: int) -> None:
     count = len(images)
-    unequal = (
-        f"right for equal parts, but {count} pictures in {parts} chunks are not equal: weigh "
-        "each part by len(part) / len(images)."
-    )
+    unequal = f"right for equal parts, but {count} pictures in {parts} chunks are not equal: weigh "
     mistakes = (
         ({"scale": False}, f"the gradient is {parts} times too long, a sum of {parts} means."),
         ({"often": True}, f"{parts} steps were taken: call optimizer.step() after the last part."),
-        ({"even": True}, unequal),
+        ({"even": True}, f"{unequal}each part by len(part) / len(images)."),
     )
     still = "the weights did not move: backward for each part, then one optimizer.step()."
-    other = (
-        f"after two steps on {count} pictures in {parts} parts the weights differ from those of "
-        "the whole batch. Is the gradient emptied once before each step, not between the parts?"
-    )
+    after = f"after two steps on {count} pictures in {parts} parts the weights differ from those of"
+    cure = "Is the gradient emptied once before each step, not between the parts?"
     wrong = [(_steps(_accumulate(**how), images, target, parts), text) for how, text in mistakes]
     wrong.append((_weights(_network(norm=False)), still))
     right = _steps(_accumulate(parts=1), images, target, parts)
-    judge(weights, right, wrong, other, **ROUNDING)
+    judge(weights, right, wrong, f"{after} the whole batch. {cure}", **ROUNDING)
 
 
 def _judge_saving(step: object, images: Tensor, target: Tensor, parts: int) -> None:
     model = _network(norm=False)
-    sizes: list[int] = []
-    backward: list[Tensor] = []
+    sizes, backward = [], []
     model.register_forward_pre_hook(lambda model, inputs: sizes.append(len(inputs[0])))
-    model[0].weight.register_post_accumulate_grad_hook(backward.append)
+    next(model.parameters()).register_post_accumulate_grad_hook(backward.append)
     ask(step, model, images, target, bce_loss, SGD(model.parameters(), RATE), parts)
-    most = max(sizes, default=0)
-    expect(
-        most <= math.ceil(len(images) / parts),
-        f"the weights are right, but {most} of {len(images)} pictures went through at once, so "
-        f"little memory was saved: images.chunk({parts}).",
-    )
-    expect(
-        len(backward) >= len(sizes),
-        "the weights are right, but the graphs of all parts were kept until one backward, so "
-        "no memory was saved: call backward for each part.",
-    )
+    told, most = "the weights are right, but", max(sizes, default=0)
+    once = f"{told} {most} of {len(images)} pictures went through at once, so little memory was"
+    expect(most <= math.ceil(len(images) / parts), f"{once} saved: images.chunk({parts}).")
+    kept = f"{told} the graphs of all parts were kept until one backward, so no memory was saved:"
+    expect(len(backward) >= len(sizes), f"{kept} call backward for each part.")
 
 
 def _accumulate(parts=0, often=False, scale=True, even=False) -> Callable[..., None]:

@@ -6,20 +6,11 @@ import numpy as np
 from scipy import ndimage
 
 from unet_lib.course.exercises.harness import NotYet, about, ask, check, expect, say, short
-from unet_lib.course.exercises.values import close, items, judge, number
+from unet_lib.course.exercises.values import close, items, judge, number, numbers
 
 PENCIL = {0.5: 2 / 5, 0.7: 1 / 6, 0.9: 0.0}
 """AP at each IoU threshold, of four true and three predicted nuclei."""
 TWO_DIGITS = 0.006  # are enough
-BOTH = (
-    "both halves are matched with true 1. Each nucleus may be used once: one half is a TP, the "
-    "other an FP."
-)
-AT_HALF = {
-    3 / 5: BOTH,
-    3 / 4: BOTH,
-    1 / 6: "a half has an IoU of 3/6, and at a threshold of 0.5 that is enough for a match.",
-}
 
 
 @check
@@ -27,11 +18,9 @@ def check_pencil(answer: object) -> None:
     """Checks the three AP of the label images with four nuclei, at IoU 0.5, 0.7 and 0.9.
 
     >>> check_pencil([2 / 3, 1 / 3, 0])
-    Not yet: at IoU 0.5 you have 0.67: that is TP / (TP + FP), where a missed nucleus costs nothing.
-    AP divides by TP + FP + FN.
+    Not yet: at IoU 0.5 you have 0.67: that is TP / (TP + FP), where a missed nucleus costs ...
     """
-    told = "give a list of three numbers, for IoU 0.5, 0.7 and 0.9."
-    found = [number(value, told) for value in items(answer, told)]
+    found = numbers(answer, "give a list of three numbers, for IoU 0.5, 0.7 and 0.9.")
     told = f"give three numbers, for IoU 0.5, 0.7 and 0.9; there are {len(found)}."
     expect(len(found) == 3, told)
     for (threshold, right), value in zip(PENCIL.items(), found, strict=True):
@@ -41,26 +30,28 @@ def check_pencil(answer: object) -> None:
 
 
 def _judge_ap(threshold: float, right: float, value: float) -> None:
-    tp = {0.5: 2, 0.7: 1, 0.9: 0}[threshold]
-    known = {
-        tp / 3: "that is TP / (TP + FP), where a missed nucleus costs nothing. "
-        "AP divides by TP + FP + FN.",
-        tp / 4: "that is TP / (TP + FN), where a wrong nucleus costs nothing. "
-        "AP divides by TP + FP + FN.",
-        2 * tp / 7: "that is 2 TP / (2 TP + FP + FN), the F1 score. AP is TP / (TP + FP + FN).",
-    }
-    if threshold == 0.5:
-        known |= AT_HALF
-    else:
-        known |= {
-            PENCIL[0.5]: "that was right at 0.5. Which pairs still reach the higher IoU?",
-            PENCIL[0.7]: "the best pair, predicted 3 with true 2, has an IoU of 4/5.",
-        }
+    tp, divisor = {0.5: 2, 0.7: 1, 0.9: 0}[threshold], "AP divides by TP + FP + FN."
+    half = "a half has an IoU of 3/6, and at a threshold of 0.5 that is enough for a match."
+    twice = "both halves are matched with true 1. Each nucleus may be used once: one half is a TP, "
+    at_half = [(wrong, f"{twice}the other an FP.") for wrong in (3 / 5, 3 / 4)] + [(1 / 6, half)]
+    higher = [
+        (PENCIL[0.5], "that was right at 0.5. Which pairs still reach the higher IoU?"),
+        (PENCIL[0.7], "the best pair, predicted 3 with true 2, has an IoU of 4/5."),
+    ]
+    known = [
+        (tp / 3, f"that is TP / (TP + FP), where a missed nucleus costs nothing. {divisor}"),
+        (tp / 4, f"that is TP / (TP + FN), where a wrong nucleus costs nothing. {divisor}"),
+        (2 * tp / 7, "that is 2 TP / (2 TP + FP + FN), the F1 score. AP is TP / (TP + FP + FN)."),
+        *(at_half if threshold == 0.5 else higher),
+    ]
     other = "write down the IoU of each pair, match each nucleus once, count TP, FP and FN."
-    judge(value, right, known.items(), other, within=TWO_DIGITS)
+    judge(value, right, known, other, within=TWO_DIGITS)
 
 
-def _masks(rows: str) -> list[np.ndarray]:
+Masks = list[np.ndarray]
+
+
+def _masks(rows: str) -> Masks:
     """Masks of one row each, parted by "|": "#" is nucleus."""
     return [np.array([[letter == "#" for letter in row]]) for row in rows.split("|")]
 
@@ -76,7 +67,6 @@ DICE_CASES = (
     ("a false alarm with empty=nan", "#...|##..", "....|##..", math.nan, 0.5),
 )
 """Name, found, truth (pictures parted by "|"), empty, and the mean Dice per image."""
-EMPTY = {ZeroDivisionError: "Ask for the empty case first."}
 
 
 @check
@@ -84,25 +74,23 @@ def check_dice(answer: object) -> None:
     """Checks a function (found, truth, empty) -> mean Dice per image of lists of masks.
 
     >>> check_dice(lambda found, truth, empty: 0.5)
-    Not yet: a missed nucleus: expected 0.00, you return 0.50. Follow it through your function by
-    hand.
+    Not yet: a missed nucleus: expected 0.00, you return 0.50. Follow it through your ...
     """
     for name, found, truth, empty, right in DICE_CASES:
         found, truth = _masks(found), _masks(truth)
         with about(f"{name}: "):
-            value = ask(answer, found, truth, empty, hints=EMPTY)
+            hint = "Ask for the empty case first."
+            value = ask(answer, found, truth, empty, hint=hint, on=ZeroDivisionError)
             told = f"you return a {type(value).__name__}. Return one plain number."
             value = number(value, told)
-            if not close(value, right, within=1e-3):
-                raise NotYet(_why_dice(value, right, found, truth, empty))
+            told = f"expected {right:.2f}, you return {value:.2f}."
+            why = _why_dice(value, found, truth, empty)
+            expect(close(value, right, within=1e-3), f"{told} {why}")
     say(True, "0/0 counts what `empty` says, a false alarm 0, and every picture counts the same.")
 
 
-def _why_dice(
-    value: float, right: float, found: list[np.ndarray], truth: list[np.ndarray], empty: float
-) -> str:
+def _why_dice(value: float, found: Masks, truth: Masks, empty: float) -> str:
     """What is behind a wrong mean Dice."""
-    told = f"expected {right:.2f}, you return {value:.2f}. "
     tp = [int((a & b).sum()) for a, b in zip(found, truth, strict=True)]
     union = [int((a | b).sum()) for a, b in zip(found, truth, strict=True)]
     defined = [t / u if u else empty for t, u in zip(tp, union, strict=True)]
@@ -121,17 +109,12 @@ def _why_dice(
         (false_alarm, "`empty` is for pictures where nothing was found either."),
         (True, "Follow it through your function by hand."),
     )
-    return told + next(text for holds, text in reasons if holds)
+    return next(text for holds, text in reasons if holds)
 
 
-VALIDATION = (
-    [np.array([[0.9, 0.62, 0.4, 0.1]]), np.array([[0.8, 0.7, 0.45, 0.2]])],
-    _masks("##..|##.."),
-)
-TEST = (
-    [np.array([[0.9, 0.35, 0.33, 0.1]]), np.array([[0.9, 0.8, 0.35, 0.2]])],
-    _masks("###.|###."),
-)
+P_VALIDATION = list(np.array([[[0.9, 0.62, 0.4, 0.1]], [[0.8, 0.7, 0.45, 0.2]]]))
+P_TEST = list(np.array([[[0.9, 0.35, 0.33, 0.1]], [[0.9, 0.8, 0.35, 0.2]]]))
+Y_VALIDATION, Y_TEST = _masks("##..|##.."), _masks("###.|###.")
 """Probabilities and masks: on validation 0.45 to 0.6 is best, on the test pictures 0.2 to 0.3."""
 CHOSEN, HONEST, PEEKED = 0.45, (0.5 + 0.8) / 2, 1.0
 
@@ -141,10 +124,9 @@ def check_report(answer: object) -> None:
     """Checks a function (p_validation, y_validation, p_test, y_test) -> (threshold, test Dice).
 
     >>> check_report(lambda p_validation, y_validation, p_test, y_test: (0.5, 0.65))
-    Not yet: with all probabilities halved you still choose 0.50, where the mean Dice on the
-    validation pictures is 0.00. Choose by the first two arguments.
+    Not yet: with all probabilities halved you still choose 0.50, where the mean Dice on the ...
     """
-    _judge_report(*_reported(answer, *VALIDATION, *TEST))
+    _judge_report(*_reported(answer, P_VALIDATION, Y_VALIDATION, P_TEST, Y_TEST))
     _judge_choice(answer)
     say(True, "the threshold comes from the validation pictures, the score from the test pictures.")
 
@@ -152,46 +134,33 @@ def check_report(answer: object) -> None:
 def _reported(answer: object, *pictures: object, who: str = "your function") -> list[float]:
     """The threshold and the score that the reader's function returns."""
     told = "return two numbers: the threshold, and the mean Dice on the test set."
-    return [number(value, told) for value in items(ask(answer, *pictures, who=who), told, 2)]
+    return numbers(ask(answer, *pictures, who=who), told, 2)
 
 
 def _judge_choice(answer: object) -> None:
     """Tells if a threshold was not chosen on the pictures that were given."""
-    (p_validation, y_validation), (p_test, y_test) = VALIDATION, TEST
-    halved, tested = [p / 2 for p in p_validation], [p / 2 for p in p_test]
+    halved, tested = ([p / 2 for p in pictures] for pictures in (P_VALIDATION, P_TEST))
     who = "for other pictures your function"
-    threshold, score = _reported(answer, halved, y_validation, tested, y_test, who=who)
-    found = [p > threshold for p in halved]
-    dice = np.mean([_dice(f, y) for f, y in zip(found, y_validation, strict=True)])
-    expect(
-        CHOSEN / 2 - 1e-6 < threshold < 0.31 and close(score, HONEST, within=1e-3),
-        f"with all probabilities halved you still choose {threshold:.2f}, where the mean Dice on "
-        f"the validation pictures is {dice:.2f}. Choose by the first two arguments.",
-    )
+    threshold, score = _reported(answer, halved, Y_VALIDATION, tested, Y_TEST, who=who)
+    dice = np.mean([_dice(p > threshold, y) for p, y in zip(halved, Y_VALIDATION, strict=True)])
+    told = f"with all probabilities halved you still choose {threshold:.2f}, where the mean Dice on"
+    cure = "Choose by the first two arguments."
+    chosen = CHOSEN / 2 - 1e-6 < threshold < 0.31 and close(score, HONEST, within=1e-3)
+    expect(chosen, f"{told} the validation pictures is {dice:.2f}. {cure}")
 
 
 def _judge_report(threshold: float, score: float) -> None:
     chosen = CHOSEN - 1e-6 < threshold < 0.6 + 1e-6
-    expect(
-        chosen or threshold >= 0.35 or not close(score, PEEKED, within=1e-3),
-        f"you chose {threshold:.2f}, the best threshold on the test pictures. It may "
-        "depend on the first two arguments only.",
-    )
-    expect(
-        chosen,
-        f"you chose {threshold:.2f}; on the validation pictures every threshold from 0.45 to "
-        "0.6 gives a mean Dice of 1. Print the Dice for each of the 19.",
-    )
-    expect(
-        not close(score, 1.0, within=1e-3),
-        "the threshold is right. The Dice is that of the validation pictures, and of the "
-        "threshold chosen on them: too good to be reported.",
-    )
-    expect(
-        close(score, HONEST, within=1e-3),
-        f"the threshold is right, the test Dice is {score:.2f}, expected {HONEST:.2f}: the "
-        "mean of 1/2 and 4/5, one Dice per test picture.",
-    )
+    if not chosen and threshold < 0.35 and close(score, PEEKED, within=1e-3):
+        told = f"you chose {threshold:.2f}, the best threshold on the test pictures."
+        raise NotYet(f"{told} It may depend on the first two arguments only.")
+    told = f"you chose {threshold:.2f}; on the validation pictures every threshold from 0.45 to 0.6"
+    expect(chosen, f"{told} gives a mean Dice of 1. Print the Dice for each of the 19.")
+    validated = "The Dice is that of the validation pictures, and of the threshold chosen on them:"
+    expected = f"expected {HONEST:.2f}: the mean of 1/2 and 4/5, one Dice per test picture."
+    wrong = [(1.0, f"the threshold is right. {validated} too good to be reported.")]
+    other = f"the threshold is right, the test Dice is {score:.2f}, {expected}"
+    judge(score, HONEST, wrong, other, within=1e-3)
 
 
 def _nuclei() -> np.ndarray:
@@ -212,9 +181,9 @@ def check_cost(answer: object) -> None:
     labels = _nuclei()
     found = ask(answer, labels)
     told = f"return a list of pairs (area, Dice); what came back is {short(found)}."
-    pairs = [[number(x, told) for x in items(pair, told, 2)] for pair in items(found, told)]
-    count = len(pairs)
-    expect(count == 4, f"there are 4 nuclei in the picture, you return {count} pairs.")
+    pairs = [numbers(pair, told, 2) for pair in items(found, told)]
+    told = f"there are 4 nuclei in the picture, you return {len(pairs)} pairs."
+    expect(len(pairs) == 4, told)
     for name, (area, score) in zip((2, 3, 4, 5), pairs, strict=True):
         _judge_cost(labels, name, area, score)
     say(True, "the square of 7 keeps a Dice of 0.68, the bar of 2 pixels vanishes.")

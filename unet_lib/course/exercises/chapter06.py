@@ -1,12 +1,14 @@
 """Checks for the exercises of chapter 6: sources, a joint shift, averaged views, a detector."""
 
+from collections.abc import Callable
 from itertools import product
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from unet_lib.course.exercises.harness import NotYet, ask, check, expect, say, short
-from unet_lib.course.exercises.values import items, judge, tensor, whole
+from unet_lib.course.exercises.values import items, judge, numbers, tensor, whole
 from unet_lib.transforms import (
     Joint,
     RandomRightAngle,
@@ -18,7 +20,7 @@ from unet_lib.transforms import (
 )
 
 Pair = tuple[Tensor, Tensor]
-SIDE = 4
+OfPair = Callable[[Tensor, Tensor], Pair]
 ASKED = ((0, 0), (0, 3), (1, 2))
 CLOCKWISE = (
     "these are the places of a turn clockwise, or where the pixels go instead of where they "
@@ -36,27 +38,22 @@ def check_sources(answer: object) -> None:
     >>> check_sources([(0, 3), (3, 3), (2, 2)])
     Right: row r and column c of the turned picture read row c and column 3 - r.
     """
-    told = "expected three pairs (row, column), got "
-    other = f"{told}{short(answer)}."
-    found = [
-        tuple(whole(place, other) for place in items(pair, other, 2))
-        for pair in items(answer, other)
-    ]
-    expect(len(found) == len(ASKED), f"{told}{len(found)}.")
-    last = SIDE - 1
-    right = [(c, last - r) for r, c in ASKED]
-    pairs = [*zip(ASKED, found, strict=True)]
-    wrong_pairs = [pair for pair, source in zip(pairs, right, strict=True) if pair[1] != source]
-    asked, place = (wrong_pairs or pairs)[0]
+    told = "expected three pairs (row, column), got"
+    other = f"{told} {short(answer)}."
+    found = [tuple(numbers(pair, other, 2, whole)) for pair in items(answer, other)]
+    expect(len(found) == len(ASKED), f"{told} {len(found)}.")
     mistakes = (
-        ([(last - c, r) for r, c in ASKED], CLOCKWISE),
-        ([(last - r, c) for r, c in ASKED], EXCHANGED),
-        ([(last - r, last - c) for r, c in ASKED], "this is half a turn."),
+        ([(3 - c, r) for r, c in ASKED], CLOCKWISE),
+        ([(3 - r, c) for r, c in ASKED], EXCHANGED),
+        ([(3 - r, 3 - c) for r, c in ASKED], "this is half a turn."),
         ([(c, r) for r, c in ASKED], MIRROR),
         (ASKED, SAME),
     )
+    pairs = [*zip(ASKED, found, strict=True)]
+    wrong = [((r, c), place) for (r, c), place in pairs if place != (c, 3 - r)]
+    asked, place = (wrong or pairs)[0]
     told = f"pixel {asked} does not come from {place}. Write the numbers 0 to 15 on a sheet of "
-    judge(found, right, mistakes, f"{told}paper and turn it.")
+    judge(found, [(c, 3 - r) for r, c in ASKED], mistakes, f"{told}paper and turn it.")
     say(True, "row r and column c of the turned picture read row c and column 3 - r.")
 
 
@@ -76,11 +73,9 @@ def check_shift(answer: object) -> None:
         expect(together, "image and labels moved differently: draw once, use it for both.")
         moves.add(_move(labels, moved))
         torch.manual_seed(seed)
-        expect(
-            torch.equal(_shifted(answer, image, labels)[1], moved),
-            "one seed gives two results: take the random numbers from torch, for example "
-            "torch.randint(-most, most + 1, (2,)).",
-        )
+        again = torch.equal(_shifted(answer, image, labels)[1], moved)
+        told = "one seed gives two results: take the random numbers from torch, for example"
+        expect(again, f"{told} torch.randint(-most, most + 1, (2,)).")
     _judge_moves(moves)
     say(True, "image and labels move together, by every number from -2 to 2, with 0 behind them.")
 
@@ -90,26 +85,22 @@ def _shifted(answer: object, image: Tensor, labels: Tensor) -> Pair:
     found = ask(answer, image, labels, 2)
     told = f"expected the pair (image, labels), got {type(found).__name__}."
     pair = items(found, told, 2)
-    expect(all(isinstance(part, Tensor) for part in pair), told)
-    expect(
-        pair[0].shape == image.shape and pair[1].shape == labels.shape,
-        f"image {tuple(image.shape)} and labels {tuple(labels.shape)} became "
-        f"{tuple(pair[0].shape)} and {tuple(pair[1].shape)}: the size stays.",
-    )
-    kept = pair[1].dtype == labels.dtype
-    expect(kept, f"the labels became {pair[1].dtype}: they stay whole numbers, torch.int64.")
-    return pair[0], pair[1]
+    shifted, moved = (tensor(part, told) for part in pair)
+    before, after = ([tuple(x.shape) for x in two] for two in ((image, labels), (shifted, moved)))
+    told = f"image {before[0]} and labels {before[1]} became {after[0]} and {after[1]}"
+    expect(before == after, f"{told}: the size stays.")
+    kept = moved.dtype == labels.dtype
+    expect(kept, f"the labels became {moved.dtype}: they stay whole numbers, torch.int64.")
+    return shifted, moved
 
 
 def _move(labels: Tensor, moved: Tensor) -> tuple[int, int]:
     """Rows and columns by which the labels moved."""
-    rows, columns = torch.arange(9)[:, None], torch.arange(11)
+    padded = pad(labels, (2, 2, 2, 2))
     for down, right in product(range(-2, 3), repeat=2):
-        rolled = labels.roll((down, right), (0, 1))
-        wrapped = (down or right) and torch.equal(moved, rolled)
+        wrapped = (down or right) and torch.equal(moved, labels.roll((down, right), (0, 1)))
         expect(not wrapped, "what leaves on one side comes in on the other. Fill with 0.")
-        inside = (rows >= down) & (rows < 9 + down) & (columns >= right) & (columns < 11 + right)
-        if torch.equal(moved, rolled * inside):
+        if torch.equal(moved, padded.roll((down, right), (0, 1))[2:-2, 2:-2]):
             return down, right
     raise NotYet("the labels are not the old ones moved by at most 2 pixels with 0 behind them.")
 
@@ -121,11 +112,9 @@ def _judge_moves(moves: set[tuple[int, int]]) -> None:
     expect(not equal, "rows and columns always move by the same number: draw one for each.")
     for axis, name in enumerate(("rows", "columns")):
         seen = sorted({move[axis] for move in moves})
-        expect(
-            seen == list(range(-2, 3)),
-            f"with most=2 the {name} moved by {seen} only. Both ends belong to it: "
-            "torch.randint leaves its upper limit out.",
-        )
+        told = f"with most=2 the {name} moved by {seen} only."
+        ends = "Both ends belong to it: torch.randint leaves its upper limit out."
+        expect(seen == list(range(-2, 3)), f"{told} {ends}")
 
 
 @check
@@ -143,26 +132,24 @@ def check_views(answer: object) -> None:
     kind = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
     told = f"expected the probabilities (1, 12, 12) as a tensor, got {kind}."
     with torch.no_grad():
-        _judge_views(tensor(found, (1, 12, 12), told), model, image)
+        _judge_views(tensor(found, told, (1, 12, 12)), model, image)
     say(True, "the mean of four views, each turned back.")
 
 
 def _judge_views(found: Tensor, model: nn.Module, image: Tensor) -> None:
     logits = [model(image.rot90(k, (1, 2))[None])[0] for k in range(4)]
-    back = torch.stack([z.rot90(-k, (1, 2)) for k, z in enumerate(logits)])
-    further = torch.stack([z.rot90(k, (1, 2)) for k, z in enumerate(logits)])
+    back, not_back, further = (
+        torch.stack([z.rot90(way * k, (1, 2)) for k, z in enumerate(logits)]) for way in (-1, 0, 1)
+    )
     one = "this is the prediction of one view. Turn the image by 0, 1, 2 and 3 quarters."
     four = "the predictions lie in four directions: turn each back before the mean."
     onward = "the predictions were turned on instead of back: rot90 with -k."
-    of_logits = (
-        "this is the mean of the logits. It works as well; here take the sigmoid first, so "
-        "that each view has the same weight."
-    )
+    of_logits = "this is the mean of the logits. It works as well; here take the sigmoid first, so "
     wrong = (
         (logits[0].sigmoid(), one),
-        (torch.stack(logits).sigmoid().mean(0), four),
+        (not_back.sigmoid().mean(0), four),
         (further.sigmoid().mean(0), onward),
-        (back.mean(0).sigmoid(), of_logits),
+        (back.mean(0).sigmoid(), f"{of_logits}that each view has the same weight."),
         (back.mean(0), "these are logits: take the sigmoid of each view."),
         (back.sigmoid().sum(0), "this is the sum of four views: divide by 4."),
     )
@@ -170,33 +157,25 @@ def _judge_views(found: Tensor, model: nn.Module, image: Tensor) -> None:
     judge(found, back.sigmoid().mean(0), wrong, other, within=1e-5)
 
 
-class Separate:
+def separate(transform: Joint) -> OfPair:
     """Two calls, each with random numbers of its own: image and labels come apart.
 
-    >>> apart = Separate(random_flips())
+    >>> apart = separate(random_flips())
     """
-
-    def __init__(self, transform: Joint) -> None:
-        self.transform = transform
-
-    def __call__(self, image: Tensor, labels: Tensor) -> Pair:
-        """Both transformed, not together."""
-        return self.transform(image, labels)[0], self.transform(image, labels)[1]
+    return lambda image, labels: (transform(image, labels)[0], transform(image, labels)[1])
 
 
-class Blended:
+def blended(transform: Joint) -> OfPair:
     """Labels interpolated as if they were brightness.
 
-    >>> blended = Blended(random_rotation(30))
+    >>> mixed = blended(random_rotation(30))
     """
 
-    def __init__(self, transform: Joint) -> None:
-        self.transform = transform
+    def both(image: Tensor, labels: Tensor) -> Pair:
+        stacked, _ = transform(torch.cat([image, labels[None].float()]), labels)
+        return stacked[:-1], stacked[-1].round().long()
 
-    def __call__(self, image: Tensor, labels: Tensor) -> Pair:
-        """Both transformed together, the labels to numbers between labels."""
-        both, _ = self.transform(torch.cat([image, labels[None].float()]), labels)
-        return both[:-1], both[-1].round().long()
+    return both
 
 
 @check
@@ -206,13 +185,14 @@ def check_detector(answer: object) -> None:
     >>> check_detector(lambda transform: "fine")
     Not yet: flips with two separate calls are "apart", you say 'fine'. Pass the labels as ...
     """
+    crop = random_crop((16, 16))
     cases = (
         ("joint flips", random_flips(), "fine"),
-        ("flips with two separate calls", Separate(random_flips()), "apart"),
+        ("flips with two separate calls", separate(random_flips()), "apart"),
         ("a joint rotation", random_rotation(45), "fine"),
-        ("a rotation with blended labels", Blended(random_rotation(45)), "blended"),
-        ("a joint crop after a quarter turn", _turn_and_crop(), "fine"),
-        ("crops with two separate calls", Separate(random_crop((16, 16))), "apart"),
+        ("a rotation with blended labels", blended(random_rotation(45)), "blended"),
+        ("a joint crop after a quarter turn", compose(RandomRightAngle(), crop), "fine"),
+        ("crops with two separate calls", separate(crop), "apart"),
         ("brightness, which leaves the labels alone", random_brightness_contrast(), "fine"),
     )
     for name, transform, right in cases:
@@ -221,10 +201,6 @@ def check_detector(answer: object) -> None:
         said = isinstance(found, str) and found == right
         expect(said, f'{name} are "{right}", you say {short(found)}. {_HINTS[right]}')
     say(True, "seven transforms, each recognized.")
-
-
-def _turn_and_crop() -> Joint:
-    return compose(RandomRightAngle(), random_crop((16, 16)))
 
 
 _HINTS = {

@@ -4,11 +4,10 @@ import torch
 from torch import Tensor, nn
 
 from unet_lib.course.exercises.harness import about, ask, check, expect, say, short
-from unet_lib.course.exercises.values import items, judge, number, tensor
+from unet_lib.course.exercises.values import judge, numbers, tensor
 
 NOTHING = "your function returned None: is its last line a return?"
-MEANS = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
-DEVIATIONS = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+MEANS, DEVIATIONS = torch.tensor([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]])[..., None, None]
 GRAY_FIRST = (
     "127 and 128 are gray values from 0 to 255, and the images are 0 to 1: everything came out "
     "near -1. Multiply by 255 first."
@@ -21,6 +20,15 @@ RESNETS = (
     "this is how the ResNets were trained, with mean and spread of ImageNet's colors; each network "
     "wants its own scaling."
 )
+SCALINGS = (
+    (lambda x: x, "nothing has changed: 0 has to become -127 / 128."),
+    (lambda x: (x - 127) / 128, GRAY_FIRST),
+    (lambda x: x * 255, "these are gray values; now take 127 away and divide by 128."),
+    (lambda x: x * 255 - 127, "now divide by 128."),
+    (lambda x: (x - 0.5) / 0.5, NEARLY),
+    (lambda x: (x - MEANS) / DEVIATIONS, RESNETS),
+)
+"""Wrong ones, and what each has overlooked."""
 
 
 @check
@@ -32,18 +40,11 @@ def check_scaling(scale: object) -> None:
     """
     images = torch.linspace(0, 1, 24).view(1, 3, 2, 4)
     told = "expected a tensor of the shape of the images."
-    result = tensor(ask(scale, images, none=NOTHING), images.shape, told)
-    wrong = (
-        (images, "nothing has changed: 0 has to become -127 / 128."),
-        ((images - 127) / 128, GRAY_FIRST),
-        (images * 255, "these are gray values; now take 127 away and divide by 128."),
-        (images * 255 - 127, "now divide by 128."),
-        ((images - 0.5) / 0.5, NEARLY),
-        ((images - MEANS) / DEVIATIONS, RESNETS),
-    )
+    result = tensor(ask(scale, images, none=NOTHING), told, images.shape)
     first, last = result.flatten()[[0, -1]].tolist()
     other = f"1 became {last:.3f}, expected 1; 0 became {first:.3f}, expected -0.992."
-    judge(result, (images * 255 - 127) / 128, wrong, other, within=1e-4)
+    right = (images * 255 - 127) / 128
+    judge(result, right, SCALINGS, other, within=1e-4, given=[images])
     say(True, "0 becomes -0.992, 1 becomes 1, and the gray value 127 becomes 0.")
 
 
@@ -74,33 +75,23 @@ def check_frozen_training(prepare: object) -> None:
     for model in (Pair().eval(), Pair().train()):
         ask(prepare, model)
         _judge_freezing(model)
-    say(
-        True,
-        "gradients for the decoder alone, and averages of the encoder that stay. Remember that "
-        "each model.train() undoes the second half; EncoderUNet does it again by itself.",
-    )
+    again = "each model.train() undoes the second half; EncoderUNet does it again by itself."
+    told = "gradients for the decoder alone, and averages of the encoder that stay."
+    say(True, f"{told} Remember that {again}")
 
 
 def _judge_freezing(model: Pair) -> None:
     """Tells what keeps the decoder from learning, or lets the encoder change."""
-    expect(
-        not any(p.requires_grad for p in model.encoder.parameters()),
-        "the encoder's parameters still get gradients: requires_grad_(False) on it.",
-    )
-    expect(
-        all(p.requires_grad for p in model.decoder.parameters()),
-        "the decoder is frozen as well; it is the part that has to learn.",
-    )
-    expect(
-        model.decoder[1].training,
-        "the decoder is in evaluation mode: its BatchNorm neither uses the batch nor keeps "
-        "averages of it. First train() for the whole, then eval() for the encoder.",
-    )
-    expect(
-        not model.encoder[1].training,
-        "no gradient reaches the encoder, and yet it will change: its BatchNorm is in training "
-        "mode and goes on averaging. Put it into evaluation mode, after train().",
-    )
+    free = any(p.requires_grad for p in model.encoder.parameters())
+    expect(not free, "the encoder's parameters still get gradients: requires_grad_(False) on it.")
+    learns = all(p.requires_grad for p in model.decoder.parameters())
+    expect(learns, "the decoder is frozen as well; it is the part that has to learn.")
+    told = "the decoder is in evaluation mode: its BatchNorm neither uses the batch nor keeps"
+    cure = "First train() for the whole, then eval() for the encoder."
+    expect(model.decoder[1].training, f"{told} averages of it. {cure}")
+    told = "no gradient reaches the encoder, and yet it will change: its BatchNorm is in training"
+    cure = "Put it into evaluation mode, after train()."
+    expect(not model.encoder[1].training, f"{told} mode and goes on averaging. {cure}")
 
 
 @check
@@ -117,21 +108,19 @@ def check_rates(rates: object) -> None:
 
 
 def _judge_rates(answer: object, stages: int, rate: float, decay: float) -> None:
-    told = "expected a list of numbers."
-    found, count = [number(value, told) for value in items(answer, told)], stages + 1
+    found, count = numbers(answer, "expected a list of numbers."), stages + 1
     right = [rate * decay ** (stages - i) for i in range(count)]
     decoder = f"expected {count} rates, one a stage and one for the decoder; got {stages}."
     expect(len(found) != stages, decoder)
     expect(len(found) == count, f"expected {count} rates, got {len(found)}.")
     around = (
-        "the order is turned around: the first of the list is the stage nearest to the "
-        "picture, and it has the smallest rate."
+        "the order is turned around: the first of the list is the stage nearest to the picture,"
     )
     same = "all rates are the same: each stage should have decay times that of the next."
     deepest = "the deepest stage has the decoder's rate; it should already have decay times it."
     wrong = (
         ([rate] * count, same),
-        (right[::-1], around),
+        (right[::-1], f"{around} and it has the smallest rate."),
         ([*right[1:], rate], deepest),
     )
     other = f"expected {[round(value, 6) for value in right]}."
@@ -140,27 +129,14 @@ def _judge_rates(answer: object, stages: int, rate: float, decay: float) -> None
     judge(found, right, wrong, other, within=0, relative=1e-6)
 
 
+OVERLAP = "the mean of a is higher, and yet a seed of a lies below a seed of b: the ranges overlap."
+SINGLE = "the best single run is from a, and two of its three are the worst of all."
 CASES = (
     # scores of a, of b, the answer, what an own answer that differs has overlooked
-    (
-        [0.91, 0.92, 0.93],
-        [0.80, 0.82, 0.84],
-        "a",
-        "even the worst seed of a is better than the best of b.",
-    ),
+    ([0.91, 0.92, 0.93], [0.80, 0.82, 0.84], "a", "even the worst seed of a beats the best of b."),
     ([0.70, 0.72, 0.71], [0.78, 0.80, 0.79], "b", "even the worst seed of b beats the best of a."),
-    (
-        [0.90, 0.93, 0.96],
-        [0.89, 0.91, 0.93],
-        "open",
-        "the mean of a is higher, and yet a seed of a lies below a seed of b: the ranges overlap.",
-    ),
-    (
-        [0.80, 0.99, 0.81],
-        [0.90, 0.91, 0.92],
-        "open",
-        "the best single run is from a, and two of its three are the worst of all.",
-    ),
+    ([0.90, 0.93, 0.96], [0.89, 0.91, 0.93], "open", OVERLAP),
+    ([0.80, 0.99, 0.81], [0.90, 0.91, 0.92], "open", SINGLE),
     ([0.95], [0.90], "open", "one run each is one observation each: ask for at least three."),
     ([0.95, 0.96], [0.90, 0.91], "open", "two seeds are fewer than three."),
     ([0.90, 0.91, 0.92], [0.80, 0.81], "open", "b has two seeds, which is fewer than three."),

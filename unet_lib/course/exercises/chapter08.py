@@ -7,7 +7,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from unet_lib.course.exercises.harness import about, ask, check, expect, say, short
-from unet_lib.course.exercises.values import items, judge, number, whole
+from unet_lib.course.exercises.values import items, judge, number, numbers, whole
 from unet_lib.model.sizes import receptive_field
 from unet_lib.model.unet import UNet
 
@@ -28,23 +28,18 @@ def check_smallest_network(answer: object) -> None:
     >>> check_smallest_network((3, 4))
     Not yet: kernel 3 and depth 4 see 204 pixels, which is enough, with 47.3 million ...
     """
-    told = f"expected two whole numbers, (kernel, depth); got {short(answer)}."
-    kernel, depth = (whole(number, told) for number in items(answer, told, 2))
+    told = "expected two whole numbers, (kernel, depth); got {short}."
+    kernel, depth = numbers(answer, told, 2, whole)
     known = kernel in (1, 3, 5, 7) and 1 <= depth <= 5
     expect(known, f"kernels are 1, 3, 5 or 7, depths 1 to 5; got {kernel} and {depth}.")
     sees, found = receptive_field(depth, kernel=kernel), f"kernel {kernel} and depth {depth}"
     expect(sees >= NEEDED, f"{found} see only {sees} pixels; {NEEDED} are needed.")
     work = _multiplications(kernel, depth)
-    expect(
-        (kernel, depth) != (5, 2),
-        f"{found} see {sees} pixels with the fewest parameters, but not with the fewest "
-        f"multiplications ({work:.1f} million): all of these weights work at large sizes.",
-    )
-    expect(
-        (kernel, depth) == (3, 3),
-        f"{found} see {sees} pixels, which is enough, with {work:.1f} million "
-        "multiplications; another pair needs fewer.",
-    )
+    told = f"{found} see {sees} pixels with the fewest parameters, but not with the fewest "
+    large = f"multiplications ({work:.1f} million): all of these weights work at large sizes."
+    expect((kernel, depth) != (5, 2), told + large)
+    told = f"{found} see {sees} pixels, which is enough, with {work:.1f} million multiplications;"
+    expect((kernel, depth) == (3, 3), f"{told} another pair needs fewer.")
     say(True, f"{found} see {sees} pixels with {work:.1f} million multiplications.")
 
 
@@ -67,7 +62,7 @@ def check_scaled_rate(scaled: object) -> None:
     for optimizer, power in (("sgd", 1.0), ("adamw", 0.5)):
         for rate, batch, new in ((0.004, 8, 32), (0.1, 64, 16), (0.03, 8, 8)):
             result = ask(scaled, rate, batch, new, optimizer, none=NOTHING)
-            result = number(result, f"expected a number, got {short(result)}.")
+            result = number(result, "expected a number, got {short}.")
             right = rate * (new / batch) ** power
             before = 'right for "sgd"; ' if optimizer == "adamw" else ""
             said = f'{before}for "{optimizer}", {rate:g} at {batch} becomes {right:g} at {new}'
@@ -85,8 +80,7 @@ def _judge_scaling(result: float, right: float, rate: float, factor: float, opti
     wrong = (
         (rate * other, why),
         (rate, "fewer steps have to be longer ones, and more steps shorter ones."),
-        (rate / factor, around),
-        (rate / factor**0.5, around),
+        *((rate / factor**power, around) for power in (1, 0.5)),
     )
     default = "multiply the rate by a power of new_batch / batch."
     judge(result, right, wrong, default, within=0, relative=1e-6)
@@ -105,8 +99,7 @@ def check_halving(halving: object) -> None:
     for curves in (CURVES, CURVES[:4, :4], 1 - CURVES[::-1]):
         winner, spent = _halve(curves)
         result = ask(halving, curves.tolist(), none=NOTHING)
-        told = f"expected (winner, epochs), got {short(result)}."
-        found, epochs = (number(value, told) for value in items(result, told, 2))
+        found, epochs = numbers(result, "expected (winner, epochs), got {short}.", 2)
         with about(f"for {len(curves)} trials, {spent} epochs were trained, got {epochs}: "):
             _judge_epochs(epochs, spent, *curves.shape)
         _judge_winner(found, winner, curves)
@@ -132,12 +125,10 @@ def _judge_epochs(found: float, spent: int, trials: int, epochs: int) -> None:
 
 
 def _judge_winner(found: float, winner: int, curves: np.ndarray) -> None:
-    last = (
-        f"trial {found} has the best last score, but halving never sees it: it drops out "
-        f"early. Trial {winner} survives. That is the risk of pruning."
-    )
+    last = f"trial {found} has the best last score, but halving never sees it: it drops out early."
     first = f"trial {found} is the best after one epoch; rank the survivors again at each rung."
-    wrong = ((np.argmax(curves[:, -1]), last), (np.argmax(curves[:, 0]), first))
+    pruned = f"{last} Trial {winner} survives. That is the risk of pruning."
+    wrong = ((np.argmax(curves[:, -1]), pruned), (np.argmax(curves[:, 0]), first))
     other = f"expected trial {winner}, got {found}: a higher score is better."
     judge(found, winner, wrong, other)
 
@@ -152,17 +143,17 @@ def check_honest_search(search: object) -> None:
     >>> check_honest_search(lambda train, settings, budget: (0, train(0, seed=0)))
     Not yet: the settings you choose are no better than any: 0.898 on average. ...
     """
-    reported, true = [], []
+    results = []
     for world in range(150):
         truth = np.random.default_rng(world).normal(0.9, 0.01, SETTINGS)
         train = _Bench(truth, world)
         result = ask(search, train, list(range(SETTINGS)), BUDGET, none=NOTHING)
         setting, score = _judge_result(result, train)
-        reported.append(score)
-        true.append(truth[setting])
-    promised, worth = float(np.mean(reported)), float(np.mean(true))
-    _judge_search(promised, worth)
-    say(True, f"you promise {promised:.3f} on average, and what you chose is worth {worth:.3f}.")
+        results.append((score, truth[setting]))
+    promised, worth = np.mean(results, axis=0).tolist()
+    told = f"you promise {promised:.3f} on average, and what you chose is worth {worth:.3f}."
+    _judge_search(promised, worth, told)
+    say(True, told)
 
 
 class _Bench:
@@ -189,17 +180,13 @@ def _judge_result(result: object, train: _Bench) -> tuple[int, float]:
     return setting, score
 
 
-def _judge_search(reported: float, true: float) -> None:
-    expect(
-        true >= 0.905,
-        f"the settings you choose are no better than any: {true:.3f} on average. Try all "
-        "of them once, to begin with.",
+def _judge_search(promised: float, worth: float, told: str) -> None:
+    poor = f"the settings you choose are no better than any: {worth:.3f} on average."
+    expect(worth >= 0.905, f"{poor} Try all of them once, to begin with.")
+    cure = (
+        "train the chosen setting again, with seeds that no choice has seen, and report their mean"
     )
-    told = f"you promise {reported:.3f} on average, and what you chose is worth {true:.3f}"
-    expect(
-        reported <= true + 0.002,
-        f"{told}. A score that was the reason for the choice is too high: train the chosen "
-        "setting again, with seeds that no choice has seen, and report their mean alone.",
-    )
-    low = f"{told}. Report the mean of the chosen setting, not of all settings."
-    expect(reported >= true - 0.002, low)
+    high = f"A score that was the reason for the choice is too high: {cure} alone."
+    expect(promised <= worth + 0.002, f"{told} {high}")
+    low = "Report the mean of the chosen setting, not of all settings."
+    expect(promised >= worth - 0.002, f"{told} {low}")

@@ -1,14 +1,14 @@
 """Checks for the exercises of chapter 9a, out of memory: bytes, a leak, a search, a plan."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from unet_lib.course.exercises.harness import NotYet, ask, check, expect, say, short
-from unet_lib.course.exercises.values import close, got, judge, number, whole
+from unet_lib.course.exercises.harness import NotYet, ask, check, expect, say
+from unet_lib.course.exercises.values import close, judge, number, whole
 from unet_lib.memory.estimates import estimate
 from unet_lib.memory.simulation import MemoryCounter
 from unet_lib.model.unet import UNetSettings
@@ -16,6 +16,23 @@ from unet_lib.training.losses import bce_loss
 
 MAP = 4 * 64 * 64 * 2  # bytes of one channel in the first exercise: batch, height, width, bf16
 KEPT = (16 + 4 * 32) * MAP
+ONE_MAP = "the output of the first ReLU is the input of the second convolution: one map, not two."
+WRONG = (
+    (2 * KEPT, "this is right for float32; a bf16 has 2 bytes."),
+    (KEPT // 2, "a bf16 has 2 bytes, not one."),
+    (KEPT // 4, "this is for one picture; the batch has 4."),
+    (
+        80 * MAP,
+        "right without normalization; GroupNorm keeps its input, one more map in each half.",
+    ),
+    (128 * MAP, "and the input of the first convolution, with 16 channels?"),
+    (208 * MAP, ONE_MAP),
+    (
+        176 * MAP,
+        "one map too many: the output of a ReLU is the input of what follows, and kept once.",
+    ),
+    (160 * MAP, "the input of the block has 16 channels, not 32."),
+)
 CALLS = 30
 LIMIT = 1e9
 NUMBERS = ("width", "batch_size", "accumulation_steps")
@@ -29,27 +46,10 @@ def check_kept_bytes(answer: object) -> None:
     >>> check_kept_bytes(4718592)
     Right: one map of 16 channels and four of 32, each of 4 x 64 x 64 numbers of 2 bytes.
     """
-    answer = number(answer, f"expected one number, the bytes; got {short(answer)}.")
-    one_map = (
-        "the output of the first ReLU is the input of the second convolution: one map, not two."
-    )
-    relu = "one map too many: the output of a ReLU is the input of what follows, and kept once."
-    norm = "right without normalization; GroupNorm keeps its input, one more map in each half."
-    wrong = (
-        (2 * KEPT, "this is right for float32; a bf16 has 2 bytes."),
-        (KEPT // 2, "a bf16 has 2 bytes, not one."),
-        (KEPT // 4, "this is for one picture; the batch has 4."),
-        ((16 + 2 * 32) * MAP, norm),
-        (4 * 32 * MAP, "and the input of the first convolution, with 16 channels?"),
-        ((16 + 6 * 32) * MAP, one_map),
-        ((16 + 5 * 32) * MAP, relu),
-        (5 * 32 * MAP, "the input of the block has 16 channels, not 32."),
-    )
-    other = (
-        f"expected {KEPT // MAP} maps of one channel, {MAP:,} bytes each; {answer:,} bytes are "
-        f"{answer / MAP:.2f}. Go through the block layer by layer: who has to remember what?"
-    )
-    judge(answer, KEPT, wrong, other)
+    answer = number(answer, "expected one number, the bytes; got {short}.")
+    maps = f"expected {KEPT // MAP} maps of one channel, {MAP:,} bytes each;"
+    cure = "Go through the block layer by layer: who has to remember what?"
+    judge(answer, KEPT, WRONG, f"{maps} {answer:,} bytes are {answer / MAP:.2f}. {cure}")
     say(True, "one map of 16 channels and four of 32, each of 4 x 64 x 64 numbers of 2 bytes.")
 
 
@@ -63,25 +63,18 @@ def check_mean_loss(mean_loss: object) -> None:
     batches = _batches()
     expected = sum(bce_loss(_network()(i), m).item() * len(i) for i, m in batches) / 10
     result = ask(mean_loss, _network(), batches, bce_loss)
-    value = number(result, f"expected one number, the mean loss; got {got(result)}.")
-    expect(
-        close(value, expected, within=1e-4),
-        f"the mean loss over the pictures should be {expected:.4f} and is {value:.4f}: the "
-        "last batch is smaller than the others.",
-    )
-    expect(
-        not (isinstance(result, Tensor) and result.requires_grad),
-        "the result still holds the graph, and with it the activations of every batch: take "
-        ".item() of each loss.",
-    )
+    value = number(result, "expected one number, the mean loss; got {got}.")
+    told = f"the mean loss over the pictures should be {expected:.4f} and is {value:.4f}:"
+    right = close(value, expected, within=1e-4)
+    expect(right, f"{told} the last batch is smaller than the others.")
+    holds = isinstance(result, Tensor) and result.requires_grad
+    told = "the result still holds the graph, and with it the activations of every batch:"
+    expect(not holds, f"{told} take .item() of each loss.")
     few = _peak(mean_loss, 2)
     grows = _peak(mean_loss, 8) > 1.5 * few
     expect(not grows, "memory still grows with the number of batches. What is being collected?")
-    expect(
-        few <= 1.2 * _peak(_lean, 2),
-        "memory no longer grows, but each batch still keeps its activations for a backward "
-        "pass that never comes: torch.no_grad().",
-    )
+    told = "memory no longer grows, but each batch still keeps its activations for a backward pass"
+    expect(few <= 1.2 * _peak(_lean, 2), f"{told} that never comes: torch.no_grad().")
     say(True, "the same mean, memory that does not grow, and no activations kept.")
 
 
@@ -113,10 +106,8 @@ def _batches() -> list[tuple[Tensor, Tensor]]:
 def _network() -> nn.Sequential:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        layers = [nn.Conv2d(1, 4, 3, padding=1), nn.GELU()]
-        for _ in range(3):
-            layers += [nn.Conv2d(4, 4, 3, padding=1), nn.GELU()]
-        return nn.Sequential(*layers, nn.Conv2d(4, 1, 1))
+        layers = [(nn.Conv2d(into, 4, 3, padding=1), nn.GELU()) for into in (1, 4, 4, 4)]
+        return nn.Sequential(*chain(*layers), nn.Conv2d(4, 1, 1))
 
 
 @check
@@ -126,24 +117,15 @@ def check_largest_batch(search: object) -> None:
     >>> check_largest_batch(lambda peak, limit: 1)
     Not yet: with 100 bytes and 7 more for each picture, 1000 bytes are enough for 128, not for 1.
     """
-    for fixed, each, limit, jump in (
-        (100, 7, 1000, 0),
-        (100, 7, 106, 0),
-        (50, 1, 51, 0),
-        (0, 3, 20_000, 0),
-        (100, 7, 1000, 500),
-    ):
+    lines = ((100, 7, 1000, 0), (100, 7, 106, 0), (50, 1, 51, 0), (0, 3, 20_000, 0))
+    for fixed, each, limit, jump in (*lines, (100, 7, 1000, 500)):
         fits = max(0, (limit - fixed) // each)
         fits = min(fits, 63) if jump else fits
         peak = _Peak(fixed, each, jump)
-        found = ask(search, peak, limit)
-        found = whole(found, f"expected a whole number, got {short(found)}.")
+        found = whole(ask(search, peak, limit), "expected a whole number, got {short}.")
         more = f", and {jump} more from 64 pictures on" if jump else ""
-        expect(
-            found == fits,
-            f"with {fixed} bytes and {each} more for each picture{more}, {limit} bytes are enough "
-            f"for {fits}, not for {found}.",
-        )
+        told = f"with {fixed} bytes and {each} more for each picture{more}, {limit} bytes are"
+        expect(found == fits, f"{told} enough for {fits}, not for {found}.")
         told = f"{found} is right, after {peak.calls} calls; {CALLS} have to do."
         expect(peak.calls <= CALLS, told)
     say(True, "found in a few calls each time, also where nothing fits.")
@@ -179,14 +161,10 @@ def check_plan(plan: object) -> None:
     expect(width >= 32, f"{width} channels in the first stage; 32 are the least.")
     told = f"an update sees {batch * steps} pictures; it should see 8 or more."
     expect(batch * steps >= 8, told)
-    expect(
-        plan["norm"] != "batch" or batch >= 4,
-        f"BatchNorm on batches of {batch}: accumulation adds up gradients, not statistics. "
-        'Batches of 4, or norm="group".',
-    )
-    precision, checkpointing = plan["precision"], plan["checkpointing"]
-    call = partial(estimate, settings, 512, batch, precision, checkpointing=checkpointing)
-    budget = ask(call, who=who)
+    told = f"BatchNorm on batches of {batch}: accumulation adds up gradients, not statistics."
+    expect(plan["norm"] != "batch" or batch >= 4, f'{told} Batches of 4, or norm="group".')
+    kept = {key: plan[key] for key in ("precision", "checkpointing")}
+    budget = ask(lambda: estimate(settings, 512, batch, **kept), who=who)
     needed = f"a step needs {budget.peak_bytes / 1e9:.2f} GB"
     part = f"{budget.activation_bytes / 1e9:.2f} GB of it are activations"
     told = f"{needed}, and there is 1 GB; {part}. What shrinks them?"

@@ -3,24 +3,28 @@
 import math
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from unet_lib.course.exercises.harness import NotYet, ask, check, expect, say, short
-from unet_lib.course.exercises.values import close, got, items, judge, number
+from unet_lib.course.exercises.values import close, items, judge, number
 from unet_lib.data import SimulatedNuclei, foreground
 from unet_lib.evaluation.metrics import count_pixels, dice
 from unet_lib.model.base import count_parameters
 from unet_lib.training.losses import bce_dice_loss
 
+NO_NUMBER = "expected a number, got {got}."
 GUESS = 0.42  # the best constant guess in the exercise with curves: 15 % foreground
-ANSWERS = {
-    "P": "rate too small",
-    "Q": "plateau",
-    "R": "healthy",
-    "S": "dead start",
-    "T": "rate too large",
-}
+NAMES = ("rate too small", "plateau", "healthy", "dead start", "rate too large")
+ANSWERS = dict(zip("PQRST", NAMES, strict=True))
+HINTS = (
+    "falls all the time, in a nearly straight line: nothing is wrong but the pace.",
+    "stays at the dotted line for a while: what has been learned there? And it leaves it.",
+    "falls fast, slows down, and ends far below the dotted line.",
+    "does not even reach the dotted line: not even the frequency is learned.",
+    "falls at first and then is thrown about, above the dotted line.",
+)
 STEPS, GOAL, PARAMETERS = 60, 0.7, 60_000
 
 
@@ -30,20 +34,16 @@ def loss_curves() -> dict[str, list[float]]:
     >>> {letter: round(curve[-1], 1) for letter, curve in loss_curves().items()}
     {'P': 0.5, 'Q': 0.2, 'R': 0.1, 'S': 0.7, 'T': ...}
     """
-    steps = range(100)
-    noise = [0.012 * math.sin(2.1 * s) * math.cos(0.7 * s) for s in steps]
-    falls = [GUESS + 0.28 * math.exp(-s / 6) for s in steps]
+    s = np.arange(100)
     curves = {
-        "P": [0.7 - 0.0018 * s for s in steps],
-        "Q": [falls[s] - 0.24 / (1 + math.exp((66 - s) / 4)) for s in steps],
-        "R": [0.09 + 0.6 * math.exp(-s / 14) for s in steps],
-        "S": [0.695 for _ in steps],
-        "T": [0.62 + 0.2 * math.sin(1.3 * s) + 0.1 * math.exp(-s / 5) for s in steps],
+        "P": 0.7 - 0.0018 * s,
+        "Q": GUESS + 0.28 * np.exp(-s / 6) - 0.24 / (1 + np.exp((66 - s) / 4)),
+        "R": 0.09 + 0.6 * np.exp(-s / 14),
+        "S": 0.695,
+        "T": 0.62 + 0.2 * np.sin(1.3 * s) + 0.1 * np.exp(-s / 5),
     }
-    return {
-        letter: [value + n for value, n in zip(curve, noise, strict=True)]
-        for letter, curve in curves.items()
-    }
+    noise = 0.012 * np.sin(2.1 * s) * np.cos(0.7 * s)
+    return {letter: (curve + noise).tolist() for letter, curve in curves.items()}
 
 
 @check
@@ -60,16 +60,8 @@ def check_diagnoses(diagnoses: object) -> None:
     expect(not missing, f"a diagnosis is missing for {', '.join(missing)}.")
     for unknown in sorted(set(given.values()) - set(ANSWERS.values())):
         raise NotYet(f"{short(unknown)} is none of {', '.join(sorted(ANSWERS.values()))}.")
-    hints = {
-        "P": "falls all the time, in a nearly straight line: nothing is wrong but the pace.",
-        "Q": "stays at the dotted line for a while: what has been learned there? And it leaves it.",
-        "R": "falls fast, slows down, and ends far below the dotted line.",
-        "S": "does not even reach the dotted line: not even the frequency is learned.",
-        "T": "falls at first and then is thrown about, above the dotted line.",
-    }
-    for letter, right in ANSWERS.items():
-        told = f"{letter} is not {given[letter]!r}: it {hints[letter]}"
-        expect(given[letter] == right, told)
+    for (letter, right), hint in zip(ANSWERS.items(), HINTS, strict=True):
+        expect(given[letter] == right, f"{letter} is not {given[letter]!r}: it {hint}")
     say(True, "all five. Only for two of them is the learning rate to blame.")
 
 
@@ -88,25 +80,15 @@ def check_prior_bias(prior_bias: object) -> None:
         (-_logit(0.12), "the sign: a rare foreground wants a negative logit."),
         (_logit(0.48), "this is the share of the first mask; take all of them."),
     )
-    cases = (
-        (masks, 0.12, ""),
-        (1 - masks, 0.88, ""),
-        (0 * masks, 1e-4, "foreground"),
-        (0 * masks + 1, 0.9999, "background"),
-    )
-    for example, share, lacks in cases:
-        value, right = _number(prior_bias, example), _logit(share)
+    for example, share in ((masks, 0.12), (1 - masks, 0.88)):
+        value, right = number(ask(prior_bias, example), NO_NUMBER), _logit(share)
         other = f"for a share of {share} expected {right:.2f}, got {value:.2f}."
-        if lacks:
-            other = f"masks without {lacks} give {value:g}; clamp the share to 0.0001 ... 0.9999."
-        judge(value, right, () if lacks else wrong, other, within=0.01)
+        judge(value, right, wrong, other, within=0.01)
+    for fill, share, lacks in ((0, 1e-4, "foreground"), (1, 0.9999, "background")):
+        value = number(ask(prior_bias, torch.full_like(masks, fill)), NO_NUMBER)
+        told = f"masks without {lacks} give {value:g}; clamp the share to 0.0001 ... 0.9999."
+        expect(close(value, _logit(share), within=0.01), told)
     say(True, "rare, frequent, and neither foreground nor background at all.")
-
-
-def _number(function: object, *arguments: object) -> float:
-    """The number that the reader's function returns."""
-    found = ask(function, *arguments)
-    return number(found, f"expected a number, got {got(found)}.")
 
 
 def _logit(p: float) -> float:
@@ -123,12 +105,11 @@ def check_rate(rate: object) -> None:
     for steps, warmup, largest in ((100, 10, 0.4), (21, 1, 0.01), (50, 25, 2.0)):
         for step in (0, warmup // 2, warmup - 1, warmup, (steps + warmup - 1) // 2, steps - 1):
             case = (step, steps, warmup, largest)
-            value, right = _number(rate, *case), _rate(*case)
-            expect(
-                close(value, right, within=1e-3 * largest),
-                f"at step {step} of {steps}, with a warm-up of {warmup} to {largest:g}, expected "
-                f"{right:.4g}, got {value:.4g}: {_rate_hint(step, steps, warmup, value)}",
-            )
+            value, right = number(ask(rate, *case), NO_NUMBER), _rate(*case)
+            told = f"at step {step} of {steps}, with a warm-up of {warmup} to {largest:g}, expected"
+            hint = _rate_hint(step, steps, warmup, value)
+            near = close(value, right, within=1e-3 * largest)
+            expect(near, f"{told} {right:.4g}, got {value:.4g}: {hint}")
     say(True, "up in a straight line, down in half a cosine, and 0 at the last step.")
 
 
@@ -172,10 +153,9 @@ def _setup_hint(losses: list[float], gradient: float) -> str:
     if not math.isfinite(losses[-1]):
         return "the steps are much too large."
     if gradient < 1e-6:
-        return (
-            f"the gradient of the first layer was {gradient:.0e} at the start; nothing arrives "
-            "there. What do the initial weights do to the signal, and what would keep it alive?"
-        )
+        cure = "What do the initial weights do to the signal, and what would keep it alive?"
+        told = f"the gradient of the first layer was {gradient:.0e} at the start;"
+        return f"{told} nothing arrives there. {cure}"
     if sum(losses[-8:]) > 0.95 * sum(losses[:8]):
         return "a gradient arrives, and the loss hardly moves. How far does a step go?"
     return "it learns, too slowly or too wildly: look for the rate, above or below."

@@ -5,16 +5,11 @@ import math
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from unet_lib.course.exercises.harness import NotYet, about, ask, check, expect, kind, say
-from unet_lib.course.exercises.values import close, items, judge, number, whole
+from unet_lib.course.exercises.harness import NotYet, about, ask, check, expect, say
+from unet_lib.course.exercises.values import items, judge, number, numbers, whole
 
-GROUPS: tuple[tuple[str, int], ...] = (
-    ("AABBCCDD", 4),
-    ("AAAAAABC", 3),
-    ("ABCABCABCABC", 3),
-    ("ABCDEFGHIJ", 5),
-)
-"""For each check the group of every picture, and the number of folds."""
+GROUPS = {"AABBCCDD": 4, "AAAAAABC": 3, "ABCABCABCABC": 3, "ABCDEFGHIJ": 5}
+"""The group of every picture, a letter each, and the number of folds."""
 
 
 @check
@@ -24,12 +19,11 @@ def check_folds(answer: object) -> None:
     >>> check_folds(lambda groups, k: [])
     Not yet: AABBCCDD in 4 folds: there are 0 folds.
     """
-    for names, k in GROUPS:
+    for names, k in GROUPS.items():
         with about(f"{names} in {k} folds: "):
             told = "return pairs (training indices, validation indices)."
             folds = [items(fold, told, 2) for fold in items(ask(answer, list(names), k), told)]
-            parts = [[[whole(i, told) for i in items(part, told)] for part in f] for f in folds]
-            _judge_folds(names, k, parts)
+            _judge_folds(names, k, [[numbers(part, told, one=whole) for part in f] for f in folds])
     say(True, "every picture is validated once, and no group is on both sides.")
 
 
@@ -73,11 +67,14 @@ def best_temperature(logits: np.ndarray, y: np.ndarray) -> float:
     """
     logits, y = logits.ravel().astype(float), y.ravel()
 
-    def cross_entropy(log_t: float) -> float:
-        z = logits / math.exp(log_t)
-        return float(np.mean(np.logaddexp(0, z) - y * z))
+    def at(log_t: float) -> float:
+        return _cross_entropy(logits / math.exp(log_t), y)
 
-    return float(math.exp(minimize_scalar(cross_entropy, bounds=(-3, 4), method="bounded").x))
+    return math.exp(minimize_scalar(at, bounds=(-3, 4), method="bounded").x)
+
+
+def _cross_entropy(z: np.ndarray, y: np.ndarray) -> float:
+    return float(np.mean(np.logaddexp(0, z) - y * z))
 
 
 def _pixels(seed: int, sharpness: float) -> tuple[np.ndarray, np.ndarray]:
@@ -87,6 +84,9 @@ def _pixels(seed: int, sharpness: float) -> tuple[np.ndarray, np.ndarray]:
     return logits, (rng.random(4000) < 1 / (1 + np.exp(-logits / sharpness))).astype(int)
 
 
+NO_NUMBER = "you return {kind}. Return one number."
+SIGNS = " Take the absolute value in each bin, then the mean."
+LARGEST = " That is the largest gap; take the mean, weighted by pixels."
 OPPOSITE = np.repeat([0.35, 0.65], 100), np.repeat([0, 1], 100)
 
 
@@ -109,30 +109,25 @@ def check_ece(answer: object) -> None:
     for what, p, y, bins in cases:
         right = expected_calibration_error(p, y, bins)
         with about(f"{what}: "):
-            value = _number(answer, p, y, bins)
+            value = number(ask(answer, p, y, bins), NO_NUMBER)
             with about(f"expected {right:.3f}, you return {value:.3f}."):
-                _judge_ece(value, right, p, y, bins)
+                judge(value, right, ECE_MISTAKES, "", given=(p, y, bins))
     say(True, "each bin counts by its pixels, and too high and too low do not cancel.")
 
 
-def _number(answer: object, *arguments: object) -> float:
-    """The number that the reader's function returns."""
-    found = ask(answer, *arguments)
-    return number(found, f"you return {kind(found)}. Return one number.")
-
-
-def _judge_ece(value: float, right: float, p: np.ndarray, y: np.ndarray, bins: int) -> None:
+def _gaps(p: np.ndarray, y: np.ndarray, bins: int) -> np.ndarray:
+    """For every bin that is not empty probability minus frequency, and the share of its pixels."""
     place = np.minimum((p * bins).astype(int), bins - 1)
-    used = np.unique(place)
-    gaps = np.array([p[place == b].mean() - y[place == b].mean() for b in used])
-    shares = np.array([np.mean(place == b) for b in used])
-    wrong = (
-        (math.nan, " An empty bin has no mean: leave it out."),
-        (np.abs(gaps).mean(), " Weigh each bin by its share of the pixels."),
-        (abs((gaps * shares).sum()), " Take the absolute value in each bin, then the mean."),
-        (np.abs(gaps).max(), " That is the largest gap; take the mean, weighted by pixels."),
-    )
-    judge(value, right, wrong, "")
+    used = [place == b for b in np.unique(place)]
+    return np.array([[p[one].mean() - y[one].mean(), one.mean()] for one in used]).T
+
+
+ECE_MISTAKES = (
+    (lambda *given: math.nan, " An empty bin has no mean: leave it out."),
+    (lambda *given: np.abs(_gaps(*given)[0]).mean(), " Weigh each bin by its share of the pixels."),
+    (lambda *given: abs(_gaps(*given).prod(0).sum()), SIGNS),
+    (lambda *given: np.abs(_gaps(*given)[0]).max(), LARGEST),
+)
 
 
 @check
@@ -140,8 +135,7 @@ def check_temperature(answer: object) -> None:
     """Checks a function (logits, y) -> temperature.
 
     >>> check_temperature(lambda logits, y: 1.0)
-    Not yet: logits three times too large: expected about 2.9, you return 1.00. The cross-entropy
-    of sigmoid(logits / T) is ... at your T; it can be ....
+    Not yet: logits three times too large: expected about 2.9, you return 1.00. The ...
     """
     for what, sharpness in (
         ("logits three times too large", 3.0),
@@ -151,20 +145,17 @@ def check_temperature(answer: object) -> None:
         logits, y = _pixels(1, sharpness)
         right = best_temperature(logits, y)
         with about(f"{what}: "):
-            value = _number(answer, logits, y)
-            if not close(value, right, within=0, relative=0.05):
-                raise NotYet(_why_temperature(value, right, logits, y))
+            value = number(ask(answer, logits, y), NO_NUMBER)
+            with about(f"expected about {right:.1f}, you return {value:.2f}. "):
+                _judge_temperature(value, right, logits, y)
     say(True, "one number makes the probabilities honest, and no pixel changes sides.")
 
 
-def _why_temperature(value: float, right: float, logits: np.ndarray, y: np.ndarray) -> str:
-    told = f"expected about {right:.1f}, you return {value:.2f}."
-    if not value > 0:
-        return f"{told} A temperature is positive."
-    if close(value, 1 / right, within=0, relative=0.05):
-        return f"{told} That is 1/T: logits are divided by T."
-    losses = [float(np.mean(np.logaddexp(0, z) - y * z)) for z in (logits / value, logits / right)]
-    return (
-        f"{told} The cross-entropy of sigmoid(logits / T) is {losses[0]:.2f} at your T; it can "
-        f"be {losses[1]:.2f}."
+def _judge_temperature(value: float, right: float, logits: np.ndarray, y: np.ndarray) -> None:
+    expect(value > 0, "A temperature is positive.")
+    yours, best = (_cross_entropy(logits / t, y) for t in (value, right))
+    told = (
+        f"The cross-entropy of sigmoid(logits / T) is {yours:.2f} at your T; it can be {best:.2f}."
     )
+    wrong = [(1 / right, "That is 1/T: logits are divided by T.")]
+    judge(value, right, wrong, told, within=0, relative=0.05)

@@ -7,7 +7,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from unet_lib.course.clinic.materials import binary, nuclei
-from unet_lib.course.exercises.harness import NotYet, about, ask, check, expect, kind, say
+from unet_lib.course.exercises.harness import NotYet, about, ask, check, expect, say
 from unet_lib.course.exercises.values import judge, number
 from unet_lib.data.in_memory import InMemory
 from unet_lib.doctor import check_dataset
@@ -51,8 +51,7 @@ def check_causes(answer: object) -> None:
     """Checks a dict of the letters A to E -> short name of the cause.
 
     >>> check_causes({"A": "overfitting"})
-    Not yet: A: validation is as good as training, so nothing shows overfitting. What do slices of
-    one patient have in common?
+    Not yet: A: validation is as good as training, so nothing shows overfitting. ...
     """
     if not isinstance(answer, Mapping):
         raise NotYet('give a dict such as {"A": "leak", "B": ...}.')
@@ -69,28 +68,27 @@ def check_agreement(answer: object) -> None:
     """Checks a function (image (H, W), mask (H, W)) -> share of the variance between the classes.
 
     >>> check_agreement(lambda image, mask: 0.5)
-    Not yet: two gray values, one in each class, are explained completely: expected 1.00, you
-    return 0.50.
+    Not yet: two gray values, one in each class, are explained completely: expected 1.00, ...
     """
     for what, image, mask in _agreement_cases():
         with about(f"{what}: "):
             value, right = ask(answer, image, mask), agreement(image, mask)
-            value = number(value, f"you return {kind(value)}. Return one number.")
+            value = number(value, "you return {kind}. Return one number.")
             with about(f"expected {right:.2f}, you return {value:.2f}."):
-                _judge_agreement(value, right, image, mask)
+                judge(value, right, AGREEMENT_MISTAKES, "", given=(image, mask))
     say(True, "0 says that the mask knows nothing of the image, 1 that it explains every pixel.")
+
+
+WITHIN = " That is the share within the classes; you want the rest."
 
 
 def _agreement_cases() -> list[tuple[str, np.ndarray, np.ndarray]]:
     rng = np.random.default_rng(0)
     noise = rng.normal(size=(20, 20))
     half = (np.arange(400).reshape(20, 20) % 20 < 5).astype(int)
+    two, classes = np.array([[2.0, 2.0, 7.0]]), np.array([[0, 0, 1]])
     return [
-        (
-            "two gray values, one in each class, are explained completely",
-            np.array([[2.0, 2.0, 7.0]]),
-            np.array([[0, 0, 1]]),
-        ),
+        ("two gray values, one in each class, are explained completely", two, classes),
         ("a dark object counts as much as a bright one", -3.0 * half + noise, half),
         ("classes of different size count by their pixels", 2.0 * half + noise, half),
         ("a mask of one class explains nothing", noise, np.zeros((20, 20), int)),
@@ -98,17 +96,15 @@ def _agreement_cases() -> list[tuple[str, np.ndarray, np.ndarray]]:
     ]
 
 
-def _judge_agreement(value: float, right: float, image: np.ndarray, mask: np.ndarray) -> None:
-    parts = [image[mask == k] for k in np.unique(mask)]
-    within = sum(((part - part.mean()) ** 2).sum() for part in parts)
-    variance, total = image.var(), ((image - image.mean()) ** 2).sum()
-    unweighted = np.var([part.mean() for part in parts]) / max(variance, 1e-12)
-    wrong = (
-        (math.nan, " That is 0/0: ask for it before you divide."),
-        (unweighted, " Weigh each class mean by its number of pixels."),
-        (within / max(total, 1e-12), " That is the share within the classes; you want the rest."),
-    )
-    judge(value, right, wrong, "")
+def _unweighted(image: np.ndarray, mask: np.ndarray) -> float:
+    return np.var([image[mask == k].mean() for k in np.unique(mask)]) / max(image.var(), 1e-12)
+
+
+AGREEMENT_MISTAKES = (
+    (lambda image, mask: math.nan, " That is 0/0: ask for it before you divide."),
+    (_unweighted, " Weigh each class mean by its number of pixels."),
+    (lambda *given: 1 - agreement(*given), WITHIN),
+)
 
 
 def patient() -> InMemory:
@@ -136,9 +132,7 @@ def check_healed(answer: object) -> None:
     for finding in findings:
         raise NotYet(f"the doctor says {finding.cause}: {finding.found}.")
     count, size = len(answer), tuple(answer[0][0].shape)  # type: ignore[arg-type]
-    expect(
-        count == 15 and size == (1, 64, 64),
-        f"{count} pictures of {size} are left; 15 can be saved, of (1, 64, 64). Which "
-        "image has no mask of its own?",
-    )
+    told = f"{count} pictures of {size} are left; 15 can be saved, of (1, 64, 64)."
+    healed = count == 15 and size == (1, 64, 64)
+    expect(healed, f"{told} Which image has no mask of its own?")
     say(True, "three findings, three cures, and one picture without a mask left out.")

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from unet_lib.course.exercises.harness import ask, check, expect, say, short
-from unet_lib.course.exercises.values import close, items, number, shown
+from unet_lib.course.exercises.harness import ask, check, expect, say
+from unet_lib.course.exercises.values import close, numbers, shown
 
 
 @check
@@ -11,30 +11,24 @@ def check_interval(answer: object) -> None:
     """Checks a function (scores of the images) -> (low, high), a 95 % interval of their mean.
 
     >>> check_interval(lambda scores: (min(scores), max(scores)))
-    Not yet: that is where single images lie (2.5 to 97.5 % of them or more), not where the mean
-    lies. Draw as many images as there are, with replacement, take their mean, and repeat.
+    Not yet: that is where single images lie (2.5 to 97.5 % of them or more), not where the mean ...
     """
     rng = np.random.default_rng(0)
     for size, center, spread in ((50, 0.9, 0.05), (200, 0.7, 0.1)):
         scores = rng.normal(center, spread, size)
         found = ask(answer, scores.tolist())
-        told = f"expected two numbers (low, high), got {short(found)}."
-        low, high = (number(value, told) for value in items(found, told, 2))
+        low, high = numbers(found, "expected two numbers (low, high), got {short}.", 2)
         told = f"[{low:.3f}, {high:.3f}] does not hold the mean {scores.mean():.3f}."
         expect(low <= scores.mean() <= high, told)
         width, expected = high - low, 2 * 1.96 * scores.std() / np.sqrt(size)
-        expect(
-            width <= 0.9 * np.subtract(*np.percentile(scores, [97.5, 2.5])),
-            "that is where single images lie (2.5 to 97.5 % of them or more), not where the "
-            "mean lies. Draw as many images as there are, with replacement, take their mean, "
-            "and repeat.",
-        )
-        expect(
-            0.8 < width / expected < 1.2,
-            f"for {size} scores with standard deviation {scores.std():.3f} a width of about "
-            f"{expected:.4f} was expected, yours is {width:.4f}. Is it the 2.5 and the 97.5 "
-            "percentile of at least 1,000 means, each over all the images?",
-        )
+        told = "that is where single images lie (2.5 to 97.5 % of them or more), not where the mean"
+        cure = "Draw as many images as there are, with replacement, take their mean, and repeat."
+        single = width > 0.9 * np.subtract(*np.percentile(scores, [97.5, 2.5]))
+        expect(not single, f"{told} lies. {cure}")
+        told = f"for {size} scores with standard deviation {scores.std():.3f} a width of about"
+        values = f"{expected:.4f} was expected, yours is {width:.4f}."
+        cure = "Is it the 2.5 and the 97.5 percentile of at least 1,000 means, each over all the images?"
+        expect(0.8 < width / expected < 1.2, f"{told} {values} {cure}")
     say(True, "the interval shrinks with the square root of the number of images.")
 
 
@@ -43,8 +37,7 @@ def check_paired(answer: object) -> None:
     """Checks a function (scores A, scores B) -> share of images on which B is better.
 
     >>> check_paired(lambda a, b: sum(b) / len(b) - sum(a) / len(a))
-    Not yet: [0.9, 0.8, 0.7, 0.5] against [0.92, 0.82, 0.6, 0.5]: you say -0.015, expected 0.5. Two
-    of the four images are better; a tie is not better.
+    Not yet: [0.9, 0.8, 0.7, 0.5] against [0.92, 0.82, 0.6, 0.5]: you say -0.015, expected 0.5. ...
     """
     cases = (
         ([0.9, 0.8, 0.7, 0.5], [0.92, 0.82, 0.6, 0.5], "Two of the four images are better; a tie"),

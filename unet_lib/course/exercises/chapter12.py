@@ -1,14 +1,14 @@
 """Checks for the exercises of chapter 12: mIoU by hand and by code, films, milder weights."""
 
 import math
+from collections import Counter
+from itertools import combinations
 
 import numpy as np
 
-from unet_lib.course.exercises.harness import NotYet, about, ask, check, expect, kind, say
+from unet_lib.course.exercises.harness import NotYet, about, ask, check, expect, say
 from unet_lib.course.exercises.values import array, close, items, judge, shown
 
-PENCIL = (6 / 9, 3 / 6, None, (6 / 9 + 3 / 6) / 2)
-"""IoU of road, tree and bus, and the mIoU over the classes that occur."""
 DIGITS = 2e-3  # how near is near enough
 NOTHING = "your function returns nothing yet."
 
@@ -22,13 +22,11 @@ def check_pencil(answer: object) -> None:
     """
     told = "give a list of four: the IoU of road, tree and bus, and the mIoU."
     road, tree, bus, mean = items(answer, told, 4)
-    for name, value, right, recall, precision, dice in (
-        ("road", road, PENCIL[0], 6 / 8, 6 / 7, 12 / 15),
-        ("tree", tree, PENCIL[1], 3 / 4, 3 / 5, 6 / 9),
-    ):
+    for name, value, tp, row, column in (("road", road, 6, 8, 7), ("tree", tree, 3, 4, 5)):
+        right, dice = tp / (row + column - tp), 2 * tp / (row + column)
         wrong = (
-            (recall, f"that is the recall. What was wrongly called {name} counts, too."),
-            (precision, f"that is the precision. What of {name} was missed counts, too."),
+            (tp / row, f"that is the recall. What was wrongly called {name} counts, too."),
+            (tp / column, f"that is the precision. What of {name} was missed counts, too."),
             (dice, "that is the Dice. In the IoU every pixel counts once."),
         )
         other = "divide the diagonal by row + column - diagonal."
@@ -36,13 +34,12 @@ def check_pencil(answer: object) -> None:
             judge(value, right, wrong, other, DIGITS)
     told = f"bus: you have {shown(bus)}; 0/0 is not defined. Give None."
     expect(bus is None or close(bus, math.nan), told)
-    thirds = (
-        ((6 / 9 + 3 / 6) / 3, "the bus counts 0 in it. It did not occur."),
-        ((6 / 9 + 3 / 6 + 1) / 3, "the bus counts 1 in it. It did not occur."),
-    )
+    both = 6 / 9 + 3 / 6
+    thirds = [
+        ((both + bus) / 3, f"the bus counts {bus} in it. It did not occur.") for bus in (0, 1)
+    ]
     with about(f"mIoU: you have {shown(mean)}; "):
-        other = "it is the mean of two numbers. It did not occur."
-        judge(mean, PENCIL[3], thirds, other, DIGITS)
+        judge(mean, both / 2, thirds, "it is the mean of two numbers. It did not occur.", DIGITS)
     say(True, "road 0.667, tree 0.500, bus not defined, mIoU 0.583.")
 
 
@@ -64,47 +61,42 @@ def check_miou(answer: object) -> None:
     Not yet: one picture, two classes: expected 0.533, you return 0.5. Follow it by hand.
     """
     for name, cells in TABLES.items():
-        tables = [np.array(table) for table in cells]
         with about(f"{name}: "):
-            value, right = ask(answer, tables, none=NOTHING), _miou(sum(tables))
+            value, right = ask(answer, list(np.array(cells)), none=NOTHING), _miou(cells)
             with about(f"expected {right:.3f}, you return {shown(value)}. "):
-                _judge_miou(value, right, tables)
+                judge(value, right, MIOU_MISTAKES, "Follow it by hand.", DIGITS, given=[cells])
     say(True, "pooled over the pictures, averaged over the classes that occur.")
 
 
-def _miou(table: np.ndarray, absent: float = math.nan, found_counts: bool = False) -> float:
+def _miou(tables: list, absent=math.nan, found=False, recall=False) -> float:
     """The mean IoU; a class without a true pixel counts `absent`, or is scored if it is found."""
+    table = np.sum(tables, axis=0)
     hits, rows, columns = np.diag(table), table.sum(1), table.sum(0)
-    scored = rows + columns > 0 if found_counts else rows > 0
-    scores = np.where(scored, hits / np.maximum(rows + columns - hits, 1), absent)
+    scored = rows + columns > 0 if found else rows > 0
+    below = rows if recall else rows + columns - hits
+    scores = np.where(scored, hits / np.maximum(below, 1), absent)
     return float(np.nanmean(scores))
 
 
-def _judge_miou(value: object, right: float, tables: list[np.ndarray]) -> None:
-    table = sum(tables)
-    rows, hits = table.sum(1), np.diag(table)
-    accuracy = "That is the pixel accuracy: a mean over pixels, not over classes."
-    recall = "That is the mean recall: the columns count in the IoU, too."
-    of_scores = "That is the mean of the pictures' scores. Add the tables first, divide once."
-    row = "The class without a true pixel is in your mean. Its row is empty: leave it out."
-    wrong = [
-        (math.nan, "0/0 is nan, and nan in a mean makes it nan. Leave such classes out first."),
-        (hits.sum() / table.sum(), accuracy),
-        (np.mean([_miou(one) for one in tables]) if len(tables) > 1 else None, of_scores),
-        (np.mean(hits[rows > 0] / rows[rows > 0]), recall),
-        (_miou(table, found_counts=True), row),
-    ]
-    for absent in (0.0, 1.0):
-        told = f"The class that does not occur counts {absent:g} in your mean; leave it out."
-        wrong.append((_miou(table, absent), told))
-    judge(value, right, wrong, "Follow it by hand.", DIGITS)
+ABSENT = "The class that does not occur counts {} in your mean; leave it out."
+PIXELS = "That is the pixel accuracy: a mean over pixels, not over classes."
+SCORES = "That is the mean of the pictures' scores. Add the tables first, divide once."
+RECALL = "That is the mean recall: the columns count in the IoU, too."
+ROW = "The class without a true pixel is in your mean. Its row is empty: leave it out."
+UNDEFINED = "0/0 is nan, and nan in a mean makes it nan. Leave such classes out first."
+MIOU_MISTAKES = (
+    (lambda tables: math.nan, UNDEFINED),
+    (lambda tables: np.trace(np.sum(tables, 0)) / np.sum(tables), PIXELS),
+    (lambda tables: np.mean([_miou([table]) for table in tables]), SCORES),
+    (lambda tables: _miou(tables, recall=True), RECALL),
+    (lambda tables: _miou(tables, found=True), ROW),
+    (lambda tables: _miou(tables, absent=0.0), ABSENT.format(0)),
+    (lambda tables: _miou(tables, absent=1.0), ABSENT.format(1)),
+)
 
 
-NAMES = [
-    f"{film}_{number:05}.png"
-    for film, count in (("0001TP", 19), ("0006R0", 17), ("0016E5", 51), ("Seq05VD", 22))
-    for number in range(count)
-]
+FILMS = {"0001TP": 19, "0006R0": 17, "0016E5": 51, "Seq05VD": 22}
+NAMES = [f"{film}_{number:05}.png" for film in FILMS for number in range(FILMS[film])]
 """As many files a film as in our copy of CamVid."""
 
 
@@ -113,8 +105,7 @@ def check_split(answer: object) -> None:
     """Checks a function: names of files -> (training names, validation names).
 
     >>> check_split(lambda names: (names[:80], names[80:]))
-    Not yet: the film 0016E5 is in both parts: its frames look alike, so the score would say what
-    the network remembers.
+    Not yet: the film 0016E5 is in both parts: its frames look alike, ...
     """
     for names in (NAMES, [name for name in NAMES if not name.startswith("0006R0")]):
         _judge_split(ask(answer, names, none=NOTHING), names)
@@ -124,33 +115,25 @@ def check_split(answer: object) -> None:
 def _judge_split(parts: object, names: list[str]) -> None:
     told = "return two lists of names: (training, validation)."
     training, validation = (items(part, told) for part in items(parts, told, 2))
-    expect(
-        training and validation,
-        f"{len(training)} names in training and {len(validation)} in validation; neither may "
-        "be empty.",
-    )
+    told = f"{len(training)} names in training and {len(validation)} in validation;"
+    expect(training and validation, f"{told} neither may be empty.")
     once = sorted(map(str, training + validation)) == sorted(names)
     expect(once, "every name has to be in exactly one of the two parts, once.")
     films = [{name.split("_")[0] for name in part} for part in (training, validation)]
     for film in sorted(films[0] & films[1]):
-        raise NotYet(
-            f"the film {film} is in both parts: its frames look alike, so the score would say "
-            "what the network remembers."
-        )
+        alike = "its frames look alike, so the score would say what the network remembers."
+        raise NotYet(f"the film {film} is in both parts: {alike}")
     share, best = len(validation) / len(names), _best_share(names)
-    expect(
-        abs(share - 0.2) <= abs(best - 0.2) + 1e-9,
-        f"validation has {share:.0%} of the pictures; whole films can come as near to 20 % as "
-        f"{best:.0%}. Try other films, or several of them.",
-    )
+    told = f"validation has {share:.0%} of the pictures; whole films can come as near to 20 % as"
+    near = abs(share - 0.2) <= abs(best - 0.2) + 1e-9
+    expect(near, f"{told} {best:.0%}. Try other films, or several of them.")
 
 
 def _best_share(names: list[str]) -> float:
     """The share of the pictures nearest to a fifth that whole films can make up."""
-    counts = np.unique([name.split("_")[0] for name in names], return_counts=True)[1]
-    choices = [[bit >> k & 1 for k in range(len(counts))] for bit in range(1, 2 ** len(counts) - 1)]
-    shares = [float(np.dot(choice, counts)) / len(names) for choice in choices]
-    return min(shares, key=lambda share: abs(share - 0.2))
+    counts = Counter(name.split("_")[0] for name in names).values()
+    some = (sum(films) for n in range(1, len(counts)) for films in combinations(counts, n))
+    return min((count / len(names) for count in some), key=lambda share: abs(share - 0.2))
 
 
 WEIGHTS = np.array([0.1, 1.0, 4.0, 0.0])
@@ -171,21 +154,19 @@ def check_milder(answer: object) -> None:
 
 
 def _judge_milder(value: object, exponent: float) -> None:
-    told = "return four weights, one a class, got "
-    found = array(value, f"{told}{kind(value)}.")
-    expect(found.shape == WEIGHTS.shape, f"{told}an array of shape {found.shape}.")
+    told = "return four weights, one a class, got"
+    found = array(value, f"{told} {{kind}}.")
+    expect(found.shape == WEIGHTS.shape, f"{told} an array of shape {found.shape}.")
     finite = np.isfinite(found).all()
     expect(finite, "a weight is not finite. The absent class has the weight 0; keep it.")
     told = f"the class that does not occur has the weight {found[3]:.3g}; keep it 0."
     expect(found[3] == 0, told)
     powered = np.where(WEIGHTS > 0, WEIGHTS**exponent, 0.0)
     mean, right = powered @ SHARES, powered / (powered @ SHARES)
-    over_classes = (
-        "that is scaled to a mean of 1 over the classes. A mean over pixels uses the shares."
-    )
+    classes = "that is scaled to a mean of 1 over the classes. A mean over pixels uses the shares."
     wrong = (
         (powered, f"a mean pixel has a weight of {mean:.3f} with yours; divide by that."),
-        (powered / powered[:3].mean(), over_classes),
+        (powered / powered[:3].mean(), classes),
     )
     other = f"expected {right.round(3).tolist()}, got {found.round(3).tolist()}."
     judge(found, right, wrong, other, within=1e-8, relative=1e-5)

@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from unet_lib.course.exercises.harness import about, ask, check, expect, say, short
+from unet_lib.course.exercises.harness import about, ask, check, expect, say
 from unet_lib.course.exercises.values import array, close, items, judge, number, shown
 
 PARAMETERS = 31_031_745
 NOTHING = "your function returns None."
-NUMPY = dict.fromkeys((TypeError, AttributeError), "(The arrays are NumPy's, not tensors.)")
+NUMPY = "(The arrays are NumPy's, not tensors.)"
 BITS = {"float32": 32, "float16": 16, "int8": 8}
 
 
@@ -24,7 +24,7 @@ def check_bytes(answer: object) -> None:
     values = items(answer, "give a list of three numbers: for float32, float16 and int8.", 3)
     for (name, bits), value in zip(BITS.items(), values, strict=True):
         right = PARAMETERS * bits // 8
-        value = number(value, f"{name}: give a whole number, not {short(value)}.")
+        value = number(value, f"{name}: give a whole number, not {{short}}.")
         other = "multiply the parameters by the bytes of one."
         if any(close(value, right / factor, relative=0.05) for factor in (1e3, 1e6)):
             other = "the right size in another unit. Give bytes, all of them."
@@ -49,52 +49,47 @@ def check_fold(answer: object) -> None:
     bias, mean, gamma, beta = random.normal(size=(4, 3))
     variance, epsilon = np.array([0.02, 0.5, 2.0]), 0.1
     parts = (weight, bias, mean, variance, gamma, beta, epsilon)
-    value = ask(answer, *parts, none=NOTHING, hints=NUMPY)
+    value = ask(answer, *parts, none=NOTHING, hint=NUMPY, on=(TypeError, AttributeError))
     told = "return two arrays: the new weight and the new bias."
     found_weight, found_bias = (array(part, told) for part in items(value, told, 2))
-    _judge_weight(found_weight, weight, variance, gamma, epsilon)
+    s = gamma / np.sqrt(variance + epsilon)
+    _judge_weight(found_weight, weight, s, (variance, gamma, epsilon))
     with about("the weights are right, the bias is not: "):
-        _judge_bias(found_bias, gamma / np.sqrt(variance + epsilon), bias, mean, beta)
+        told = f"it has shape {found_bias.shape}, expected {beta.shape}, one number a channel."
+        expect(found_bias.shape == beta.shape, told)
+        other = "put w * x = 0 into the formula and see what is left."
+        right, given = s * (bias - mean) + beta, (s, bias, mean, beta)
+        judge(found_bias, right, BIASES, other, given=given)
     say(True, "one convolution does the work of both.")
 
 
-def _judge_weight(
-    found: np.ndarray, weight: np.ndarray, variance: np.ndarray, gamma: np.ndarray, epsilon: float
-) -> None:
+SCALES = (
+    (lambda v, g, e: 1, "the weights are as they were; BatchNorm multiplies each channel by s."),
+    (lambda v, g, e: g / v**0.5, "epsilon is missing below the root."),
+    (lambda v, g, e: g / (v**0.5 + e), "epsilon belongs below the root, beside the variance."),
+    (lambda v, g, e: g / (v + e), "BatchNorm divides by the root of the variance."),
+    (lambda v, g, e: 1 / (v + e) ** 0.5, "gamma is missing in the scale."),
+)
+"""Wrong scales of the weights, from variance, gamma and epsilon."""
+BIASES = (
+    (lambda s, b, m, be: be - s * m, "the convolution's own bias is missing."),
+    (lambda s, b, m, be: b + be - s * m, "the convolution's own bias has to be scaled, too."),
+    (lambda s, b, m, be: s * b - m + be, "the mean is subtracted before the scaling, so scale it."),
+    (lambda s, b, m, be: s * (b + m) + be, "the mean is subtracted, not added."),
+    (lambda s, b, m, be: s * (b - m + be), "beta is added at the end, unscaled."),
+)
+"""Wrong biases, from scale, bias, mean and beta."""
+
+
+def _judge_weight(found: np.ndarray, weight: np.ndarray, s: np.ndarray, given: tuple) -> None:
     told = f"the weights have shape {found.shape}, expected {weight.shape}."
     expect(found.shape == weight.shape, told)
-    s = gamma / np.sqrt(variance + epsilon)
-    scales = (
-        (np.ones(3), "the weights are as they were; BatchNorm multiplies each channel by s."),
-        (gamma / np.sqrt(variance), "epsilon is missing below the root."),
-        (gamma / (variance**0.5 + epsilon), "epsilon belongs below the root, beside the variance."),
-        (gamma / (variance + epsilon), "BatchNorm divides by the root of the variance."),
-        (s / gamma, "gamma is missing in the scale."),
-    )
-    axis = (
-        "s was laid along another axis, since NumPy begins with the last one. The output "
-        "channel is the first: give s the shape (K, 1, 1, 1)."
-    )
-    wrong = [(scale[:, None, None, None] * weight, text) for scale, text in scales]
+    along = "s was laid along another axis, since NumPy begins with the last one."
+    axis = f"{along} The output channel is the first: give s the shape (K, 1, 1, 1)."
+    wrong = [((scale(*given) * weight.T).T, text) for scale, text in SCALES]
     wrong += [(s * weight, axis), (s[:, None] * weight, axis)]
     other = "the weights are wrong: each output channel is multiplied by its own s."
-    judge(found, s[:, None, None, None] * weight, wrong, other)
-
-
-def _judge_bias(
-    found: np.ndarray, s: np.ndarray, bias: np.ndarray, mean: np.ndarray, beta: np.ndarray
-) -> None:
-    told = f"it has shape {found.shape}, expected {beta.shape}, one number a channel."
-    expect(found.shape == beta.shape, told)
-    wrong = (
-        (beta - s * mean, "the convolution's own bias is missing."),
-        (bias + beta - s * mean, "the convolution's own bias has to be scaled, too."),
-        (s * bias - mean + beta, "the mean is subtracted before the scaling, so scale it."),
-        (s * (bias + mean) + beta, "the mean is subtracted, not added."),
-        (s * (bias - mean + beta), "beta is added at the end, unscaled."),
-    )
-    other = "put w * x = 0 into the formula and see what is left."
-    judge(found, s * (bias - mean) + beta, wrong, other)
+    judge(found, (s * weight.T).T, wrong, other)
 
 
 CASES = {
@@ -126,17 +121,16 @@ def check_compare(answer: object) -> None:
     """
     for name, logits in CASES.items():
         with about(f"{name}: "):
-            value = ask(answer, *_programs(name, logits), none=NOTHING, hints=NUMPY)
+            given, kinds = _programs(name, logits), (TypeError, AttributeError)
+            value = ask(answer, *given, none=NOTHING, hint=NUMPY, on=kinds)
             told = "return two numbers, the difference and the flips."
             found, found_flips = items(value, told, 2)
             largest, flips = RIGHT[name]
             with about(f"expected {largest:g}, you return {shown(found)}. "):
                 _judge_difference(name, found, largest)
-            expect(
-                math.isinf(largest) or close(found_flips, flips),
-                f"flips: expected {flips}, you return {shown(found_flips)}. A probability of 0.5 "
-                "is a logit of 0; count the pixels of all batches.",
-            )
+            told = f"flips: expected {flips}, you return {shown(found_flips)}."
+            cure = "A probability of 0.5 is a logit of 0; count the pixels of all batches."
+            expect(math.isinf(largest) or close(found_flips, flips), f"{told} {cure}")
     say(True, "shapes first, absolute differences, all batches, flips at logit 0.")
 
 

@@ -17,7 +17,7 @@ Not yet: your function raised TypeError: ... It was called with 21.
 """
 
 import sysconfig
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import wraps
 from numbers import Real
@@ -43,12 +43,8 @@ class NotYet(Exception):  # noqa: N818 -- no error, and not always the reader's
     """
 
 
-class NotAFunction(NotYet):
-    """No function was given at all, so that what `about` says would not fit.
-
-    >>> issubclass(NotAFunction, NotYet)
-    True
-    """
+class _NotAFunction(NotYet):
+    """No function was given at all, so that what `about` says would not fit."""
 
 
 def say(right: bool, text: str) -> None:
@@ -91,7 +87,7 @@ def expect(condition: object, message: str) -> None:
 
 
 @contextmanager
-def about(beginning: str) -> Iterator[None]:
+def about(beginning: str) -> Generator[None]:
     """Sets these words before whatever is not right inside.
 
     >>> with about("for 3 pixels "):
@@ -99,7 +95,7 @@ def about(beginning: str) -> Iterator[None]:
     """
     try:
         yield
-    except NotAFunction:
+    except _NotAFunction:
         raise
     except NotYet as problem:
         raise NotYet(f"{beginning}{problem}") from problem
@@ -110,19 +106,20 @@ def ask(
     *arguments: object,
     who: str = "your function",
     none: str = "",
-    hints: Mapping[type[BaseException], str] | None = None,
+    hint: str = "",
+    on: type[Exception] | tuple[type[Exception], ...] = Exception,
 ) -> Any:
     """What the reader's function returns for these arguments; it gets copies of tensors and arrays.
 
-    `who` begins the message about an error, `hints` end it for errors of these kinds; `none` is the
-    message for a function that returns nothing.
+    `who` begins the message about an error, `hint` ends it for errors of the kinds `on`; `none` is
+    the message for a function that returns nothing.
 
     >>> ask(max, [2, 7])
     7
     """
     if not callable(answer):
         text = f"pass the function itself, without calling it; this is {short(answer)}."
-        raise NotAFunction(text)
+        raise _NotAFunction(text)
     try:
         found = answer(*map(_copied, arguments))
     except NotYet:
@@ -131,8 +128,7 @@ def ask(
         told = f"{who} raised {described(error)}.".lstrip()
         if arguments and not _ours(error):
             told += f" It was called with {', '.join(map(_sketched, arguments))}."
-        hint = next((hint for kind, hint in (hints or {}).items() if isinstance(error, kind)), "")
-        raise NotYet(f"{told} {hint}".rstrip()) from error
+        raise NotYet(f"{told} {hint if isinstance(error, on) else ''}".rstrip()) from error
     expect(found is not None or not none, none)
     return found
 
@@ -185,15 +181,13 @@ def _ours(error: BaseException) -> bool:
     return len(frames) > 1 and frames[-1].filename.startswith(HERE)
 
 
-def _copied(value: object) -> object:
-    if isinstance(value, Tensor):
-        return value.clone()
-    if isinstance(value, np.ndarray):
-        return value.copy()
+def _copied(value: Any) -> Any:
+    if isinstance(value, Tensor | np.ndarray):
+        return value.clone() if isinstance(value, Tensor) else value.copy()
     return type(value)(map(_copied, value)) if type(value) in (list, tuple) else value
 
 
-def _sketched(value: object) -> str:
+def _sketched(value: Any) -> str:
     """An argument in a few letters: an array by its shape, a number as it is."""
     if isinstance(value, Tensor | np.ndarray):
         return f"{kind(value)} {tuple(value.shape)}"
