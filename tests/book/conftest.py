@@ -120,7 +120,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
     yield visit
     for context in contexts:
         context.close()
-    assert sum(faults, []) == []
+    assert [fault for each in faults for fault in each] == []
 
 
 def watch(page: Page, log: dict[str, list[str]]) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from unet_lib.data.findings import Finding
 from unet_lib.doctor.finding import diagnosis
 from unet_lib.doctor.setup import Sample, SetUp, batch_of
-from unet_lib.training.optimizers import groups_of, new_optimizer
+from unet_lib.training.parts import groups_of, new_optimizer
 from unet_lib.training.probes import short_training
 from unet_lib.training.settings import TrainingSettings
 
