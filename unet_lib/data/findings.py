@@ -116,3 +116,13 @@ def as_keywords(arguments: Mapping[str, Any]) -> str:
     'num_classes=16 and ignore_index=255'
     """
     return " and ".join(f"{name}={value}" for name, value in arguments.items())
+
+
+def listed(values: list[int], limit: int = 8) -> str:
+    """The first numbers of a list, as messages print them.
+
+    >>> listed([0, 1, 2, 3], limit=2)
+    '0, 1, ... (4 in all)'
+    """
+    text = ", ".join(map(str, values[:limit]))
+    return text if len(values) <= limit else f"{text}, ... ({len(values)} in all)"

@@ -10,8 +10,9 @@ import numpy as np
 
 from unet_lib.data.arrays import ImageArray, LabelArray, check_pair
 from unet_lib.data.base import Options, SegmentationDataset
-from unet_lib.data.files import BLENDED, MANY, Color, Mode, listed, read_image, read_mask
-from unet_lib.data.findings import DataError, Finding, as_keywords
+from unet_lib.data.files import Mode, read_image
+from unet_lib.data.findings import DataError, Finding, as_keywords, listed
+from unet_lib.data.masks import BLENDED, MANY, Color, read_mask
 from unet_lib.data.pairing import Pair, pair_files
 
 _COMPRESSED = (".jpg", ".jpeg")

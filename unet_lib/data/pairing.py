@@ -5,9 +5,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
+from unet_lib.data.files import list_pictures
 from unet_lib.data.findings import SHOWN, DataError, Finding
-
-ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
 class Pair(NamedTuple):
@@ -19,44 +18,6 @@ class Pair(NamedTuple):
 
     image: Path
     mask: Path
-
-
-def list_pictures(folder: Path) -> list[Path]:
-    """The image files of one folder, by name; hidden files and other endings are left out.
-
-    Raises DataError where the folder is missing, is a file, or holds no image.
-
-    >>> import tempfile
-    >>> list_pictures(Path(tempfile.mkdtemp()))
-    Traceback (most recent call last):
-        ...
-    unet_lib.data.findings.DataError: ...: no pictures in this folder (0 other files, ...
-    """
-    require_folder(folder)
-    files = [path for path in sorted(folder.iterdir()) if path.is_file()]
-    pictures = [
-        path for path in files if path.suffix.lower() in ENDINGS and not path.name.startswith(".")
-    ]
-    if not pictures:
-        found = (
-            f"no pictures in this folder ({len(files)} other files, folders inside it are not "
-            f"searched); endings searched: {', '.join(ENDINGS)}"
-        )
-        raise DataError(Finding("no-pictures", found, files=(str(folder),)))
-    return pictures
-
-
-def require_folder(folder: Path) -> None:
-    """Raises DataError where a folder is missing, or is a file.
-
-    >>> require_folder(Path("no/such/folder"))
-    Traceback (most recent call last):
-        ...
-    unet_lib.data.findings.DataError: no/such/folder: no such folder; check the path
-    """
-    if not folder.is_dir():
-        found = "a file, not a folder" if folder.exists() else "no such folder"
-        raise DataError(Finding("no-pictures", found, cure="check the path", files=(str(folder),)))
 
 
 def pair_files(images: Path, masks: Path, suffix: str) -> tuple[list[Pair], list[Finding]]:

@@ -15,10 +15,10 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from unet_lib.data.files import MANY, listed, read_mask
-from unet_lib.data.findings import DataError, Finding, grouped
+from unet_lib.data.files import list_pictures, require_folder
+from unet_lib.data.findings import DataError, Finding, grouped, listed
 from unet_lib.data.folder import PairedFolder
-from unet_lib.data.pairing import list_pictures, require_folder
+from unet_lib.data.masks import MANY, read_mask
 from unet_lib.data.write import voc_palette
 from unet_lib.doctor.finding import diagnosis
 

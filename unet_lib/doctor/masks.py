@@ -6,8 +6,7 @@ import numpy as np
 from scipy import ndimage
 from torch import Tensor
 
-from unet_lib.data.files import listed
-from unet_lib.data.findings import Finding
+from unet_lib.data.findings import Finding, listed
 from unet_lib.doctor.finding import diagnosis
 from unet_lib.doctor.setup import Sample, has_transform
 from unet_lib.training.task import Task

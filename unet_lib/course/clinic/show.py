@@ -17,8 +17,8 @@ from torch.utils.data import Dataset
 from unet_lib import plots
 from unet_lib.course.clinic.case import Folders
 from unet_lib.data.base import DataError, origin, picture_name
-from unet_lib.data.files import read_image, read_mask
-from unet_lib.data.pairing import list_pictures
+from unet_lib.data.files import list_pictures, read_image
+from unet_lib.data.masks import read_mask
 from unet_lib.doctor import Finding, SetUp
 from unet_lib.doctor.setup import draw_sample
 from unet_lib.doctor.trial import Trial, trials

@@ -27,7 +27,8 @@ def check_interval(answer: object) -> None:
         expect(not single, f"{told} lies. {cure}")
         told = f"for {size} scores with standard deviation {scores.std():.3f} a width of about"
         values = f"{expected:.4f} was expected, yours is {width:.4f}."
-        cure = "Is it the 2.5 and the 97.5 percentile of at least 1,000 means, each over all the images?"
+        cure = "Is it the 2.5 and the 97.5 percentile of at least 1,000 means, each over all the "
+        cure += "images?"
         expect(0.8 < width / expected < 1.2, f"{told} {values} {cure}")
     say(True, "the interval shrinks with the square root of the number of images.")
 

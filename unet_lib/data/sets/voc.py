@@ -15,8 +15,9 @@ from torchvision.datasets import VOCSegmentation
 
 from unet_lib.data.arrays import ImageArray, LabelArray
 from unet_lib.data.base import Options, SegmentationDataset
-from unet_lib.data.files import read_image, read_mask
+from unet_lib.data.files import read_image
 from unet_lib.data.findings import DataError
+from unet_lib.data.masks import read_mask
 from unet_lib.data.sets.scenes import VOID, draw_scene
 from unet_lib.data.write import voc_palette
 
