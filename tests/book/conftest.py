@@ -120,7 +120,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
     yield visit
     for context in contexts:
         context.close()
-    assert [fault for each in faults for fault in each] == []
+    assert [fault for log in faults for fault in log] == []
 
 
 def watch(page: Page, log: dict[str, list[str]]) -> None:

@@ -13,6 +13,7 @@ from unet_lib.course.widgets import AugmentationWidget
 from unet_lib.data import simulate_nuclei
 from unet_lib.transforms import elastic_field, pixel_places, random_rotation, warp
 
+ZEROS = np.zeros((2, 2))
 STATES = [
     {},
     {"rotation": 33.0, "scale": 1.3, "flip_x": True},
@@ -94,15 +95,9 @@ def test_cubic_weights_are_those_of_torch(evaluate):
 
 def test_rotation_is_that_of_the_library(evaluate):
     image, labels = nuclei((30, 30))
-    widget = AugmentationWidget(image, labels, rotation=40)
+    data = [data_of(AugmentationWidget(image, labels, rotation=40))]
     _, expected = random_rotation((40, 40))(torch.zeros(1, 30, 30), torch.from_numpy(labels).long())
-    assert (
-        evaluate("augmentation", EXPRESSION, [data_of(widget)])[0]["mask"]
-        == expected.ravel().tolist()
-    )
-
-
-ZEROS = np.zeros((2, 2))
+    assert evaluate("augmentation", EXPRESSION, data)[0]["mask"] == expected.ravel().tolist()
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,10 @@ import traitlets
 
 from unet_lib.course import widgets
 
-SMALL = np.eye(4)
-
 
 def test_a_misspelled_trait_is_named_with_those_there_are() -> None:
     with pytest.raises(traitlets.TraitError, match="ThresholdWidget has no treshold; it has im"):
-        widgets.ThresholdWidget(SMALL, SMALL, SMALL, treshold=0.7)
+        widgets.ThresholdWidget(*3 * [np.eye(4)], treshold=0.7)
 
 
 def test_a_heavy_widget_warns() -> None:

@@ -87,7 +87,10 @@ class GalleryWidget(Widget, files="gallery"):
             names=list(names),
             counts=[[int(x) for x in c[:3]] for c in counts],
             titles=list(columns),
-            table={name: [_stored(float(v)) for v in column] for name, column in columns.items()},
+            table={
+                name: [None if math.isnan(v) else float(v) for v in column]  # JSON has no nan
+                for name, column in columns.items()
+            },
             **state,
         )
         if "chosen" not in state:
@@ -115,11 +118,6 @@ class GalleryWidget(Widget, files="gallery"):
 
 def _count(found: np.ndarray, truth: np.ndarray) -> metrics.Counts:
     return metrics.count_pixels(torch.from_numpy(found)[None], torch.from_numpy(truth)[None])
-
-
-def _stored(value: float) -> float | None:
-    """None for nan, which JSON cannot hold."""
-    return None if math.isnan(value) else value
 
 
 def _check_scores(scores: Mapping[str, Sequence[float]], count: int) -> None:
