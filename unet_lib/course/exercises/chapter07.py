@@ -129,11 +129,12 @@ def _judge_rates(answer: object, stages: int, rate: float, decay: float) -> None
     judge(found, right, wrong, other, within=0, relative=1e-6)
 
 
+WORST = "even the worst seed of a is better than the best of b."
 OVERLAP = "the mean of a is higher, and yet a seed of a lies below a seed of b: the ranges overlap."
 SINGLE = "the best single run is from a, and two of its three are the worst of all."
 CASES = (
     # scores of a, of b, the answer, what an own answer that differs has overlooked
-    ([0.91, 0.92, 0.93], [0.80, 0.82, 0.84], "a", "even the worst seed of a beats the best of b."),
+    ([0.91, 0.92, 0.93], [0.80, 0.82, 0.84], "a", WORST),
     ([0.70, 0.72, 0.71], [0.78, 0.80, 0.79], "b", "even the worst seed of b beats the best of a."),
     ([0.90, 0.93, 0.96], [0.89, 0.91, 0.93], "open", OVERLAP),
     ([0.80, 0.99, 0.81], [0.90, 0.91, 0.92], "open", SINGLE),

@@ -26,9 +26,8 @@ def check_interval(answer: object) -> None:
         single = width > 0.9 * np.subtract(*np.percentile(scores, [97.5, 2.5]))
         expect(not single, f"{told} lies. {cure}")
         told = f"for {size} scores with standard deviation {scores.std():.3f} a width of about"
-        values = f"{expected:.4f} was expected, yours is {width:.4f}."
-        cure = "Is it the 2.5 and the 97.5 percentile of at least 1,000 means, each over all the "
-        cure += "images?"
+        values = f"{expected:.4f} was expected, yours is {width:.4f}. Is it the 2.5 and the 97.5"
+        cure = "percentile of at least 1,000 means, each over all the images?"
         expect(0.8 < width / expected < 1.2, f"{told} {values} {cure}")
     say(True, "the interval shrinks with the square root of the number of images.")
 

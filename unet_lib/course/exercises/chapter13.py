@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -9,8 +10,11 @@ from unet_lib.course.exercises.harness import about, ask, check, expect, say
 from unet_lib.course.exercises.values import array, close, items, judge, number, shown
 
 PARAMETERS = 31_031_745
-NOTHING = "your function returns None."
-NUMPY = "(The arrays are NumPy's, not tensors.)"
+NUMPY: dict[str, Any] = {
+    "none": "your function returns None.",
+    "hint": "(The arrays are NumPy's, not tensors.)",
+    "on": (TypeError, AttributeError),
+}
 BITS = {"float32": 32, "float16": 16, "int8": 8}
 
 
@@ -49,7 +53,7 @@ def check_fold(answer: object) -> None:
     bias, mean, gamma, beta = random.normal(size=(4, 3))
     variance, epsilon = np.array([0.02, 0.5, 2.0]), 0.1
     parts = (weight, bias, mean, variance, gamma, beta, epsilon)
-    value = ask(answer, *parts, none=NOTHING, hint=NUMPY, on=(TypeError, AttributeError))
+    value = ask(answer, *parts, **NUMPY)
     told = "return two arrays: the new weight and the new bias."
     found_weight, found_bias = (array(part, told) for part in items(value, told, 2))
     s = gamma / np.sqrt(variance + epsilon)
@@ -92,24 +96,15 @@ def _judge_weight(found: np.ndarray, weight: np.ndarray, s: np.ndarray, given: t
     judge(found, (s * weight.T).T, wrong, other)
 
 
+FLIPPED, FLIPS = [[[0.01, 0.015, 3.0]], [[0.005, 1.0]]], [[-0.02, -0.02, 0.0], [-0.01, 0.0]]
 CASES = {
-    "two equal programs": [[[0.5, -2.0]]],
-    "a difference below zero": [[[0.5, -2.0]]],
-    "pixels that flip, in batches of two sizes": [[[0.01, 0.015, 3.0]], [[0.005, 1.0]]],
-    "logits of another shape": [[[1.0, 1.0]]],
+    "two equal programs": ([[[0.5, -2.0]]], [[0.0, 0.0]], 0.0, 0),
+    "a difference below zero": ([[[0.5, -2.0]]], [[-0.25, 0.0]], 0.25, 0),
+    "pixels that flip, in batches of two sizes": (FLIPPED, FLIPS, 0.02, 3),
+    "logits of another shape": ([[[1.0, 1.0]]], None, math.inf, 0),
 }
-"""The logits of the reference, a list of batches of one row of pixels."""
-CHANGES = {
-    "a difference below zero": [[-0.25, 0.0]],
-    "pixels that flip, in batches of two sizes": [[-0.02, -0.02, 0.0], [-0.01, 0.0]],
-}
-"""What the other program adds to the logits of each batch."""
-RIGHT = {
-    "two equal programs": (0.0, 0),
-    "a difference below zero": (0.25, 0),
-    "pixels that flip, in batches of two sizes": (0.02, 3),
-    "logits of another shape": (math.inf, 0),
-}
+"""The logits of the reference, a list of batches of one row of pixels; what the other program adds
+to each batch (if None, it gives one pixel only); the largest difference, and the flips."""
 
 
 @check
@@ -119,13 +114,11 @@ def check_compare(answer: object) -> None:
     >>> check_compare(lambda run, reference, batches: (0.0, 0))
     Not yet: a difference below zero: expected 0.25, you return 0. Take the absolute value.
     """
-    for name, logits in CASES.items():
+    for name, (logits, changes, largest, flips) in CASES.items():
         with about(f"{name}: "):
-            given, kinds = _programs(name, logits), (TypeError, AttributeError)
-            value = ask(answer, *given, none=NOTHING, hint=NUMPY, on=kinds)
+            value = ask(answer, *_programs(logits, changes), **NUMPY)
             told = "return two numbers, the difference and the flips."
             found, found_flips = items(value, told, 2)
-            largest, flips = RIGHT[name]
             with about(f"expected {largest:g}, you return {shown(found)}. "):
                 _judge_difference(name, found, largest)
             told = f"flips: expected {flips}, you return {shown(found_flips)}."
@@ -134,36 +127,30 @@ def check_compare(answer: object) -> None:
     say(True, "shapes first, absolute differences, all batches, flips at logit 0.")
 
 
-def _programs(name: str, logits: list) -> tuple[Callable, Callable, list[np.ndarray]]:
-    """Two programs and their batches; each picture carries its number, to find its logits by."""
+def _programs(logits: list, changes: list | None) -> tuple[Callable, Callable, list[np.ndarray]]:
+    """Two programs and their batches; each image carries its number, to find its logits by."""
     batches = [np.full((1, 1, *np.shape(x)), i, np.float32) for i, x in enumerate(logits)]
 
     def reference(batch: np.ndarray) -> np.ndarray:
         return np.array(logits[int(batch.flat[0])], np.float32)[None, None]
 
     def run(batch: np.ndarray) -> np.ndarray:
-        found = reference(batch)
-        if name == "logits of another shape":
-            return found[..., :1]
-        if name in CHANGES:
-            found += np.array(CHANGES[name][int(batch.flat[0])], np.float32)
-        return found
+        if changes is None:
+            return reference(batch)[..., :1]
+        return reference(batch) + np.array(changes[int(batch.flat[0])], np.float32)
 
     return run, reference, batches
 
 
 def _judge_difference(name: str, value: object, right: float) -> None:
-    shape = "NumPy stretches a shape of 1 in silence: compare the shapes first."
+    below, flips = list(CASES)[1:3]
     wrong = {
-        "a difference below zero": (
-            (0.0, "Take the absolute value."),
-            (-0.25, "Take the absolute value."),
+        below: (
+            *((wrong, "Take the absolute value.") for wrong in (0.0, -0.25)),
             (0.125, "That is the mean. One wrong pixel drowns in it: take the largest."),
         ),
-        "pixels that flip, in batches of two sizes": (
-            (0.01, "That is the last batch alone. Keep the largest of all."),
-        ),
+        flips: ((0.01, "That is the last batch alone. Keep the largest of all."),),
     }.get(name, ())
+    shape = "NumPy stretches a shape of 1 in silence: compare the shapes first."
     other = "Compare the logits, pixel by pixel, and take the largest distance."
-    other = shape if math.isinf(right) else other
-    judge(value, right, wrong, other, relative=1e-4)
+    judge(value, right, wrong, shape if math.isinf(right) else other, relative=1e-4)
