@@ -35,22 +35,6 @@ def test_fault_32_tiles_equal_the_whole_image(model, size, tile):
     torch.testing.assert_close(predict(model, image, tile), whole, atol=1e-5, rtol=1e-5)
 
 
-def test_a_smaller_halo_leaves_seams(model):
-    image = torch.rand(1, 64, 64)
-    whole = model.eval()(image[None])[0]
-    assert (predict(model, image, 16, halo=0) - whole).abs().max() > 1e-3
-
-
-@pytest.mark.parametrize("upsampling", ["transposed", "bilinear"])
-def test_the_halo_is_enough_at_the_pixels_where_it_matters(upsampling):
-    torch.manual_seed(1)
-    model = UNet(1, 1, width=2, depth=3, upsampling=upsampling)
-    image = torch.rand(1, 150, 210)
-    torch.testing.assert_close(
-        predict(model, image, 32), model.eval()(image[None])[0], atol=1e-5, rtol=1e-5
-    )
-
-
 def test_the_model_never_sees_more_than_tile_and_halo(model):
     seen = []
     hook = model.register_forward_pre_hook(lambda module, args: seen.append(args[0].shape))
@@ -87,27 +71,6 @@ def test_fault_31_tiles_and_halos_out_of_range(model):
         predict(model, image, tile=0, halo=4)
 
 
-@pytest.mark.parametrize("size", [(64, 64), (20, 75), (7, 1)])
-@pytest.mark.parametrize(
-    ("depth", "upsampling"), [(1, "transposed"), (3, "transposed"), (2, "bilinear")]
-)
-def test_fault_11_without_padding_by_tiles_over_mirrored_borders(depth, upsampling, size):
-    torch.manual_seed(0)
-    model = UNet(1, 2, width=2, depth=depth, padding="valid", upsampling=upsampling)
-    border = (model.minimum_size - model.output_size(model.minimum_size)) // 2
-    image = torch.rand(1, *size)
-    beyond = []
-    for side in size:  # as much as the network takes
-        n = side + 2 * border
-        while (n - model.minimum_size) % model.grid:
-            n += 1
-        beyond.append((border, n - side - border))
-    whole = torch.from_numpy(np.pad(image.numpy(), [(0, 0), *beyond], mode="reflect"))
-    expected = model(whole[None])[0, :, : size[0], : size[1]]
-    for tile in (16, 24, 256):
-        torch.testing.assert_close(predict(model, image, tile), expected, atol=1e-5, rtol=1e-5)
-
-
 class Strict(torch.nn.Module):
     """As networks of other libraries: takes multiples of 8, knows neither halo nor grid."""
 
@@ -120,18 +83,6 @@ class Strict(torch.nn.Module):
         if images.shape[2] % 8 or images.shape[3] % 8:
             raise RuntimeError("wrong input shape height and width should be divisible by 8")
         return self.head(self.unet(images))
-
-
-@pytest.mark.parametrize("size", [(96, 64), (97, 70)])
-def test_tiles_of_any_network_equal_the_whole_image(size):
-    torch.manual_seed(0)
-    model, image = Strict(), torch.rand(1, *size)
-    beyond = [(0, 0), (0, -size[0] % 8), (0, -size[1] % 8)]
-    whole = torch.from_numpy(np.pad(image.numpy(), beyond, mode="reflect"))
-    expected = model.eval()(whole[None])[0, :, : size[0], : size[1]]
-    for given in ({}, {"halo": 100, "grid": 8}):
-        found = predict(model, image, tile=16, **given)
-        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("options", [{}, {"kernel": 5, "depth": 2}, {"upsampling": "bilinear"}])
@@ -189,20 +140,15 @@ def touching_disks() -> np.ndarray:
     return labels
 
 
-def test_one_channel_separates_touching_disks():
-    labels = touching_disks()
-    found = label_instances(torch.from_numpy(np.where(labels > 0, 9.0, -9.0)[None]).float())
-    assert found.max() == 4
-    assert average_precision([found], [labels])[0.9] == 1.0
-
-
-def test_three_classes_separate_touching_disks():
+def test_touching_disks_come_apart():
     labels = touching_disks()
     target = interior_border(torch.from_numpy(labels).long())
-    logits = 9.0 * torch.nn.functional.one_hot(target, 3).movedim(-1, 0).float()
-    found = label_instances(logits, borders=True)
-    assert found.max() == 4
-    assert average_precision([found], [labels], (0.7,))[0.7] == 1.0
+    classes = 9.0 * torch.nn.functional.one_hot(target, 3).movedim(-1, 0).float()
+    one = torch.from_numpy(np.where(labels > 0, 9.0, -9.0)[None]).float()
+    for logits, borders, at in ((one, False, 0.9), (classes, True, 0.7)):
+        found = label_instances(logits, borders=borders)
+        assert found.max() == 4
+        assert average_precision([found], [labels], (at,))[at] == 1.0
 
 
 def test_fault_5_three_classes_are_not_taken_for_borders() -> None:

@@ -6,23 +6,9 @@ import pytest
 import torch
 
 from benchmarks import throughput
-from unet_lib.model import UNet, article_unet, count_parameters
 from unet_lib.training import Mode, precision
 
 SMALL = ["--width", "2", "--rounds", "3", "--seconds", "0.01", "--size", "16", "--batch-size", "2"]
-
-
-def test_both_networks_are_one() -> None:
-    """The same weights, in the order of the forward pass, give the same logits."""
-    plain = throughput.ArticleUNet(3, 1, width=4)
-    loop = UNet(3, 1, width=4)
-    order = [f"encoder{i}" for i in (1, 2, 3, 4)] + ["bottleneck"]
-    order += [f"upconv{i}" for i in (4, 3, 2, 1)] + [f"decoder{i}" for i in (4, 3, 2, 1)] + ["head"]
-    tensors = [t for name in order for t in getattr(plain, name).state_dict().values()]
-    loop.load_state_dict(dict(zip(loop.state_dict(), tensors, strict=True)))
-    images = torch.rand(2, 3, 32, 48)
-    torch.testing.assert_close(loop(images), plain(images))
-    assert count_parameters(throughput.ArticleUNet()) == count_parameters(article_unet())
 
 
 def test_every_candidate_learns() -> None:

@@ -4,15 +4,18 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unet_lib.evaluation import predict
+from unet_lib.evaluation.context import find_context
 from unet_lib.model import SegmentationModel, UNet, UNetSettings
-from unet_lib.shipping.export import export_onnx, largest_difference
-from unet_lib.training import load_model, save_checkpoint
+from unet_lib.shipping.compare import largest_difference
+from unet_lib.shipping.export import export_onnx
+from unet_lib.training import Task, Trained, save_checkpoint
 from unet_lib.transfer import EncoderUNet, EncoderUNetSettings, pretrained_unet
 
 
@@ -62,41 +65,54 @@ def smp_unet() -> nn.Module:
     return smp.Unet("resnet18", encoder_weights=None, decoder_channels=(64, 32, 16, 8, 4))
 
 
+NUCLEI, CLASSES = Task(), Task("classes", num_classes=2)
+
+
 @dataclass
 class Case:
     build: Callable[[], nn.Module]
-    channels: int
     sizes: list[tuple[int, int]]
     """Sizes that it takes, from the smallest, odd ones among them where it can."""
+    task: Task = NUCLEI
+    border: int = 0
+    """Pixels that the logits lack on each side of the image."""
+    step: int = 1
+    """It takes the smallest size and those that are multiples of this larger."""
 
 
 NETWORKS = {
-    "UNet": Case(lambda: UNet(1, width=4, depth=2, dropout=0.1), 1, [(4, 4), (9, 23), (50, 37)]),
+    "UNet": Case(lambda: UNet(1, width=4, depth=2, dropout=0.1), [(4, 4), (9, 23), (50, 37)]),
     "UNet batch": Case(
         lambda: UNet(3, 4, width=4, depth=1, norm="batch", upsampling="bilinear", kernel=5),
-        channels=3,
-        sizes=[(2, 2), (17, 31), (32, 48)],
+        [(2, 2), (17, 31), (32, 48)],
+        Task("classes", "RGB", num_classes=4),
     ),
     "UNet group": Case(
-        lambda: UNet(2, 3, width=4, depth=3, norm="group"), 2, [(8, 8), (17, 31), (50, 37)]
+        lambda: UNet(1, 3, width=4, depth=2, norm="group"), [(4, 4), (17, 31)], Task("instances")
     ),
     "UNet valid": Case(
-        lambda: UNet(1, 2, width=2, depth=2, padding="valid"), 1, [(44, 44), (48, 60)]
+        lambda: UNet(1, 2, width=2, depth=1, padding="valid"),
+        [(18, 18), (32, 50)],
+        CLASSES,
+        border=8,
+        step=2,
     ),
-    "resnet18": Case(
-        lambda: EncoderUNet(3, 2, encoder="resnet18", decoder_width=2),
-        channels=3,
-        sizes=[(32, 32), (33, 47), (50, 64)],
+    "UNet valid bilinear": Case(
+        lambda: UNet(1, width=2, depth=2, padding="valid", upsampling="bilinear"),
+        [(44, 44), (48, 60)],
+        border=20,
+        step=4,
     ),
     "lite0": Case(
-        lambda: EncoderUNet(1, decoder_width=2, upsampling="transposed"),
-        channels=1,
-        sizes=[(32, 32), (33, 47), (50, 64)],
+        lambda: EncoderUNet(1, 2, decoder_width=2, upsampling="transposed"),
+        [(32, 32), (33, 47), (50, 64)],
+        CLASSES,
     ),
-    "own": Case(Own, 1, [(2, 2), (5, 8)]),
-    "foreign": Case(Foreign, 1, [(2, 2), (5, 8)]),
-    "smp": Case(smp_unet, 3, [(32, 32), (64, 96)]),
+    "own": Case(Own, [(2, 2), (5, 8)]),
+    "foreign": Case(Foreign, [(2, 2), (6, 8)], step=2),
+    "smp": Case(smp_unet, [(32, 32), (64, 96)], Task(mode="RGB"), step=32),
 }
+OURS = [name for name in NETWORKS if name not in ("foreign", "smp")]
 
 
 @pytest.fixture(scope="module", params=NETWORKS)
@@ -116,62 +132,75 @@ def model(case):
     return model
 
 
-@pytest.fixture
-def ours(model):
-    if not isinstance(model, SegmentationModel):
-        pytest.skip("a module that is no SegmentationModel")
-    return model
-
-
 def images_of(case: Case) -> list[Tensor]:
-    return [torch.rand(2, case.channels, *size) for size in case.sizes]
+    return [torch.rand(2, case.task.in_channels, *size) for size in case.sizes]
 
 
 def test_forward_and_backward_at_every_size(case, model):
     model.train()
-    expected = model.output_size if isinstance(model, SegmentationModel) else int
     for images in images_of(case):
         model.zero_grad()
         logits = model(images)
-        assert logits.shape[-2:] == tuple(map(expected, images.shape[-2:]))
+        sides = [side - 2 * case.border for side in images.shape[-2:]]
+        assert logits.shape == (2, case.task.out_channels, *sides)
         logits.square().mean().backward()
         assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
 
 
-def test_what_it_does_not_take_is_refused(case, ours):
-    images, c, smallest = images_of(case)[0], case.channels, ours.minimum_size
-    assert min(images.shape[-2:]) == smallest
+@pytest.mark.parametrize("case", OURS, indirect=True)
+def test_what_it_does_not_take_is_refused(case, model):
+    images, c, smallest = images_of(case)[0], case.task.in_channels, model.minimum_size
+    assert case.sizes[0] == (smallest, smallest)
     with pytest.raises(TypeError, match=r"torch.uint8.*scale_by_dtype"):
-        ours(images.to(torch.uint8))
+        model(images.to(torch.uint8))
     with pytest.raises(ValueError, match=rf"expected images of shape \(N, {c}, H, W\).*mode="):
-        ours(images.repeat(1, 2, 1, 1))
+        model(images.repeat(1, 2, 1, 1))
     with pytest.raises(ValueError, match=rf"{smallest - 1} pixels.*the smallest is {smallest}"):
-        ours(images[..., 1:, :])
+        model(images[..., 1:, :])
 
 
-def test_saved_and_loaded(case, ours, tmp_path):
-    save_checkpoint(tmp_path / "model.pt", ours)
-    loaded = load_model(tmp_path / "model.pt")
-    assert (type(loaded), loaded.settings) == (type(ours), ours.settings)
-    images = images_of(case)[-1]
-    assert torch.equal(loaded(images), ours.eval()(images))
+def test_saved_and_loaded(case, model, tmp_path):
+    save_checkpoint(tmp_path / "model.pt", model, **case.task.stored())
+    ours = isinstance(model, SegmentationModel)
+    trained = Trained.load(tmp_path / "model.pt", None if ours else case.build(), device="cpu")
+    loaded, images = trained.model, images_of(case)[-1]
+    assert (type(loaded), loaded.training, trained.task) == (type(model), False, case.task)
+    assert not ours or loaded.settings == model.settings
+    assert torch.equal(loaded(images), model.eval()(images))
+
+
+def whole(case: Case, model: nn.Module, image: Tensor) -> Tensor:
+    """The logits in one piece, the image mirrored at its borders as far as the network needs."""
+    beyond = [(0, 0)]
+    for side in image.shape[1:]:
+        missing = (case.sizes[0][0] - side - 2 * case.border) % case.step
+        beyond.append((case.border, case.border + missing))
+    mirrored = torch.from_numpy(np.pad(image.numpy(), beyond, mode="reflect"))
+    return model(mirrored[None])[0, :, : image.shape[1], : image.shape[2]]
 
 
 @torch.no_grad()
-def test_fault_32_tiles_equal_the_whole_image(case, ours):
-    """On a strip: the smallest height, and a width of several tiles and both halos."""
-    if not (ours.keeps_size and ours.is_local):
-        pytest.skip("its output is smaller, or every pixel changes every other")
-    tile = 4 * ours.grid
-    image = torch.rand(case.channels, ours.minimum_size + 1, 2 * ours.halo + 4 * tile + 5)
-    whole = ours.eval()(image[None])[0]
-    torch.testing.assert_close(predict(ours, image, tile), whole, atol=1e-5, rtol=1e-4)
-    assert (predict(ours, image, tile, halo=0) - whole).abs().max() > 1e-3
+def test_fault_32_tiles_equal_the_whole_image(case, model):
+    """On a strip: about the smallest height, and a width of several tiles and both halos."""
+    halo, grid, *_ = find_context(model.eval(), case.task.in_channels)
+    tile, height = 4 * grid, case.sizes[0][0] - 2 * case.border + 1
+    image = torch.rand(case.task.in_channels, height, 2 * (halo or 0) + 4 * tile + 5)
+    expected = whole(case, model, image)
+    if halo is None:  # every pixel changes every other
+        torch.testing.assert_close(predict(model, image), expected)
+        with pytest.raises(ValueError, match=f"in tiles of {tile} would give other logits"):
+            predict(model, image, tile)
+        return
+    for given in ({}, {"halo": halo, "grid": grid}):
+        logits = predict(model, image, tile, **given)
+        torch.testing.assert_close(logits, expected, atol=1e-5, rtol=1e-4)
+    if not case.border:  # without padding, a tile brings its context along
+        assert (predict(model, image, tile, halo=0) - expected).abs().max() > 1e-3
 
 
-def test_exported(case, ours, tmp_path):
-    assert export_onnx(ours, tmp_path / "model.onnx") < 1e-4
-    assert largest_difference(ours, tmp_path / "model.onnx", images_of(case)) < 1e-4
+def test_exported(case, model, tmp_path):
+    assert export_onnx(model, tmp_path / "model.onnx", case.task) < 1e-4
+    assert largest_difference(model, tmp_path / "model.onnx", images_of(case)) < 1e-4
 
 
 @pytest.mark.parametrize(

@@ -80,12 +80,13 @@ def test_every_tensor_of_lite0_is_mapped(classifier):
     mapped = lite0_weights(untrained)
     assert list(mapped) == list(untrained)
     stored = torch.load(lite0_file(), weights_only=True)
-    assert torch.equal(mapped["conv_stem.weight"], stored["_conv_stem.weight"])
-    assert torch.equal(mapped["blocks.0.0.bn2.bias"], stored["_blocks.0._bn2.bias"])
-    assert torch.equal(
-        mapped["blocks.6.0.conv_pwl.weight"], stored["_blocks.15._project_conv.weight"]
-    )
-    assert torch.equal(mapped["classifier.bias"], stored["_fc.bias"])
+    for ours, theirs in (
+        ("conv_stem.weight", "_conv_stem.weight"),
+        ("blocks.0.0.bn2.bias", "_blocks.0._bn2.bias"),
+        ("blocks.6.0.conv_pwl.weight", "_blocks.15._project_conv.weight"),
+        ("classifier.bias", "_fc.bias"),
+    ):
+        assert torch.equal(mapped[ours], stored[theirs])
     assert {layer.eps for layer in classifier.modules() if hasattr(layer, "eps")} == {1e-3}
 
 

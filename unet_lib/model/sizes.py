@@ -77,8 +77,8 @@ def receptive_field(
 
     Pixels differ by their place in the pooling grid; this is the widest window.
 
-    >>> receptive_field(depth=0), receptive_field(depth=4)
-    (5, 204)
+    >>> receptive_field(depth=4), receptive_field(depth=0, convolutions=3, kernel=5)
+    (204, 13)
     """
     return max(1 + low + high for low, high in contexts(depth, convolutions, kernel, upsampling))
 
