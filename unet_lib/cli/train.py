@@ -14,6 +14,7 @@ from unet_lib.data.folder import PairedFolder
 from unet_lib.data.write import write_atomically
 from unet_lib.memory.estimates import advice_for
 from unet_lib.model.base import SegmentationModel
+from unet_lib.model.norms import Norm
 from unet_lib.model.unet import UNet, UNetSettings
 from unet_lib.training.checkpoint import CheckpointError
 from unet_lib.training.epoch import OutOfMemoryError, TrainingError
@@ -38,7 +39,7 @@ class NetworkSettings(UNetSettings):
     out_channels: Suppress[Fixed[int]] = 1
     width: int = 16
     padding: Suppress[Fixed[Literal["same", "valid"]]] = "same"
-    norm: Literal["none", "batch", "group"] = "batch"
+    norm: Norm = "batch"
     encoder: str | None = None
     """A network of timm in place of the U-Net's own encoder, for example resnet34."""
     weights: str = "imagenet"

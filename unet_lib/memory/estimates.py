@@ -16,6 +16,7 @@ import torch
 from unet_lib.memory.simulation import HALF, simulate_step
 from unet_lib.model.base import SegmentationModel
 from unet_lib.model.checks import require
+from unet_lib.model.norms import NORMS
 from unet_lib.model.unet import UNet, UNetSettings
 from unet_lib.training.losses import bce_loss
 from unet_lib.training.precision import Mode, step_seconds
@@ -25,7 +26,6 @@ Model = SegmentationModel | UNetSettings
 
 STATES = {"adamw": 2, "adam": 2, "sgd": 1}  # numbers the optimizer keeps for each parameter
 MARGIN = 1.15  # the prediction is that good; advice stays below the limit by as much
-SMALLEST_BATCH = {"batch": 4}  # by normalization: BatchNorm needs company, the others do not
 
 
 @dataclass(frozen=True)
@@ -225,7 +225,7 @@ def advice(
     """
     with torch.device("meta"):  # where tensors take no memory
         network = UNet.from_settings(model) if isinstance(model, UNetSettings) else model
-    fewest = min(batch_size, SMALLEST_BATCH.get(network.settings.norm, 1))
+    fewest = min(batch_size, NORMS[network.settings.norm].smallest_batch)
     goal = limit_bytes / MARGIN
     for half, checkpointing, size in _cures(precision, _sides(image_size), network):
         how = {"precision": half, "checkpointing": checkpointing, "optimizer": optimizer}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import count, pairwise
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from jaxtyping import Float, Shaped
@@ -12,9 +12,8 @@ from torch import Tensor, nn
 
 from unet_lib.model.base import SegmentationModel
 from unet_lib.model.checks import require
+from unet_lib.model.norms import NORMS, Norm
 from unet_lib.model.sizes import Padding, Trace, Upsampling, contexts, trace_sizes
-
-Norm = Literal["none", "batch", "group"]
 
 
 @dataclass(frozen=True)
@@ -62,13 +61,6 @@ class UNetSettings:
         return tuple(self.width * 2**stage for stage in range(self.depth + 1))
 
 
-def _norm_layer(norm: Norm, channels: int) -> list[nn.Module]:
-    if norm == "batch":
-        return [nn.BatchNorm2d(channels)]
-    groups = max(g for g in range(1, 9) if channels % g == 0)
-    return [nn.GroupNorm(groups, channels)] if norm == "group" else []
-
-
 def double_convolution(
     in_channels: int,
     out_channels: int,
@@ -86,10 +78,10 @@ def double_convolution(
     """
     layers: list[nn.Module] = []
     border = kernel // 2 if padding == "same" else 0
-    bias = norm != "batch"  # BatchNorm subtracts the mean, and a bias with it
+    kind = NORMS[norm]
     for channels in (in_channels, out_channels):
-        layers += [nn.Conv2d(channels, out_channels, kernel, padding=border, bias=bias)]
-        layers += [*_norm_layer(norm, out_channels), nn.ReLU(inplace=True)]
+        layers += [nn.Conv2d(channels, out_channels, kernel, padding=border, bias=kind.bias)]
+        layers += [*kind.layers(out_channels), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers)
 
 
@@ -267,7 +259,7 @@ class UNet(SegmentationModel):
         >>> UNet(width=1).is_local, UNet(width=1, norm="group").is_local
         (True, False)
         """
-        return self.settings.norm != "group"
+        return NORMS[self.settings.norm].local
 
 
 def article_unet(in_channels: int = 3, out_channels: int = 1) -> UNet:

@@ -19,8 +19,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from unet_lib.model.base import SegmentationModel, evaluated
 from unet_lib.model.checks import require
+from unet_lib.model.norms import Norm
 from unet_lib.model.sizes import Upsampling
-from unet_lib.model.unet import Norm, decode, double_convolution, upsample
+from unet_lib.model.unet import decode, double_convolution, upsample
 from unet_lib.transfer.backbones import LITE0, EncoderError, backbone, imagenet_classifier, scaling
 
 
