@@ -46,7 +46,7 @@ def export_onnx(
 
     Raises ExportError, and writes nothing, where a package is missing, names do not fit the
     channels, PyTorch cannot trace the network, logits are not finite, or graph and network differ
-    by more than `TOLERANCE` at one of three sizes.
+    by more than `TOLERANCE` at one of three sizes; ValueError for a task of other channels.
 
     >>> import tempfile
     >>> from unet_lib.model import UNet
