@@ -55,15 +55,11 @@ class Export:
         print(f"differs from PyTorch by at most {difference:.1g} in a logit{smaller}")
 
     def _check(self) -> None:
+        what, cure = "exists already and is not overwritten", "choose another name, or remove it"
         if self.output.is_dir():
-            raise ExportError(
-                f"{self.output} is a folder; name a file in it: {self.output / 'unet.onnx'}"
-            )
+            what, cure = "is a folder", f"name a file in it: {self.output / 'unet.onnx'}"
         if self.output.exists():
-            raise ExportError(
-                f"{self.output} exists already and is not overwritten; choose another name, or "
-                "remove it"
-            )
+            raise ExportError(f"{self.output} {what}; {cure}")
         if self.pictures and self.numbers != "int8":
             raise ExportError("pictures calibrate int8: pass --numbers int8, too")
 

@@ -51,8 +51,7 @@ def find_context(
     if isinstance(model, SegmentationModel):
         smallest, own = model.minimum_size, model.grid
         step = next((n for n in range(1, own) if _admits(model, smallest + n)), own)
-        if halo is None and model.is_local:
-            halo = model.halo
+        halo = model.halo if halo is None and model.is_local else halo
         border = (smallest - model.output_size(smallest)) // 2
         return Context(halo, grid or own, border, smallest, step)
     if halo is None or grid is None:
@@ -68,9 +67,8 @@ def measure_context(model: nn.Module, channels: int) -> Context:
 
     Measured on a copy with random weights, by NaN: every output that depends on an input of NaN
     becomes NaN. The grid is the shortest shift of the image that shifts the logits and does no
-    more. `halo` is None where every output depends on the whole image, as with
-    squeeze-and-excitation, attention or group normalization. Sizes count as admissible if they
-    are multiples of the grid; height and width are taken to be treated alike.
+    more. `halo` is None where every output depends on the whole image, as with attention or group
+    normalization. Admissible are multiples of the grid, alike in height and width.
     Raises ValueError where the network takes none of the sizes up to 256.
 
     >>> measure_context(nn.Conv2d(1, 2, kernel_size=5, padding=2), channels=1)

@@ -32,9 +32,8 @@ def predict(
 
     A network that is no `SegmentationModel` does not know halo and grid: pass them, or they are
     measured (`measure_context`). Where every pixel depends on the whole image there is no halo:
-    the default is one tile. Images are continued beyond their borders as in a mirror where a
-    network takes only multiples of its grid, and by what `padding="valid"` loses, so the logits
-    are always as high and wide as the image.
+    the default is one tile. Beyond its borders an image is continued as in a mirror, where the
+    network takes other sizes only, so the logits are always as high and wide as the image.
 
     Raises ValueError for `tile` < 1 or `halo` < 0, for a tile where there is no halo, and for a
     network whose logits have another size.

@@ -43,8 +43,8 @@ def facts_of(
 ) -> tuple[dict[str, Any], Context, list[Tensor]]:
     """Settings, sizes, and three batches of noise: high, wide, and odd where that is allowed.
 
-    Raises ExportError for weights that are not float32, for another task, and for a network that
-    is not of this library without a task.
+    Raises ExportError for weights that are not float32, and for a network that is not of this
+    library without a task, ValueError for a task of other channels.
 
     >>> from unet_lib.model import UNet
     >>> [tuple(batch.shape) for batch in facts_of(UNet(1, width=2, depth=1))[2]]
@@ -68,11 +68,8 @@ def facts_of(
     samples = _samples(context, channels)
     with evaluated(model):
         gives = model(samples[0].to(next(model.parameters()).device)).shape[1]
-    try:
-        if task:
-            task.check_channels(channels, gives)
-    except ValueError as error:
-        raise ExportError(str(error)) from error
+    if task:
+        task.check_channels(channels, gives)
     return settings | {"out_channels": gives, "kind": kind}, context, samples
 
 
@@ -116,7 +113,7 @@ def compare(model: nn.Module, path: Path | str, images: Sequence[Tensor]) -> tup
     ...
     unet_lib.shipping.compare.ExportError: none.onnx: no such file; ...
     """
-    session = _session(path)
+    session = session_of(path)
     reference = copy.deepcopy(model).eval().cpu()
     worst = largest = 0.0
     for batch in (images.cpu() for images in images):
@@ -152,23 +149,23 @@ def _run(session: Any, images: Tensor, expected: tuple[int, ...], path: Path | s
     return found
 
 
-def require_file(path: Path) -> None:
-    """Raises ExportError where there is no such file.
+def session_of(path: Path | str) -> Any:
+    """What runs a file: it keeps its warnings to itself and uses PyTorch's thread count.
 
-    >>> require_file(Path(__file__))
+    >>> session_of("none.onnx")
+    Traceback (most recent call last):
+    ...
+    unet_lib.shipping.compare.ExportError: none.onnx: no such file; ...
     """
+    ort, path = require_onnx(), Path(path)
     if not path.is_file():
         raise ExportError(f'{path}: no such file; export_onnx or "unet_lib export" writes it')
-
-
-def _session(path: Path | str) -> Any:
-    """What runs a file: it keeps its warnings to itself and uses PyTorch's thread count."""
-    ort = require_onnx()
-    require_file(Path(path))
     options = ort.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = torch.get_num_threads()
     try:
         return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own classes share no base of their own
-        raise ExportError(f"{path} is no ONNX file, or cut short; export it anew") from error
+        raise ExportError(
+            f"{path} ({path.stat().st_size} bytes) is no ONNX file, or cut short; export it anew"
+        ) from error

@@ -17,7 +17,7 @@ from torch import nn
 from unet_lib import __version__
 from unet_lib.data.write import write_atomically
 from unet_lib.evaluation.context import Context
-from unet_lib.shipping.compare import ExportError, compare, facts_of, require_file, require_onnx
+from unet_lib.shipping.compare import ExportError, compare, facts_of, require_onnx, session_of
 from unet_lib.shipping.graph import write_graph
 from unet_lib.training.task import Task
 
@@ -39,15 +39,14 @@ def export_onnx(
     """Writes the network as ONNX and returns the largest difference from PyTorch that was found.
 
     The graph takes `images` (N, C, H, W), float32 and normalized as `task` says, of any number
-    and of any size that the network admits, and gives `logits`. Network, task, class names and
-    what `about` adds (license, author, ...) are stored in the file, see `read_metadata`. It is
-    the network in eval mode, its BatchNorm folded into the convolutions; `model` stays as it is.
-    A network that is not of this library needs a task, which says its channels, and takes
-    multiples of `grid`, which is measured if it is not given.
+    and of any size that the network admits, and gives `logits`. It is the network in eval mode,
+    its BatchNorm folded into the convolutions. Network, task, class names and what `about` adds
+    (license, author, ...) are stored in the file, see `read_metadata`. A network that is not of
+    this library needs a task, and takes multiples of `grid`, measured if it is not given.
 
-    Raises ExportError, and writes nothing, where a package is missing, where the names do not fit
-    the channels, where PyTorch cannot trace the network, where the logits are not finite, or
-    where the graph and the network differ by more than `TOLERANCE` at one of three sizes.
+    Raises ExportError, and writes nothing, where a package is missing, names do not fit the
+    channels, PyTorch cannot trace the network, logits are not finite, or graph and network differ
+    by more than `TOLERANCE` at one of three sizes; ValueError for a task of other channels.
 
     >>> import tempfile
     >>> from unet_lib.model import UNet
@@ -116,17 +115,7 @@ def read_metadata(path: Path | str) -> dict[str, Any]:
     ...
     unet_lib.shipping.compare.ExportError: none.onnx: no such file; ...
     """
-    path = Path(path)
-    require_onnx()
-    import onnx
-
-    require_file(path)
-    try:
-        stored = {p.key: p.value for p in onnx.load(path, load_external_data=False).metadata_props}
-    except Exception as error:  # protobuf's DecodeError derives from Exception alone
-        raise ExportError(
-            f"{path} ({path.stat().st_size} bytes) is no ONNX file, or cut short; export it anew"
-        ) from error
+    stored = session_of(path).get_modelmeta().custom_metadata_map
     if KEY not in stored:
         raise ExportError(
             f"{path} was not written by export_onnx: it does not say what it predicts"

@@ -1,12 +1,10 @@
 """How a network becomes an ONNX graph: traced with open sizes, and tidied (chapter 13)."""
 
 import logging
-import re
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +29,7 @@ def write_graph(
     """
     import onnx
 
-    open_sizes = dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)
+    open_sizes = {0: "N", 2: "H", 3: "W"}
     _fix_padding(model)
     with silent():
         torch.onnx.export(
@@ -51,23 +49,9 @@ def write_graph(
         del node.metadata_props[:]
         node.doc_string = ""
     del proto.graph.value_info[:]
-    _name_sizes(proto.graph)
     onnx.helper.set_model_props(proto, metadata)
     onnx.checker.check_model(proto, full_check=True)
     Path(path).write_bytes(proto.SerializeToString())
-
-
-def _name_sizes(graph: Any) -> None:
-    """The open sizes as N, H and W, where tracing has numbered them."""
-    names = dict(zip((d.dim_param for d in _dims(graph.input[0])), "NCHW", strict=True))
-    for value in (*graph.input, *graph.output):
-        for dim in _dims(value):
-            if dim.dim_param:  # the valid way without padding gives formulas: s14 - 8
-                dim.dim_param = re.sub(r"s\d+", lambda s: names[s.group()], dim.dim_param)
-
-
-def _dims(value: Any) -> Any:
-    return value.type.tensor_type.shape.dim
 
 
 def _fix_padding(model: nn.Module) -> None:

@@ -242,7 +242,7 @@ class _Run:
         """What a checkpoint needs beside the model, so that the run can go on from it."""
         scaler = self.accelerator.scaler
         return {
-            "history": self.history.to_json(),
+            "history": json.dumps(self.history.rows),
             "mode": list(self.mode),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),

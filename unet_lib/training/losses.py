@@ -18,14 +18,11 @@ Logits = Float[Tensor, "N K H W"]
 Target = Shaped[Tensor, "N H W"] | Shaped[Tensor, "N 1 H W"]
 Loss = Float[Tensor, ""]
 ClassWeights = Sequence[float] | Tensor | None
+Weight = Tensor | None
 
 
 def bce_loss(
-    logits: Logits,
-    target: Target,
-    *,
-    ignore_index: int | None = None,
-    weight: Tensor | None = None,
+    logits: Logits, target: Target, *, ignore_index: int | None = None, weight: Weight = None
 ) -> Loss:
     """Binary cross-entropy per pixel, its mean over the pixels that are not ignored.
 
@@ -45,7 +42,7 @@ def cross_entropy_loss(
     target: Target,
     *,
     ignore_index: int | None = None,
-    weight: Tensor | None = None,
+    weight: Weight = None,
     class_weights: ClassWeights = None,
 ) -> Loss:
     """Cross-entropy of K classes per pixel, its mean over the pixels that are not ignored.
@@ -80,11 +77,7 @@ def dice_loss(
 
 
 def bce_dice_loss(
-    logits: Logits,
-    target: Target,
-    *,
-    ignore_index: int | None = None,
-    weight: Tensor | None = None,
+    logits: Logits, target: Target, *, ignore_index: int | None = None, weight: Weight = None
 ) -> Loss:
     """`bce_loss` + `dice_loss`: a steady gradient at every pixel, and the score itself.
 
@@ -102,7 +95,7 @@ def cross_entropy_dice_loss(
     target: Target,
     *,
     ignore_index: int | None = None,
-    weight: Tensor | None = None,
+    weight: Weight = None,
     class_weights: ClassWeights = None,
 ) -> Loss:
     """`cross_entropy_loss` + `dice_loss`: the same sum for K classes.
@@ -135,7 +128,7 @@ def unchecked_loss(
     logits: Tensor,
     target: Tensor,
     valid: Tensor,
-    weight: Tensor | None = None,
+    weight: Weight = None,
     class_weights: ClassWeights = None,
 ) -> Tensor:
     """The arithmetic of `bce_dice_loss` and `cross_entropy_dice_loss`, whatever the target holds.
@@ -155,22 +148,30 @@ def _cross_entropy(
     logits: Tensor,
     target: Tensor,
     valid: Tensor,
-    weight: Tensor | None,
+    weight: Weight,
     class_weights: ClassWeights = None,
 ) -> Tensor:
+    """Mean over the valid pixels; a zero that can be differentiated where there is none."""
     logits = logits.float()
     if logits.shape[1] == 1:
         loss = F.binary_cross_entropy_with_logits(logits, target.float(), reduction="none")
-        return _mean(loss, valid, weight)
-    if class_weights is not None:
-        class_weights = torch.as_tensor(class_weights, dtype=torch.float32, device=logits.device)
-        if class_weights.shape != (logits.shape[1],):
+    else:
+        if class_weights is not None:
+            class_weights = torch.as_tensor(class_weights, dtype=logits.dtype, device=logits.device)
+            if class_weights.shape != (logits.shape[1],):
+                raise ValueError(
+                    f"expected {logits.shape[1]} class weights, one per channel of the logits, "
+                    f"got {class_weights.numel()}"
+                )
+        loss = F.cross_entropy(logits, target.long(), weight=class_weights, reduction="none")
+    if weight is not None:
+        if weight.shape != loss.shape:
             raise ValueError(
-                f"expected {logits.shape[1]} class weights, one per channel of the logits, "
-                f"got {class_weights.numel()}"
+                f"expected a weight of the target's shape {tuple(loss.shape)}, got "
+                f"{tuple(weight.shape)}"
             )
-    loss = F.cross_entropy(logits, target.long(), weight=class_weights, reduction="none")
-    return _mean(loss, valid, weight)
+        loss = loss * weight
+    return (loss * valid).sum() / valid.sum().clamp(min=1)
 
 
 def _dice(logits: Tensor, target: Tensor, valid: Tensor, smooth: float = 1.0) -> Tensor:
@@ -183,18 +184,6 @@ def _dice(logits: Tensor, target: Tensor, valid: Tensor, smooth: float = 1.0) ->
     intersection = (probabilities * truth * valid).sum(pixels)
     total = ((probabilities + truth) * valid).sum(pixels)
     return (1 - (2 * intersection + smooth) / (total + smooth)).mean()
-
-
-def _mean(loss: Tensor, valid: Tensor, weight: Tensor | None) -> Tensor:
-    """Mean over the valid pixels; a zero that can be differentiated where there is none."""
-    if weight is not None:
-        if weight.shape != loss.shape:
-            raise ValueError(
-                f"expected a weight of the target's shape {tuple(loss.shape)}, got "
-                f"{tuple(weight.shape)}"
-            )
-        loss = loss * weight
-    return (loss * valid).sum() / valid.sum().clamp(min=1)
 
 
 def _check(

@@ -8,7 +8,6 @@ decides. Devices and processes are in the hands of Hugging Face Accelerate.
 import copy
 import os
 import time
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -89,13 +88,8 @@ def choose_mode(model: nn.Module, images: Tensor, target: Tensor, loss: LossFunc
     >>> choose_mode(nn.Conv2d(1, 1, 1), images, target, bce_loss).precision in ("float32", "bf16")
     True
     """
-    return _fastest(_seconds(model, images, target, loss, CANDIDATES))
-
-
-def _seconds(
-    model: nn.Module, images: Tensor, target: Tensor, loss: LossFunction, modes: Sequence[Mode]
-) -> dict[Mode, float]:
-    return {mode: step_seconds(model, images[:2], target[:2], loss, mode) for mode in modes}
+    two = images[:2], target[:2]
+    return _fastest({mode: step_seconds(model, *two, loss, mode) for mode in CANDIDATES})
 
 
 def _fastest(seconds: dict[Mode, float]) -> Mode:
@@ -106,9 +100,7 @@ def _fastest(seconds: dict[Mode, float]) -> Mode:
 def agree_on_mode(
     model: nn.Module, loader: DataLoader, loss: LossFunction, precision: Precision, verbose: bool
 ) -> Mode:
-    """The mode that the settings ask for; "auto" is decided by the first process for all.
-
-    Says so where bf16 is slow; asked for by name it is taken all the same.
+    """The mode that is asked for; "auto" is decided by the first process. Says if bf16 is slow.
 
     >>> loader = DataLoader([(torch.zeros(1, 8, 8), torch.zeros(1, 8, 8))])
     >>> str(agree_on_mode(nn.Conv2d(1, 1, 1), loader, nn.MSELoss(), "fp16", verbose=False))
@@ -123,7 +115,7 @@ def agree_on_mode(
         two = next(iter(DataLoader(loader.dataset, size, collate_fn=loader.collate_fn)))
         modes = CANDIDATES if auto else (Mode(), Mode("bf16"))
         images, target = (part.to(state.device) for part in two)
-        seconds = _seconds(model, images, target, loss, modes)
+        seconds = {mode: step_seconds(model, images, target, loss, mode) for mode in modes}
         if auto:
             chosen = [_fastest(seconds)]
         slower = seconds[modes[-1]] / seconds[Mode()]
@@ -147,8 +139,7 @@ def process_state() -> PartialState:
 def new_accelerator(precision: str, settings: TrainingSettings) -> Accelerator:
     """A new Accelerator: its state is global, and would keep the last run's precision.
 
-    Raises TrainingError where several processes were started that do not see each other: they
-    would train the same network side by side.
+    Raises TrainingError where several processes were started that do not see each other.
 
     >>> new_accelerator("float32", TrainingSettings(accumulation_steps=4)).mixed_precision
     'no'

@@ -1,6 +1,5 @@
 """How to train, and what happened: settings and history (chapter 4)."""
 
-import json
 import math
 from dataclasses import dataclass, field
 from typing import Literal, get_args, get_type_hints
@@ -89,7 +88,3 @@ class History:
         rows = [row for row in self.rows if not math.isnan(row.get(monitor, math.nan))]
         choose = max if mode == "max" else min
         return choose(rows, key=lambda row: row[monitor], default=None)
-
-    def to_json(self) -> str:
-        """The rows as JSON, as it is stored in the checkpoint."""
-        return json.dumps(self.rows)
