@@ -1,21 +1,10 @@
 """The checks of chapter 7: a right answer, and each typical wrong one with its message."""
 
-import torch
-
 from unet_lib.course.exercises import chapter07
 
-MEANS = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
 
-DEVIATIONS = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
-
-
-def no_mode(model):
-    model.decoder.train()
+def frozen(model, mode=True, decoder=True, averages=False):
     model.encoder.requires_grad_(False)
-
-
-def frozen(model, mode=True, encoder=False, decoder=True, averages=False):
-    model.encoder.requires_grad_(encoder)
     model.decoder.requires_grad_(decoder)
     model.train(mode)
     model.encoder.train(averages)
@@ -35,31 +24,21 @@ CASES = {
     chapter07.check_scaling: [
         (lambda x: (x * 255 - 127) / 128, "Right: 0 becomes -0.992"),
         (lambda x: None, "returned None"),
-        (lambda x: x.nothing, "raised AttributeError"),
         (lambda x: x[0], "a tensor of the shape of the images"),
-        (lambda x: x, "nothing has changed"),
-        (lambda x: (x - 127) / 128, "Multiply by 255 first"),
-        (lambda x: x * 255, "now take 127 away"),
-        (lambda x: x * 255 - 127, "now divide by 128"),
-        (lambda x: (x - 0.5) / 0.5, "which is close"),
-        (lambda x: (x - MEANS) / DEVIATIONS, "how the ResNets were trained"),
+        *chapter07.SCALINGS,
         (lambda x: 3 * x + 1, "1 became 4.000, expected 1; 0 became 1.000"),
     ],
     chapter07.check_frozen_training: [
         (frozen, "Right: gradients for the decoder alone"),
-        (lambda model: frozen(model, encoder=True), "still get gradients"),
         (lambda model: frozen(model, decoder=False), "the decoder is frozen as well"),
         (lambda model: frozen(model, mode=False), "the decoder is in evaluation mode"),
         (lambda model: frozen(model, averages=True), "goes on averaging"),
-        (no_mode, "goes on averaging"),
     ],
     chapter07.check_rates: [
         (rates, "Right: the decoder learns fast"),
         (lambda n, rate, decay: rate, "expected a list of numbers"),
-        (lambda n, rate, decay: ["a"], "expected a list of numbers"),
         (lambda n, rate, decay: rates(n, rate, decay)[1:], "one for the decoder; got 2"),
         (lambda n, rate, decay: [rate], "expected 3 rates, got 1"),
-        (lambda n, rate, decay: [rate] * (n + 1), "all rates are the same"),
         (lambda n, rate, decay: rates(n, rate, decay)[::-1], "the order is turned around"),
         (lambda n, rate, decay: [*rates(n, rate, decay)[1:], rate], "the deepest stage has"),
         (lambda n, rate, decay: rates(n, 2 * rate, decay), "the decoder comes last and learns"),
@@ -70,7 +49,6 @@ CASES = {
         (lambda a, b: None, "returned None"),
         (lambda a, b: "b", "even the worst seed of a is better"),
         (lambda a, b: "a", "even the worst seed of b beats"),
-        (lambda a, b: "a" if sum(a) > sum(b) else "b", "the ranges overlap"),
         (lambda a, b: "a" if max(a) > max(b) else "b", "the ranges overlap"),
         (lambda a, b: "open" if a[0] == 0.9 else verdict([max(a)] * 3, b), "the best single run"),
         (lambda a, b: verdict(a * 3, b * 3), "one run each"),

@@ -11,16 +11,15 @@ def scaled(sgd, adamw):
     return lambda rate, batch, new, optimizer: rate * (new / batch) ** power[optimizer]
 
 
-def halving(winner=None, spent=None, rerank=True):
+def halving(winner=None, spent=None):
     def run(curves):
         alive, total = list(range(len(curves))), 0
         for epochs in (1, 2, 4, 8)[: len(curves).bit_length()]:
             total += len(alive) * max(1, epochs // 2)
-            rung = epochs - 1 if rerank else 0
-            alive.sort(key=lambda n: -curves[n][rung])
+            alive.sort(key=lambda n: -curves[n][epochs - 1])
             alive = alive[: max(1, len(alive) // 2)]
         winning = alive[0] if winner is None else winner(np.array(curves))
-        return winning, total if spent is None else spent(np.array(curves))
+        return winning, spent or total
 
     return run
 
@@ -44,21 +43,16 @@ CASES = {
     chapter08.check_smallest_network: [
         ((3, 3), "Right: kernel 3 and depth 3 see 100 pixels with 36.1 million"),
         (None, "Not yet: expected two whole numbers, (kernel, depth); got None"),
-        ((3,), "expected two whole numbers"),
         ((3.0, 3), "expected two whole numbers"),
         ((2, 3), "kernels are 1, 3, 5 or 7, depths 1 to 5; got 2 and 3"),
-        ((3, 9), "depths 1 to 5; got 3 and 9"),
         ((1, 5), "kernel 1 and depth 5 see only 32 pixels; 60 are needed"),
         ((5, 2), "fewest parameters, but not with the fewest multiplications (67.4 million)"),
-        ([3, 4], "with 47.3 million multiplications; another pair needs fewer"),
     ],
     chapter08.check_scaled_rate: [
         (scaled(1, 0.5), "Right"),
         (lambda *a: None, "returned None; end it with return"),
         (lambda *a: "fast", "expected a number, got 'fast'"),
-        (lambda *a: True, "expected a number, got True"),
         (scaled(0.5, 0.5), 'for "sgd", 0.004 at 8 becomes 0.016 at 32, got 0.008: its step is'),
-        (scaled(1, 1), 'right for "sgd"; for "adamw", 0.004 at 8 becomes 0.008 at 32, got 0.016'),
         (scaled(1, 1), "it divides by the root of the squared gradient"),
         (scaled(0, 0), "fewer steps have to be longer ones"),
         (scaled(-1, 0.5), "the other way round"),
@@ -69,22 +63,17 @@ CASES = {
     chapter08.check_halving: [
         (halving(), "Right: eight trials of eight epochs for the price of 20 epochs"),
         (lambda curves: 3, "expected (winner, epochs), got 3"),
-        (lambda curves: [0] * 70, "got [0, 0, 0, 0, 0"),
-        (halving(spent=lambda c: c.size), "that is every trial to its end"),
-        (halving(spent=lambda c: 8 * 4), "20 epochs were trained, got 32: each rung was trained"),
-        (halving(spent=lambda c: 7), "8 trials for 1 epoch, 4 for 1 more"),
+        (halving(spent=32), "20 epochs were trained, got 32: each rung was trained"),
+        (halving(spent=7), "8 trials for 1 epoch, 4 for 1 more"),
         (halving(winner=lambda c: int(c[:, -1].argmax())), "trial 5 has the best last score"),
         (halving(winner=lambda c: int(c[:, 0].argmax())), "trial 6 is the best after one epoch"),
-        (halving(rerank=False), "trial 6 is the best after one epoch"),
         (halving(winner=lambda c: 1), "expected trial 0, got 1: a higher score is better"),
     ],
     chapter08.check_honest_search: [
         (search(), "Right: you promise 0.91"),
         (lambda train, settings, budget: 3, "expected (setting, score to expect), got 3"),
-        (lambda train, settings, budget: (3, "good"), "expected (setting, score to expect)"),
         (lambda train, settings, budget: ("best", 0.9), "that were handed in, got 'best'"),
         (search(seeds=30), "168 trainings, but the budget was 60"),
-        (lambda train, settings, budget: (7, 0.9), "no better than any: 0.90"),
         (search(report="first"), "A score that was the reason for the choice is too high"),
         (search(report="all"), "Report the mean of the chosen setting, not of all settings"),
     ],

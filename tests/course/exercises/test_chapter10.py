@@ -23,14 +23,9 @@ def count_error(predicted, true):
 CASES = {
     chapter10.check_interval: [
         (bootstrap, "Right: "),
-        (lambda scores: np.array(bootstrap(scores)), "Right: "),
         (lambda s: None, "expected two numbers (low, high), got None"),
         (lambda s: (0, 0.1), "does not hold the mean"),
-        (lambda s: (min(s), max(s)), "where single images lie"),
-        (
-            lambda s: (np.mean(s) - 0.001, np.mean(s) + 0.001),
-            "for 50 scores with standard deviation",
-        ),
+        (lambda s: np.mean(s) + np.array([-0.001, 0.001]), "for 50 scores with standard deviation"),
     ],
     chapter10.check_paired: [
         (better, "Right: "),

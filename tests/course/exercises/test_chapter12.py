@@ -1,7 +1,6 @@
 """The checks of chapter 12: right answers, and each typical wrong one with what it is told."""
 
 import math
-from itertools import combinations
 
 import numpy as np
 
@@ -14,45 +13,18 @@ def miou(tables):
     return float(np.mean(hits[rows > 0] / (rows + columns - hits)[rows > 0]))
 
 
-def ious(tables):
-    table = np.sum(tables, axis=0)
-    hits = np.diag(table)
-    return hits / (table.sum(1) + table.sum(0) - hits)
-
-
-def mean_recall(tables):
-    table = np.sum(tables, axis=0)
-    return float(np.nanmean(np.diag(table) / table.sum(1)))
-
-
-def absent_counts(value):
-    return lambda tables: float(np.nan_to_num(ious(tables), nan=value).mean())
-
-
-def accuracy(tables):
-    table = np.sum(tables, axis=0)
-    return np.trace(table) / table.sum()
-
-
-def split_films(names):
-    films = sorted({name.split("_")[0] for name in names})
-    choices = [set(c) for n in range(1, len(films)) for c in combinations(films, n)]
-
-    def distance(choice):
-        return abs(sum(name.split("_")[0] in choice for name in names) - len(names) / 5)
-
-    best = min(choices, key=distance)
-    return (
-        [name for name in names if name.split("_")[0] not in best],
-        [name for name in names if name.split("_")[0] in best],
-    )
-
-
 def by_film(film):
     return lambda names: (
         [name for name in names if not name.startswith(film)],
         [name for name in names if name.startswith(film)],
     )
+
+
+def split_films(names):
+    """One film is enough here: the best alone is as near as any several."""
+    films = {name.split("_")[0] for name in names}
+    share = {film: sum(name.startswith(film) for name in names) / len(names) for film in films}
+    return by_film(min(films, key=lambda film: abs(share[film] - 0.2)))(names)
 
 
 def power(weights, exponent):
@@ -70,11 +42,9 @@ def mean_over_classes(weights, shares, exponent):
 
 CASES = {
     chapter12.check_pencil: [
-        ([0.667, 0.5, None, 0.583], "Right: "),
-        ((6 / 9, 0.5, math.nan, 7 / 12), "Right: "),
+        ([0.667, 0.5, math.nan, 0.583], "Right: "),
         (None, "give a list of four"),
         ([None] * 4, "road: you have None, divide the diagonal by row + column"),
-        ([6 / 8, 0.5, None, 0.5], "that is the recall. What was wrongly called road"),
         ([6 / 7, 0.5, None, 0.5], "that is the precision. What of road was missed"),
         ([12 / 15, 0.5, None, 0.5], "that is the Dice"),
         ([6 / 9, 0.75, None, 0.5], "tree: you have 0.75, that is the recall"),
@@ -88,13 +58,7 @@ CASES = {
         (lambda tables: None, "one picture, two classes: your function returns nothing yet"),
         (lambda tables: [][1], "your function fails: IndexError"),
         (lambda tables: "0.5", "you return '0.5'. Follow it by hand"),
-        (accuracy, "That is the pixel accuracy"),
-        (mean_recall, "That is the mean recall"),
-        (lambda tables: np.mean([miou([t]) for t in tables]), "Add the tables first"),
-        (lambda tables: ious(tables).mean(), "0/0 is nan"),
-        (absent_counts(0), "does not occur counts 0 in your mean"),
-        (absent_counts(1), "does not occur counts 1 in your mean"),
-        (lambda tables: np.nanmean(ious(tables)), "The class without a true pixel"),
+        *chapter12.MIOU_MISTAKES,
     ],
     chapter12.check_split: [
         (split_films, "Right: "),
@@ -106,12 +70,10 @@ CASES = {
     ],
     chapter12.check_milder: [
         (milder, "Right: "),
-        (lambda w, s, e: milder(w, s, e).tolist(), "Right: "),
         (lambda w, s, e: None, "exponent 0.5: your function returns nothing yet"),
         (lambda w, s, e: "mild", "got a str"),
         (lambda w, s, e: 0.5, "got an array of shape ()"),
         (lambda w, s, e: w**-e, "a weight is not finite"),
-        (lambda w, s, e: w**e, "a mean pixel has a weight of 0.503 with yours"),
         (mean_over_classes, "scaled to a mean of 1 over the classes"),
         (lambda w, s, e: w, "expected [0.629"),
         (lambda w, s, e: w**e / (w**e @ s), "exponent 0: the class that does not occur has"),
