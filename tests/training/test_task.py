@@ -92,3 +92,13 @@ def test_label_files_hold_what_was_written_or_refuse_it(tmp_path) -> None:
     with pytest.raises(DataError, match=r"c\.png: labels up to 65536; the file holds 0 to 65535"):
         save_labels(tmp_path / "c.png", np.array([[0, 65536]]))
     assert not (tmp_path / "c.png").exists()
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    "wrong", [{"target": "nuclei"}, {"mode": "rgb"}, {"normalize": "percentile"}], ids=str
+)
+def test_a_word_that_is_none_is_refused(wrong) -> None:
+    (name,) = wrong
+    with pytest.raises(ValueError, match=f"{name} must be one of .*, got '{wrong[name]}'"):
+        Task(**wrong)

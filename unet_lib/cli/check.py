@@ -4,22 +4,23 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from tyro.conf import Positional
 
 from unet_lib.cli.options import MaskOptions, shell_words
 from unet_lib.data.arrays import size_text
+from unet_lib.data.files import Mode
 from unet_lib.data.findings import Finding
 from unet_lib.data.folder import PairedFolder
+from unet_lib.data.normalize import Normalization
 from unet_lib.doctor.examine import check_dataset
 from unet_lib.doctor.files import check_folder, find_folders
 from unet_lib.doctor.finding import paragraph
 from unet_lib.doctor.parts import check_leak, check_series
 from unet_lib.doctor.run import check_run, checkpoint_of, stored_task
 from unet_lib.training.checkpoint import CheckpointError, load_checkpoint
-from unet_lib.training.task import Task
+from unet_lib.training.task import Target, Task
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,11 @@ class Check(MaskOptions):
     """Folder of the images, if it is not called images (or JPEGImages)."""
     masks: Path | None = None
     """Folder of their masks, if it is not called masks (or labels, or SegmentationClass)."""
-    target: Literal["foreground", "classes", "instances"] | None = None
+    target: Target | None = None
     """What is to be predicted; a checkpoint's own, or foreground, if it is not given."""
-    mode: Literal["L", "RGB"] | None = None
+    mode: Mode | None = None
     """Gray images or color; a checkpoint's own, or L, if it is not given."""
-    normalize: Literal["percentiles", "type"] | None = None
+    normalize: Normalization | None = None
     """How the images are prepared; a checkpoint's own, or percentiles, if it is not given."""
     num_classes: int | None = None
     """Masks hold classes 0 to this minus one."""

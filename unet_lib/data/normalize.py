@@ -1,5 +1,8 @@
 """From raw numbers to float32 of a known range, by an image's own statistics or by its type."""
 
+from collections.abc import Callable
+from typing import Any, Literal
+
 import numpy as np
 from jaxtyping import Float32, Shaped
 
@@ -58,3 +61,12 @@ def scale_by_dtype(image: Shaped[np.ndarray, "H W *C"]) -> Float32[np.ndarray, "
         )
         raise DataError(Finding("not-normalized", found, cure=cure))
     return image.astype(np.float32)
+
+
+Normalization = Literal["percentiles", "type"]
+NORMALIZATIONS: dict[Normalization, Callable[[Any], Any]] = {
+    "percentiles": normalize_percentiles,
+    "type": scale_by_dtype,
+}
+"""Every normalization by the name that tasks and commands know it by; `OnnxModel`, which stands
+alone, has its own copy."""

@@ -7,7 +7,7 @@ probability on a pixel counts as found. A `Task` does, so a checkpoint can be us
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Float, Int32, Int64, Shaped, UInt8
@@ -16,14 +16,18 @@ from torch.utils.data import Dataset, Subset
 
 from unet_lib.data.arrays import image_tensor
 from unet_lib.data.base import Normalize, SegmentationDataset, with_
+from unet_lib.data.files import Mode
 from unet_lib.data.findings import DataError, Finding
-from unet_lib.data.normalize import normalize_percentiles, scale_by_dtype
+from unet_lib.data.normalize import NORMALIZATIONS, Normalization
 from unet_lib.data.targets import foreground, interior_border
 from unet_lib.evaluation.instances import label_instances
 from unet_lib.evaluation.metrics import SegmentationScores
 from unet_lib.evaluation.tiles import foreground_probability
+from unet_lib.model.checks import require
 from unet_lib.training.checkpoint import CheckpointError, load_checkpoint, stored_object
 from unet_lib.training.losses import segmentation_loss
+
+Target = Literal["foreground", "classes", "instances"]
 
 
 @dataclass(frozen=True)
@@ -36,12 +40,12 @@ class Task:
     3
     """
 
-    target: Literal["foreground", "classes", "instances"] = "foreground"
+    target: Target = "foreground"
     """One channel for anything but label 0; one channel a class; or background, interior and
     border, to tell touching objects apart."""
-    mode: Literal["L", "RGB"] = "L"
+    mode: Mode = "L"
     """Gray images or color."""
-    normalize: Literal["percentiles", "type"] = "percentiles"
+    normalize: Normalization = "percentiles"
     """Stretch each image between its percentiles, or divide by the largest value of its type."""
     num_classes: int | None = None
     """Masks hold classes 0 to this minus one; found out by reading them if it is not given."""
@@ -51,6 +55,8 @@ class Task:
     """A pixel is foreground where its probability is larger than this."""
 
     def __post_init__(self) -> None:
+        for name, kind in (("target", Target), ("mode", Mode), ("normalize", Normalization)):
+            require(name, getattr(self, name), choices=get_args(kind))
         if not 0 < self.threshold < 1:
             raise ValueError(f"threshold must lie between 0 and 1, got {self.threshold}")
         if self.num_classes is not None and self.num_classes < 2:
@@ -84,7 +90,7 @@ class Task:
     @property
     def normalization(self) -> Normalize:
         """The function that `normalize` names."""
-        return normalize_percentiles if self.normalize == "percentiles" else scale_by_dtype
+        return NORMALIZATIONS[self.normalize]
 
     def prepare(self, image: Shaped[np.ndarray, "..."]) -> Float[Tensor, "C H W"]:
         """An image, as `read_image` gives it, as the network has learned to see it.
