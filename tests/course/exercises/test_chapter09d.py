@@ -41,6 +41,7 @@ CASES = {
     chapter09d.check_agreement: [
         (explained, "Right: 0 says"),
         *chapter09d.AGREEMENT_MISTAKES,
+        (lambda x, mask: explained(x, mask) if x.std() else np.nan, "a constant image has no"),
     ],
 }
 
