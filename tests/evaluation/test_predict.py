@@ -28,7 +28,7 @@ def model():
 
 
 @pytest.mark.parametrize("size", [(64, 64), (97, 130), (33, 71), (130, 5)])
-@pytest.mark.parametrize("tile", [16, 30, 64])
+@pytest.mark.parametrize("tile", [16, 30, 64, 1000])
 def test_fault_32_tiles_equal_the_whole_image(model, size, tile):
     image = torch.rand(1, *size)
     whole = model.eval()(image[None])[0]
@@ -63,26 +63,19 @@ def test_tiles_cover_every_pixel_once(length):
 
 
 def test_fault_31_tiles_and_halos_out_of_range(model):
-    image = torch.rand(1, 20, 20)
-    assert predict(model, image, tile=1000).shape == (2, 20, 20)  # larger than the image
-    with pytest.raises(
-        ValueError, match="tile must be at least 1 and halo at least 0, got 0 and 4"
-    ):
-        predict(model, image, tile=0, halo=4)
+    with pytest.raises(ValueError, match="tile must be at least 1 and halo at least 0, got 0 and"):
+        predict(model, torch.rand(1, 20, 20), tile=0, halo=4)
 
 
-class Strict(torch.nn.Module):
-    """As networks of other libraries: takes multiples of 8, knows neither halo nor grid."""
-
-    def __init__(self, *layers: torch.nn.Module) -> None:
-        super().__init__()
-        self.unet = UNet(1, 2, width=4, depth=3, norm="batch")
-        self.head = torch.nn.Sequential(*layers)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        if images.shape[2] % 8 or images.shape[3] % 8:
-            raise RuntimeError("wrong input shape height and width should be divisible by 8")
-        return self.head(self.unet(images))
+@torch.no_grad()
+def test_fault_11_without_padding_by_tiles_over_mirrored_borders():
+    """The border, 44 pixels, is no multiple of the grid, 8, and larger than the image."""
+    torch.manual_seed(0)
+    model, image = UNet(1, 2, width=2, depth=3, padding="valid"), torch.rand(1, 20, 75)
+    mirrored = np.pad(image.numpy(), [(0, 0), (44, 44), (44, 45)], mode="reflect")
+    expected = model(torch.from_numpy(mirrored)[None])[0, :, :, :75]
+    for tile in (16, 24, 256):
+        torch.testing.assert_close(predict(model, image, tile), expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("options", [{}, {"kernel": 5, "depth": 2}, {"upsampling": "bilinear"}])
@@ -95,7 +88,8 @@ def test_the_measured_context_is_that_which_the_model_knows(options):
 
 @pytest.mark.parametrize("layer", [torch.nn.GroupNorm(1, 2), torch.nn.Softmax(dim=2)])
 def test_a_network_that_sees_the_whole_image_is_predicted_whole(layer):
-    model, image = Strict(layer), torch.rand(1, 16, 24)
+    model = torch.nn.Sequential(UNet(1, 2, width=4, depth=3, norm="batch"), layer)
+    image = torch.rand(1, 16, 24)
     assert measure_context(model, 1).halo is None
     torch.testing.assert_close(predict(model, image), model.eval()(image[None])[0])
     with pytest.raises(ValueError, match="24 pixels in tiles of 8 would give other logits: leave"):

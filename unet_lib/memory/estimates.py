@@ -13,7 +13,8 @@ from typing import Any
 import psutil
 import torch
 
-from unet_lib.memory.simulation import HALF, simulate_step
+from unet_lib.memory.measure import HALF
+from unet_lib.memory.simulation import simulate_step
 from unet_lib.model.base import SegmentationModel
 from unet_lib.model.checks import require
 from unet_lib.model.norms import NORMS
@@ -128,9 +129,8 @@ def estimate_seconds(
 ) -> float:
     """Seconds of one training step on this machine: a step on one small image, scaled.
 
-    Times the network itself on 64x64 pixels (or its smallest size) on the CPU and multiplies by
-    the ratio of the arithmetic. An order of magnitude, since small and large maps do not run
-    equally fast.
+    On 64x64 pixels (or its smallest size), times the ratio of the arithmetic: an order of
+    magnitude, since small and large maps do not run equally fast.
 
     >>> settings = UNetSettings(1, 1, width=4, depth=2)
     >>> estimate_seconds(settings, 256, 4) > estimate_seconds(settings, 64)
@@ -161,9 +161,8 @@ def largest_batch(model: Model, image_size: Size, limit_bytes: float, **how: Any
     """
     require("limit_bytes", limit_bytes, below=math.inf)
     two, three = (estimate(model, image_size, n, **how).peak_bytes for n in (2, 3))
-    growth = max(1, three - two)  # never less for a further image
-    enough = max(2, 2 + int((limit_bytes - two) / growth))
-    return _most(model, image_size, range(1, enough + 1), limit_bytes, **how)
+    enough = 2 + (limit_bytes - two) // max(1, three - two)  # a further image costs no less
+    return _most(model, image_size, range(1, max(2, int(enough)) + 1), limit_bytes, **how)
 
 
 def _most(model: Model, size: Size, batches: range, limit_bytes: float, **how: Any) -> int:

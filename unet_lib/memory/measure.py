@@ -16,14 +16,14 @@ from unet_lib.model.base import SegmentationModel
 from unet_lib.training.losses import bce_dice_loss, cross_entropy_dice_loss
 
 Network = TypeVar("Network", bound=nn.Module)
+HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def measure_peak(step: Callable[[], object], device: str = "cpu") -> int:
     """Bytes that PyTorch's allocator held at most while `step()` ran, above those before it.
 
-    On the CPU the profiler records every allocation, which repeats to the byte; on a GPU it is
-    what `torch.cuda.max_memory_allocated` counts. Call `step` once before, so that gradients,
-    optimizer state and the library's caches exist or not as they do later in the run.
+    Call `step` once before, so that gradients, optimizer state and the library's caches exist or
+    not as they do later in the run. What is measured on the CPU repeats to the byte.
 
     >>> measure_peak(lambda: torch.zeros(1000).exp())  # two tensors of 4000 bytes
     8000
@@ -64,11 +64,10 @@ def measure_step(
     optimizer = AdamW(model.parameters())
     loss = bce_dice_loss if k == 1 else cross_entropy_dice_loss
     shape = (batch_size, model.settings.in_channels, image_size, image_size)
-    half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
 
     def step() -> None:
         images = torch.rand(shape, device=device)
-        with torch.autocast(device.type, half or torch.bfloat16, enabled=half is not None):
+        with torch.autocast(device.type, HALF.get(precision), enabled=precision in HALF):
             logits = model(images)
         target = (logits[:, :1] > 0).float() if k == 1 else logits.argmax(dim=1)
         loss(logits.float(), target).backward()
@@ -84,9 +83,9 @@ def measure_step(
 def checkpoint_activations(model: Network) -> Network:
     """Makes the model keep only the input of each block, and compute its inside again in backward.
 
-    Chen et al. (2016). Changes the model in place and returns it: same parameters and names,
-    same logits, same gradients, same BatchNorm statistics; less memory, about a third more
-    time. A block is an outermost `nn.Sequential` with two convolutions or more.
+    Chen et al. (2016). Changes the model in place and returns it: the same in all it computes,
+    with less memory in about a third more time. A block is an outermost `nn.Sequential` with two
+    convolutions or more.
 
     Raises ValueError for a model without such a block, or one that is already changed.
 

@@ -14,12 +14,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 from torch.utils.flop_counter import flop_registry
 
-from unet_lib.memory.measure import checkpoint_activations
+from unet_lib.memory.measure import HALF, checkpoint_activations
 from unet_lib.model.base import SegmentationModel
 from unet_lib.model.unet import UNet, UNetSettings
 from unet_lib.training.losses import unchecked_loss
 
-HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 BLOCK = 16  # channels: oneDNN, which convolves on the CPU, works in blocks of that many
 CONVOLUTIONS = (torch.ops.aten.convolution.default, torch.ops.aten.convolution_backward.default)
 
@@ -94,10 +93,9 @@ def simulate_step(
     empty = _without_content(model, mode).train(training)
     if checkpointing:
         checkpoint_activations(empty)
-    half = HALF.get(precision)
     with mode, memory:
         images = torch.empty(shape)
-        autocast = torch.autocast("cpu", half or torch.bfloat16, enabled=half is not None)
+        autocast = torch.autocast("cpu", HALF.get(precision), enabled=precision in HALF)
         with torch.set_grad_enabled(training), autocast:
             logits = empty(images)
         if training:

@@ -58,11 +58,10 @@ class SegmentationModel(nn.Module, ABC):
     def halo(self) -> int:
         """Pixels of context on each side that can change one output pixel, at most.
 
-        It is counted from the place of that pixel in the image, with or without padding. Without,
-        the output begins `lost = (size - output_size(size)) // 2` pixels inside the image, and
-        its outermost pixels find less context than the halo. Parts of an image, cut out at
-        multiples of `grid`, give what the whole image gives wherever they hold a halo around the
-        pixel, or reach as far as the image does.
+        Counted from the place of that pixel in the image, where without padding the output begins
+        `(size - output_size(size)) // 2` pixels inside. Parts of an image, cut out at multiples
+        of `grid`, give what the whole gives wherever they hold a halo around the pixel, or reach
+        as far as the image does.
         """
 
     @abstractmethod

@@ -242,9 +242,8 @@ class UNet(SegmentationModel):
     def halo(self) -> int:
         """Pixels of context on each side that can change one output pixel, at most.
 
-        It depends on the place in the pooling grid, so without padding the output loses
-        `grid - 1` pixels less than that on each side (twice as many less with bilinear
-        interpolation, which looks further).
+        It depends on the place in the pooling grid: without padding the output loses `grid - 1`
+        pixels less on each side (twice as many with bilinear interpolation, which looks further).
 
         >>> UNet(width=1).halo, (572 - UNet(width=1, padding="valid").output_size(572)) // 2
         (107, 92)

@@ -114,24 +114,19 @@ def imagenet_classifier(name: str = LITE0, weights: Path | str | None = None) ->
     torch.Size([1, 1000])
     """
     require_known(name)
+    timm = require_timm()
     if weights is None and name != LITE0:
-        return _downloaded(name)
-    model = require_timm().create_model(name, pretrained=False)
+        try:
+            return timm.create_model(name, pretrained=True).eval()
+        except Exception as error:  # a dozen kinds: of the hub, of the network, of the disk
+            raise EncoderError(_no_weights(name, error)) from error
+    model = timm.create_model(name, pretrained=False)
     own = model.state_dict()
     model.load_state_dict(lite0_weights(own) if weights is None else _read(Path(weights), own))
     return model.eval()
 
 
-def _downloaded(name: str) -> nn.Module:
-    timm = require_timm()
-    try:
-        return timm.create_model(name, pretrained=True).eval()
-    except Exception as error:  # a dozen kinds: of the hub, of the network, of the disk
-        reason = f"{type(error).__name__}: {str(error).split('. ')[0]}"
-        raise EncoderError(_no_weights(name, reason)) from error
-
-
-def _no_weights(name: str, reason: str) -> str:
+def _no_weights(name: str, error: Exception) -> str:
     """What to do where the weights of a network could not be downloaded."""
     config = require_timm().get_pretrained_cfg(name)
     if config is None or not config.has_weights:
@@ -142,6 +137,7 @@ def _no_weights(name: str, reason: str) -> str:
 
         address = hf_hub_url(config.hf_hub_id, "model.safetensors")
     file = address.rsplit("/", 1)[-1]
+    reason = f"{type(error).__name__}: {str(error).split('. ')[0]}"
     return (
         f"the weights of {name} could not be downloaded ({reason}); try again, or by hand: save "
         f'{address} in any folder and pass weights="that folder/{file}". Without a network '
@@ -200,9 +196,8 @@ def lite0_file() -> Path:
 def lite0_weights(own: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The installed weights under timm's names, `own` being the state dict to be filled.
 
-    The rule: both programs list the same layers in the order in which they act, so the n-th tensor
-    is the n-th. A pair whose last names (weight, running_mean, ...) or shapes differ is an
-    EncoderError, not a guess.
+    Both programs list the same layers in the order in which they act. A pair whose last names
+    (weight, running_mean, ...) or shapes differ is an EncoderError, not a guess.
 
     >>> lite0_weights({})
     Traceback (most recent call last):
@@ -210,19 +205,18 @@ def lite0_weights(own: Mapping[str, Tensor]) -> dict[str, Tensor]:
     unet_lib.transfer.backbones.EncoderError: ...
     """
     stored = torch.load(lite0_file(), map_location="cpu", weights_only=True)
-    pairs = list(zip(stored, own, strict=False))
+    pairs = list(zip(stored.items(), own.items(), strict=False))
     differ = [
-        f"{theirs} {tuple(stored[theirs].shape)} and {ours} {tuple(own[ours].shape)}"
-        for theirs, ours in pairs
-        if theirs.rsplit(".", 1)[-1] != ours.rsplit(".", 1)[-1]
-        or stored[theirs].shape != own[ours].shape
+        f"{theirs} {tuple(a.shape)} and {ours} {tuple(b.shape)}"
+        for (theirs, a), (ours, b) in pairs
+        if (theirs.rsplit(".", 1)[-1], a.shape) != (ours.rsplit(".", 1)[-1], b.shape)
     ]
     if differ or len(stored) != len(own):
         raise EncoderError(
             f"{len(stored)} stored tensors and {len(own)} of the network do not pair up: "
             f"{'; '.join(differ[:3])}"
         )
-    return {ours: stored[theirs] for theirs, ours in pairs}
+    return {ours: tensor for (_, tensor), (ours, _) in pairs}
 
 
 def scaling(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
