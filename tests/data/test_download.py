@@ -89,6 +89,7 @@ def test_archive_without_a_folder_of_its_own_and_an_empty_target(server, tmp_pat
         ({"cut": len(GOOD) // 2}, r"could not be downloaded \("),
         ({"status": 404}, r"could not be downloaded \(404"),
     ],
+    ids=["another", "cut", "missing"],
 )
 def test_fault_27_a_failed_download_leaves_nothing(server, tmp_path, fault, text):
     vars(server).update(fault)
