@@ -138,7 +138,7 @@ def test_parts_are_compared(cells, tmp_path, capsys):
                 shutil.copy(file, tmp_path / "data" / part / file.parent.name / file.name)
     told = findings(capsys, tmp_path / "data", *MAPPED)
     assert "leak" in told
-    assert "1 of 1 pictures of the second part are in the first as well" in told
+    assert "1 of 1 images of the second part are in the first as well" in told
 
 
 def test_parts_as_in_camvid(cells, tmp_path, capsys):
@@ -153,7 +153,7 @@ def test_copies_in_one_folder(cells, capsys):
     for kind in ("images", "masks"):
         shutil.copy(cells / kind / "0002.png", cells / kind / "copy.png")
     told = findings(capsys, cells, *MAPPED)
-    assert "1 pictures are there twice" in told
+    assert "1 images are there twice" in told
     assert "copy.png equals" in told
 
 

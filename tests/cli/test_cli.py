@@ -1,4 +1,4 @@
-"""The commands, called as the shell would call them, on pictures small enough for a test."""
+"""The commands, called as the shell would call them, on images small enough for a test."""
 
 import json
 import subprocess
@@ -81,8 +81,8 @@ def test_train_writes_checkpoints_with_their_task_and_the_history(run) -> None:
 def test_train_says_what_it_did(tmp_path, capsys) -> None:
     assert train(tmp_path, *SIMULATED, "--validation", "0.5") == 0
     told = capsys.readouterr().out
-    assert "3 pictures for training, 3 for validation" in told
-    assert f"{tmp_path / 'best.pt'}: epoch 1, mean Dice of the validation pictures" in told
+    assert "3 images for training, 3 for validation" in told
+    assert f"{tmp_path / 'best.pt'}: epoch 1, mean Dice of the validation images" in told
 
 
 def test_train_replaces_no_run_and_goes_on_with_the_same_options_only(run, capsys) -> None:
@@ -100,7 +100,7 @@ def test_train_replaces_no_run_and_goes_on_with_the_same_options_only(run, capsy
 
 def test_pictures_of_several_sizes_whose_number_of_classes_is_read(cells, capsys) -> None:
     assert train(cells / "run", *folders(cells), *VALUES, "--target", "classes") == 0
-    assert "7 pictures for training, 2 for validation" in capsys.readouterr().out
+    assert "7 images for training, 2 for validation" in capsys.readouterr().out
     assert load_task(cells / "run" / "best.pt").num_classes == 2
 
 
@@ -162,7 +162,7 @@ def test_instances_end_to_end(cells, capsys, augment) -> None:
     capsys.readouterr()
     assert call("evaluate", best, *data, "--json") == 0
     told = json.loads(capsys.readouterr().out)
-    assert told["pictures"] == 9
+    assert told["images"] == 9
     assert {"dice_per_image", "iou_pooled", "ap_at_iou_0.5_pooled"} <= told["scores"].keys()
     assert call("predict", best, data[1], "--output", cells / "out", "--instances") == 0
     for file in (cells / "images").iterdir():
@@ -180,7 +180,7 @@ def test_classes_end_to_end(scenes, tmp_path, capsys) -> None:
     capsys.readouterr()
     assert call("evaluate", best, *scenes) == 0
     told = capsys.readouterr().out
-    assert told.startswith("6 pictures, classes, threshold 0.5\n")
+    assert told.startswith("6 images, classes, threshold 0.5\n")
     assert "iou_per_image" in told
     assert "means over the classes, background included" in told
     assert "ap_at" not in told
@@ -210,7 +210,7 @@ def test_predict_writes_masks_of_0_and_255_for_pictures_of_any_size(run, tmp_pat
 def test_evaluate_names_the_pooling(run, capsys) -> None:
     assert call("evaluate", run / "best.pt", *SIMULATED, "--threshold", 0.3) == 0
     told = capsys.readouterr().out
-    assert told.startswith("6 pictures, foreground, threshold 0.3\n")
+    assert told.startswith("6 images, foreground, threshold 0.3\n")
     names = ["dice_per_image", "dice_pooled", "ap_at_iou_0.5_pooled", "per_image: mean of"]
     assert all(name in told for name in names)
 
@@ -223,7 +223,7 @@ def test_evaluate_on_the_test_part_of_the_real_nuclei(run, cells, capsys) -> Non
             Image.fromarray(read_mask(file)).save(folder / f"{file.stem}.tif")
     real = ["--dataset", "dsb2018", "--root", str(cells / "dsb")]
     assert call("evaluate", run / "best.pt", *real) == 0
-    assert capsys.readouterr().out.startswith("9 pictures, foreground")
+    assert capsys.readouterr().out.startswith("9 images, foreground")
     assert train(cells / "run", *real) == 2  # there is no training part
     assert "no train/images and train/masks in it" in error(capsys)
 
@@ -238,7 +238,7 @@ def test_nothing_is_overwritten_and_what_is_missing_is_one_message(
     for command, told in (
         (["predict", tmp_path / "none.pt", "a.png"], "no checkpoint"),
         (["evaluate", tmp_path / "bare.pt"], "does not say what its network predicts"),
-        (["predict", best], "no pictures: name them"),
+        (["predict", best], "no images: name them"),
         (["predict", best, tmp_path / "pictrues", "--output", out], "pictrues: no such file or"),
         (["predict", best, images, "--output", cells], "9 files exist already"),
         (["predict", best, images, cells / "masks", "--output", out], "become 24_0000.png"),
@@ -263,7 +263,7 @@ def test_nothing_is_overwritten_and_what_is_missing_is_one_message(
         (["--suffix", "_mask"], "describe masks of your own"),
         (["--images", "a", "--masks", "b", "--dataset", "dsb2018"], "not both"),
         (["--root", "a"], "root and download belong to dataset dsb2018"),
-        (["--mode", "RGB"], "the simulated pictures are gray"),
+        (["--mode", "RGB"], "the simulated images are gray"),
         (["--target", "classes"], "their labels number nuclei"),
         (["--images", "a", "--masks", "b", "--mask-values", "255"], "'255': expected a value"),
         (["--count", "1"], "no part may be empty"),

@@ -1,4 +1,4 @@
-"""Prediction of many pictures, and export, as a shell would call them."""
+"""Prediction of many images, and export, as a shell would call them."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -42,8 +42,8 @@ def trained(tmp_path):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Pictures of unusual names, one of them large, some of no use, and other files."""
-    pictures = tmp_path / "pictures"
+    """Images of unusual names, one of them large, some of no use, and other files."""
+    pictures = tmp_path / "images"
     pictures.mkdir()
     for index, name in enumerate(NAMES):
         side = 300 if name == "a.png" else 40 + index
@@ -60,9 +60,9 @@ def test_the_unreadable_are_named_and_the_others_done(trained, folder, tmp_path,
     output = tmp_path / "out"
     assert call("predict", trained, folder, "--output", output, "--tile", 64, "--instances") == 1
     told = capsys.readouterr()
-    assert told.out == f"5 pictures predicted, masks in {output / 'masks'}\n"
+    assert told.out == f"5 images predicted, masks in {output / 'masks'}\n"
     first, *reasons = told.err.splitlines()
-    assert first == "error: 4 pictures could not be predicted"
+    assert first == "error: 4 images could not be predicted"
     for reason, (name, why) in zip(reasons, BAD.items(), strict=True):
         assert reason.startswith(f"- {folder / name}{why}")
     for name in NAMES:
@@ -79,7 +79,7 @@ def test_an_interrupted_command_goes_on(trained, folder, tmp_path, capsys, monke
 
     def interrupted(*args):
         calls.append(args)
-        if len(calls) == 4:  # the first is of a black picture
+        if len(calls) == 4:  # the first is of a black image
             raise KeyboardInterrupt
         return tiles.predict_tiles(*args)
 
@@ -91,12 +91,12 @@ def test_an_interrupted_command_goes_on(trained, folder, tmp_path, capsys, monke
     assert "2 files exist already" in capsys.readouterr().err
     assert call(*command, "--resume") == 1
     told = capsys.readouterr().out
-    assert told.startswith("3 pictures predicted, 2 were there already, masks in")
+    assert told.startswith("3 images predicted, 2 were there already, masks in")
     assert {file: file.stat().st_mtime_ns for file in written} == written
     assert len(list((output / "masks").iterdir())) == len(NAMES)
     next(iter(written)).unlink()
     assert call(*command, "--resume") == 1
-    assert capsys.readouterr().out.startswith("1 picture predicted, 4 were there already")
+    assert capsys.readouterr().out.startswith("1 image predicted, 4 were there already")
 
 
 @pytest.mark.parametrize("numbers", ["float32", "float16", "int8", "int8, calibrated"])
@@ -106,7 +106,7 @@ def test_export(trained, folder, tmp_path, capsys, numbers) -> None:
         (folder / name).unlink()
     output = tmp_path / "shipped" / "unet.onnx"
     options = ["--numbers", numbers, "--license", "MIT"]
-    options += ["--pictures", folder] if calibrated else []
+    options += ["--images", folder] if calibrated else []
     assert call("export", trained, output, *options, "--classes", "background", "nucleus") == 0
     told = capsys.readouterr().out.splitlines()
     assert told[0] == f"{output}: {output.stat().st_size:,} bytes, {numbers}"
@@ -128,7 +128,7 @@ def test_bad_input_of_export_is_one_message(trained, tmp_path, capsys) -> None:
         ([tmp_path / "text.pt", new], "cannot be read"),
         ([trained, tmp_path], "is a folder; name a file in it: "),
         ([trained, there], "exists already and is not overwritten"),
-        ([trained, new, "--pictures", tmp_path], "pass --numbers int8, too"),
+        ([trained, new, "--images", tmp_path], "pass --numbers int8, too"),
         ([trained, new, "--classes", "nucleus"], "2 were expected"),
         ([tmp_path / "bare.pt", new], "does not say what"),
     ):

@@ -76,7 +76,7 @@ LABELS = Image.fromarray(RAMP.astype(np.int32))
 
 
 @pytest.mark.parametrize(
-    ("name", "picture", "mode", "start"),
+    ("name", "image", "mode", "start"),
     [
         ("a.png", Image.fromarray(COLORS), "L", "a color image (3 channels); expected one gray "),
         ("a.png", RGBA, "RGB", f"100% {TRANSPARENT} (RGBA); expected an opaque image: paste it on"),
@@ -171,7 +171,7 @@ MAPPED, RED, BLACK = {"mask_values": {0: 0, 255: 1}}, (255, 0, 0), {"palette": {
 
 
 @pytest.mark.parametrize(
-    ("picture", "options", "text"),
+    ("image", "options", "text"),
     [
         (RAMP // 8, MAPPED, "mask values 1, 2 are not in mask_values={0: 0, 255: 1}; add them, or"),
         (RAMP, MAPPED, "mask values 1, 2, 3, 4, 5, 6, 7, 8, ... (23 in all) are not in mask_va"),
@@ -220,14 +220,14 @@ def test_fault_20_files_that_cannot_be_read(save, tmp_path, read):
     path = tmp_path / "empty.png"
     path.touch()
     assert message(read, path) == "the file is empty (0 bytes); copy it again or remove it"
-    path.write_text("no picture")
-    assert message(read, path).startswith("not a picture that Pillow reads (of TIFF: 8 and 16 bits")
+    path.write_text("no image")
+    assert message(read, path).startswith("not an image that Pillow reads (of TIFF: 8 and 16 bits")
     for name in ("a.png", "a.jpg", "a.tif", "a.bmp"):
         path = save(name, np.random.default_rng(0).integers(0, 255, (64, 64)).astype(np.uint8))
         path.write_bytes(path.read_bytes()[:-500])
         with pytest.raises(UnreadableError):
             read(path)
-        assert message(read, path).startswith("not a whole picture (")
+        assert message(read, path).startswith("not a whole image (")
 
 
 def test_wild_files(data_dir):
@@ -239,7 +239,7 @@ def test_wild_files(data_dir):
     stored = np.asarray(Image.open(wild / "exif_orientation_6.jpg"))
     upright = read_image(wild / "exif_orientation_6.jpg", mode="RGB")
     assert np.array_equal(upright, np.rot90(stored, -1))
-    assert "not a whole picture" in message(read_image, wild / "truncated.jpg")
+    assert "not a whole image" in message(read_image, wild / "truncated.jpg")
     text = message(read_image, wild / "rgba_real_alpha.png", mode="RGB")
     assert text.startswith(f"75% {TRANSPARENT}")
     assert np.unique(read_mask(wild / "mask_1bit.png")).tolist() == [0, 1]

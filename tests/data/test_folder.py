@@ -237,7 +237,7 @@ def test_fewer_than_two_classes(folder):
 def test_fault_18_empty_folder(folder):
     (folder.images / "notes.txt").touch()
     assert folder.complaint() == (
-        f"{folder.images}: no pictures in this folder (1 other files, folders inside it are not "
+        f"{folder.images}: no images in this folder (1 other files, folders inside it are not "
         "searched); endings searched: .bmp, .gif, .jpeg, .jpg, .png, .tif, .tiff, .webp"
     )
 
@@ -255,12 +255,12 @@ def test_fault_20_every_unreadable_file_is_listed(folder):
     for number in range(8):
         folder.add(f"{number}.png")
         (folder.images / f"{number}.png").write_bytes(b"")
-    (folder.masks / "7.png").write_bytes(b"no picture")
+    (folder.masks / "7.png").write_bytes(b"no image")
     text = folder.complaint()
     assert "9 x unreadable file" in text
     for number in range(8):
         assert f"{folder.images / str(number)}.png: the file is empty (0 bytes)" in text
-    assert f"{folder.masks / '7.png'}: not a picture that Pillow reads" in text
+    assert f"{folder.masks / '7.png'}: not an image that Pillow reads" in text
 
 
 def test_each_file_is_read_once_while_scanning(folder, monkeypatch):

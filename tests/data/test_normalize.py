@@ -1,4 +1,4 @@
-"""Brightness by percentiles of the picture or by its type, never by what it happens to hold."""
+"""Brightness by percentiles of the image or by its type, never by what it happens to hold."""
 
 import re
 

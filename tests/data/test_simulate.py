@@ -1,4 +1,4 @@
-"""unet_lib.data.simulate: the same picture everywhere, plausible nuclei, any size."""
+"""unet_lib.data.simulate: the same image everywhere, plausible nuclei, any size."""
 
 import hashlib
 
@@ -57,7 +57,7 @@ def test_labels_are_whole_numbers_without_gaps_and_nuclei_are_brighter():
 
 
 def test_nuclei_touch():
-    """Somewhere in a crowded picture two nuclei are neighbors, or counting would be easy."""
+    """Somewhere in a crowded image two nuclei are neighbors, or counting would be easy."""
     touching = 0
     for index in range(20):
         labels = simulate_nuclei(5, index)[1]
@@ -76,4 +76,4 @@ def test_any_number_of_workers_gives_the_same_pictures(workers):
     for index, (image, target) in enumerate(nuclei):
         assert torch.equal(image, images[index])
         assert torch.equal(target, targets[index])
-    assert cached(nuclei).name(2) == "simulated picture 2 of seed 4"
+    assert cached(nuclei).name(2) == "simulated image 2 of seed 4"

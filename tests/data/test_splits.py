@@ -16,7 +16,7 @@ from unet_lib.data import (
 
 
 class Numbered(SegmentationDataset):
-    """Pictures that show a number each."""
+    """Images that show a number each."""
 
     def __init__(self, *numbers):
         super().__init__()
@@ -29,7 +29,7 @@ class Numbered(SegmentationDataset):
         return np.full((4, 4), self.numbers[index], np.uint8), np.zeros((4, 4), np.uint8)
 
     def name(self, index):
-        return f"picture {index}"
+        return f"image {index}"
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -89,12 +89,12 @@ def test_fault_19_the_same_picture_in_both_parts():
     text = str(error.value)
     assert text.startswith("1 problem in the split\n- 1 x image in both parts; remove one")
     assert "split(dataset, groups=...)" in text
-    assert "picture 0 equals picture 2" in text
+    assert "image 0 equals image 2" in text
     require_disjoint(Subset(pictures, [0, 2]), Subset(pictures, [1, 3]))
-    with pytest.raises(DataError, match="picture 1 equals picture 0"):
+    with pytest.raises(DataError, match="image 1 equals image 0"):
         require_disjoint(pictures, Numbered(1))
     part = Subset(Subset(pictures, [0, 1, 2]), [2])  # a part of a part
-    with pytest.raises(DataError, match="picture 2 equals picture 0"):
+    with pytest.raises(DataError, match="image 2 equals image 0"):
         require_disjoint(part, Subset(pictures, [0]))
 
 

@@ -22,7 +22,7 @@ from unet_lib.doctor import (
 from unet_lib.doctor.agreement import agreement
 from unet_lib.doctor.outcome import check_history
 from unet_lib.doctor.parts import check_ranges
-from unet_lib.doctor.setup import batch_of, draw_sample, picture_name
+from unet_lib.doctor.setup import batch_of, draw_sample, image_name
 from unet_lib.doctor.trial import Trial
 from unet_lib.training import CheckpointError, Task, TrainingSettings, save_checkpoint
 
@@ -73,7 +73,7 @@ def test_data_sets_of_others_are_examined_too():
     y = torch.stack([torch.from_numpy((mask > 0) * 1.0)[None].float() for mask in labels])
     dataset: Dataset = TensorDataset(x, y)
     assert check_dataset(dataset) == []
-    assert picture_name(dataset, 3) == "picture 3"
+    assert image_name(dataset, 3) == "image 3"
     assert causes(check_dataset(TensorDataset(x * 65535, y))) == ["not-normalized"]
     assert causes(check_dataset(dataset, validation=Subset(dataset, [0]))) == ["leak"]
 

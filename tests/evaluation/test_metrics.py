@@ -108,7 +108,7 @@ def test_pooling_matters_and_is_as_stated():
 @pytest.mark.parametrize("ratio", RATIOS)
 @pytest.mark.parametrize(("empty", "mean"), [(1.0, 1.0), (0.0, 0.5), (math.nan, 1.0)])
 def test_fault_17_policy_for_empty_masks(ratio, empty, mean):
-    """One picture is right, one is empty and nothing was found in it."""
+    """One image is right, one is empty and nothing was found in it."""
     target = torch.tensor([[[1, 1]], [[0, 0]]])
     counts = count_pixels(target, target)
     assert ratio(counts, "image", empty).item() == mean

@@ -38,7 +38,7 @@ def no_figure_is_left():
 
 
 def shown(ax) -> np.ndarray:
-    """The pixels of the last picture."""
+    """The pixels of the last image."""
     return np.asarray(ax.images[-1].get_array())
 
 

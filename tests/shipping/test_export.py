@@ -205,7 +205,7 @@ def test_pictures_that_cannot_calibrate(file, tmp_path, batch, message) -> None:
     good = np.zeros((1, 1, 8, 8), "float32")
     with pytest.raises(ExportError, match=message):
         quantize(file, tmp_path / "int8.onnx", iter([good, batch]))
-    with pytest.raises(ExportError, match="no pictures to calibrate"):
+    with pytest.raises(ExportError, match="no images to calibrate"):
         quantize(file, tmp_path / "int8.onnx", [])
     assert list(tmp_path.iterdir()) == []
 

@@ -1,4 +1,4 @@
-"""The runner without PyTorch gives what the library gives, from the same picture."""
+"""The runner without PyTorch gives what the library gives, from the same image."""
 
 import subprocess
 import sys
@@ -83,7 +83,7 @@ def test_no_torch_is_imported(file) -> None:
         (np.zeros((16, 16, 3), np.uint8), "was expected, with sides of at least 2 pixels"),
         (np.zeros((1, 16), np.uint8), r"shape \(1, 16\); \(H, W\) was expected"),
         (np.full((4, 4), np.nan, "float32"), "holds 16 NaN or infinite values of 16"),
-        (np.eye(4, dtype=bool), r"is of type bool; an array of numbers .* np\.asarray\(picture\)"),
+        (np.eye(4, dtype=bool), r"is of type bool; an array of numbers .* np\.asarray\(image\)"),
     ],
 )
 def test_arrays_that_make_no_sense(file, image, told) -> None:

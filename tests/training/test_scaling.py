@@ -68,7 +68,7 @@ def test_the_rehearsal_on_the_page_runs_and_speaks_once(tmp_path: Path) -> None:
     words[words.index("runs/two")] = str(tmp_path / "two")
     process = run(*LAUNCHER[:3], *words, *SMALL)
     assert process.returncode == 0, process.stderr[-2000:]
-    assert process.stdout.count("pictures for training") == 1
+    assert process.stdout.count("images for training") == 1
     assert load_model(tmp_path / "two" / "last.pt").settings.width == 2
 
 

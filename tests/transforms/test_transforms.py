@@ -460,7 +460,7 @@ def test_sometimes_is_as_often_as_told():
 
 def test_data_workers_draw_different_numbers_and_repeat_by_seed():
     nuclei = SimulatedNuclei(4, size=(32, 32), transform=random_noise(0.5))
-    same = torch.utils.data.Subset(nuclei, [0, 0])  # one picture each for two workers
+    same = torch.utils.data.Subset(nuclei, [0, 0])  # one image each for two workers
 
     def epoch():
         torch.manual_seed(7)

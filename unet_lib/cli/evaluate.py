@@ -24,7 +24,7 @@ class Evaluate:
     source: Annotated[Source, FLAT] = field(
         default_factory=lambda: Source(count=48, simulation_seed=1)
     )
-    """Where the pictures come from: simulated (not those of training), unless named."""
+    """Where the images come from: simulated (not those of training), unless named."""
     threshold: float | None = None
     """Probability from which on a pixel is foreground; the checkpoint's if it is not given."""
     json: bool = False
@@ -37,13 +37,13 @@ class Evaluate:
         dataset = self.source.open(task, split="test")
         scores = trained.scores(dataset, self.source.numbers_objects(task))
         if self.json:
-            about = {"pictures": len(dataset), "task": asdict(task), "scores": scores}
+            about = {"images": len(dataset), "task": asdict(task), "scores": scores}
             print(json.dumps(about, indent=1))
             return
-        print(f"{len(dataset)} pictures, {task.target}, threshold {task.threshold}")
+        print(f"{len(dataset)} images, {task.target}, threshold {task.threshold}")
         for name, value in scores.items():
             print(f"  {name:20} {value:.4f}")
         if task.target == "classes":
             print("means over the classes, background included")
-        print("per_image: mean of the pictures' scores (1 where there is nothing, and nothing was")
-        print("found); pooled: pixels, or for ap objects, of all pictures added up first")
+        print("per_image: mean of the images' scores (1 where there is nothing, and nothing was")
+        print("found); pooled: pixels, or for ap objects, of all images added up first")

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from tyro.conf import Positional
 
-from unet_lib.data.pairing import list_pictures
+from unet_lib.data.pairing import list_images
 from unet_lib.shipping.export import ExportError, export_onnx
 from unet_lib.shipping.quantize import halve, quantize
 from unet_lib.training.trained import Trained
@@ -33,8 +33,8 @@ class Export:
     """Under which license the network may be used; stored in the file."""
     numbers: Literal["float32", "float16", "int8"] = "float32"
     """Smaller numbers make a smaller file; measure what they cost."""
-    pictures: Path | None = None
-    """Folder of some tens of pictures like those to come, to calibrate int8 with."""
+    images: Path | None = None
+    """Folder of some tens of images like those to come, to calibrate int8 with."""
 
     def __call__(self) -> None:
         """Export, and say what was written."""
@@ -60,11 +60,11 @@ class Export:
             what, cure = "is a folder", f"name a file in it: {self.output / 'unet.onnx'}"
         if self.output.exists():
             raise ExportError(f"{self.output} {what}; {cure}")
-        if self.pictures and self.numbers != "int8":
-            raise ExportError("pictures calibrate int8: pass --numbers int8, too")
+        if self.images and self.numbers != "int8":
+            raise ExportError("images calibrate int8: pass --numbers int8, too")
 
     def _calibration(self, trained: Trained) -> Iterator[np.ndarray] | None:
-        """The pictures of the folder as the network sees them, or None without a folder."""
-        if self.pictures is None:
+        """The images of the folder as the network sees them, or None without a folder."""
+        if self.images is None:
             return None
-        return (trained.prepare(file)[None].numpy() for file in list_pictures(self.pictures))
+        return (trained.prepare(file)[None].numpy() for file in list_images(self.images))

@@ -1,4 +1,4 @@
-"""Where the pictures of a command come from: simulator, folders, a public set (chapter 3)."""
+"""Where the images of a command come from: simulator, folders, a public set (chapter 3)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class MaskOptions:
     palette: Pairs = ()
     """The same for masks stored in color, as in 0,0,0:0 255,0,0:1"""
     suffix: str = ""
-    """What the name of a mask has at its end beside its picture's, for example _mask"""
+    """What the name of a mask has at its end beside its image's, for example _mask"""
     instance_masks: bool = False
     """The masks number objects 1 to n and hold no classes."""
 
@@ -47,7 +47,7 @@ class MaskOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Source(MaskOptions):
-    """The pictures of a command, simulated unless folders or a data set are named; checks itself.
+    """The images of a command, simulated unless folders or a data set are named; checks itself.
 
     Raises ValueError for options that do not belong together.
 
@@ -56,7 +56,7 @@ class Source(MaskOptions):
     """
 
     images: Path | None = None
-    """Folder of your own pictures."""
+    """Folder of your own images."""
     masks: Path | None = None
     """Folder of their masks, with the same names."""
     dataset: Literal["simulated", "dsb2018"] = "simulated"
@@ -66,11 +66,11 @@ class Source(MaskOptions):
     download: bool = False
     """Fetch the data set if it is not there (80 MB)."""
     count: int = 240
-    """How many pictures to simulate."""
+    """How many images to simulate."""
     size: int = 128
     """Their height and width, in pixels."""
     simulation_seed: int = 0
-    """Which pictures to simulate; another seed gives others."""
+    """Which images to simulate; another seed gives others."""
 
     def __post_init__(self) -> None:
         of_folders = self.mask_values, self.palette, self.suffix, self.instance_masks
@@ -91,10 +91,10 @@ class Source(MaskOptions):
         return self.images is None or self.instance_masks or task.target == "instances"
 
     def open(self, task: Task, split: Literal["train", "test"] = "train") -> SegmentationDataset:
-        """The data set; its pictures are normalized as the task says, its labels as they are.
+        """The data set; its images are normalized as the task says, its labels as they are.
 
         Raises DataError with all that is wrong in the files, and ValueError where the task needs
-        color or classes and the pictures have none.
+        color or classes and the images have none.
         """
         if self.images is not None and self.masks is not None:
             return PairedFolder(
@@ -108,7 +108,7 @@ class Source(MaskOptions):
             )
         if task.mode == "RGB" or task.target == "classes":
             raise ValueError(
-                f"the {self.dataset} pictures are gray and their labels number nuclei: choose "
+                f"the {self.dataset} images are gray and their labels number nuclei: choose "
                 'mode "L" and target "foreground" or "instances", or pass images and masks'
             )
         if self.dataset == "dsb2018":

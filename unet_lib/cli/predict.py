@@ -1,4 +1,4 @@
-"""`python -m unet_lib predict`: a mask for every picture, whatever is wrong with some of them."""
+"""`python -m unet_lib predict`: a mask for every image, whatever is wrong with some of them."""
 
 import sys
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ import torch
 from tqdm import tqdm
 from tyro.conf import Positional
 
-from unet_lib.data.pairing import list_pictures
+from unet_lib.data.pairing import list_images
 from unet_lib.data.write import new_files, save_gray, save_labels
 from unet_lib.training.trained import Trained
 
 
 @dataclass(frozen=True)
 class Predict:
-    """Write the mask of every picture as PNG, of 0 and 255 or of class indices.
+    """Write the mask of every image as PNG, of 0 and 255 or of class indices.
 
-    A picture that cannot be predicted is named at the end, and the others are done.
+    An image that cannot be predicted is named at the end, and the others are done.
     Exit status 0: all predicted; 1: some not; 2: the command itself could not be followed.
 
     >>> Predict(Path("runs/unet/best.pt"), (Path("cells"),)).output
@@ -27,8 +27,8 @@ class Predict:
 
     checkpoint: Positional[Path]
     """What train wrote, for example runs/unet/best.pt."""
-    pictures: Positional[tuple[Path, ...]]
-    """Pictures, or folders of pictures."""
+    images: Positional[tuple[Path, ...]]
+    """Images, or folders of images."""
     output: Path = Path("predictions")
     """Gets masks/NAME.png and instances/NAME.png; no file is ever overwritten."""
     instances: bool = False
@@ -36,18 +36,18 @@ class Predict:
     threshold: float | None = None
     """Probability from which on a pixel is foreground; the checkpoint's if it is not given."""
     tile: int | None = None
-    """Side of the parts in which a picture is predicted, 256 or more if it is not given; smaller
+    """Side of the parts in which an image is predicted, 256 or more if it is not given; smaller
     needs less memory."""
     resume: bool = False
-    """Leave out the pictures whose files exist, as after an interruption."""
+    """Leave out the images whose files exist, as after an interruption."""
 
     def __call__(self) -> int:
-        """Predict every picture."""
+        """Predict every image."""
         trained = Trained.load(self.checkpoint, threshold=self.threshold)
         self._require_finite(trained)
         files = self._files()
         done, failed = 0, []
-        for file, written in tqdm(files.items(), unit="picture", disable=None):  # on a terminal
+        for file, written in tqdm(files.items(), unit="image", disable=None):  # on a terminal
             if all(path.exists() for path in written):
                 continue
             try:
@@ -60,28 +60,28 @@ class Predict:
 
     def _report(self, done: int, there: int, failed: list[str]) -> None:
         known = f", {there} {'was' if there == 1 else 'were'} there already" if there else ""
-        print(f"{_pictures(done)} predicted{known}, masks in {self.output / 'masks'}")
+        print(f"{_images(done)} predicted{known}, masks in {self.output / 'masks'}")
         if failed:
-            print(f"error: {_pictures(len(failed))} could not be predicted", file=sys.stderr)
+            print(f"error: {_images(len(failed))} could not be predicted", file=sys.stderr)
             print(*(f"- {message}" for message in failed), sep="\n", file=sys.stderr)
 
     def _files(self) -> dict[Path, tuple[Path, ...]]:
-        """What is to be written for each picture: its mask and, if asked for, its instances."""
-        if self.pictures and not any(path.exists() for path in self.pictures):
-            raise ValueError(f"{self.pictures[0]}: no such file or folder; check the path")
-        pictures = [
+        """What is to be written for each image: its mask and, if asked for, its instances."""
+        if self.images and not any(path.exists() for path in self.images):
+            raise ValueError(f"{self.images[0]}: no such file or folder; check the path")
+        images = [
             file
-            for path in self.pictures
-            for file in (list_pictures(path) if path.is_dir() else [path])
+            for path in self.images
+            for file in (list_images(path) if path.is_dir() else [path])
         ]
-        if not pictures:
-            raise ValueError("no pictures: name them, or a folder of them, after the checkpoint")
+        if not images:
+            raise ValueError("no images: name them, or a folder of them, after the checkpoint")
         kinds = ("masks", "instances") if self.instances else ("masks",)
-        written = [new_files(self.output / kind, pictures, self.resume) for kind in kinds]
-        return dict(zip(pictures, zip(*written, strict=True), strict=True))
+        written = [new_files(self.output / kind, images, self.resume) for kind in kinds]
+        return dict(zip(images, zip(*written, strict=True), strict=True))
 
     def _predict(self, trained: Trained, file: Path, mask: Path, *instances: Path) -> None:
-        """One picture; what is there already stays, as the mask when instances are asked later."""
+        """One image; what is there already stays, as the mask when instances are asked later."""
         task, logits = trained.task, torch.from_numpy(trained.logits(file, self.tile))
         for path in instances:
             if not path.exists():
@@ -94,7 +94,7 @@ class Predict:
             save_gray(mask, 255 * task.mask(logits))
 
     def _require_finite(self, trained: Trained) -> None:
-        """What is wrong with network or options, found on a black picture before any is read."""
+        """What is wrong with network or options, found on a black image before any is read."""
         side = trained.context.smallest
         black = np.zeros((side, side, 3)[: 3 if trained.task.mode == "RGB" else 2], np.uint8)
         if self.instances:
@@ -106,5 +106,5 @@ class Predict:
             )
 
 
-def _pictures(number: int) -> str:
-    return f"{number} picture{'' if number == 1 else 's'}"
+def _images(number: int) -> str:
+    return f"{number} image{'' if number == 1 else 's'}"

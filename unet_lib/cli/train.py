@@ -82,9 +82,9 @@ class Train:
     """
 
     source: Annotated[Source, FLAT] = field(default_factory=Source)
-    """Where the pictures come from: simulated, unless folders or a data set are named."""
+    """Where the images come from: simulated, unless folders or a data set are named."""
     task: Annotated[Task, FLAT] = field(default_factory=Task)
-    """What the network is to predict, from which pictures."""
+    """What the network is to predict, from which images."""
     network: Annotated[NetworkSettings, FLAT] = field(default_factory=NetworkSettings)
     """The network."""
     training: Annotated[TrainingSettings, FLAT] = field(
@@ -92,12 +92,12 @@ class Train:
     )
     """How to train it."""
     crop: int = 128
-    """Height and width of the parts that are cut out, so that pictures of any size make a batch.
-    Validation sees one and the same part of each picture."""
+    """Height and width of the parts that are cut out, so that images of any size make a batch.
+    Validation sees one and the same part of each image."""
     augment: Literal["all", "flip", "none"] = "all"
     """Flips and quarter turns; left to right alone, for photographs; or neither."""
     validation: float = 0.2
-    """Share of the pictures that is kept for validation, drawn at random by the seed."""
+    """Share of the images that is kept for validation, drawn at random by the seed."""
     folder: Path = Path("runs/unet")
     """Where the checkpoints go."""
     resume: bool = False
@@ -117,7 +117,7 @@ class Train:
         model = self.network.build(task.in_channels, task.out_channels)
         view = {"crop": self.crop, "augment": self.augment, "seed": self.training.seed}
         parts = dataset.split(1 - self.validation, **view)
-        process.print("{} pictures for training, {} for validation".format(*map(len, parts)))
+        process.print("{} images for training, {} for validation".format(*map(len, parts)))
         history = self._fit(model, parts, task)
         text = json.dumps(history.rows, indent=1)
         if process.is_main_process:
@@ -125,7 +125,7 @@ class Train:
         best = history.best() or history.rows[-1]
         process.print(
             f"{self.folder / 'best.pt'}: epoch {best['epoch']}, mean Dice of the validation "
-            f"pictures {best['dice_per_image']:.3f} (trained in {history.mode})"
+            f"images {best['dice_per_image']:.3f} (trained in {history.mode})"
         )
 
     def _fit(self, model: SegmentationModel, parts: tuple[Subset, Subset], task: Task) -> History:

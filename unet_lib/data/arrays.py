@@ -39,7 +39,7 @@ def check_pair(image: ImageArray, labels: Shaped[np.ndarray, "..."]) -> None:
     if image.dtype.kind == "f" and not np.isfinite(image).all():
         bad = int(np.count_nonzero(~np.isfinite(image)))
         found = f"{bad} of {image.size} values are NaN or infinite"
-        cure = "a network cannot learn from them: replace them or leave the picture out"
+        cure = "a network cannot learn from them: replace them or leave the image out"
         raise DataError(Finding("not-finite", found, cure=cure))
 
 

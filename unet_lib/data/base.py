@@ -226,22 +226,22 @@ def stored_images(dataset: Dataset) -> Iterator[tuple[str, np.ndarray]]:
 
     >>> from unet_lib.data import SimulatedNuclei
     >>> [name for name, image in stored_images(Subset(SimulatedNuclei(9), [7]))]
-    ['simulated picture 7 of seed 0']
+    ['simulated image 7 of seed 0']
     """
     for index in range(len(dataset)):  # type: ignore[arg-type]  # torch declares no length
         found = origin(dataset, index)
         image = dataset[index][0].numpy() if found is None else found[0].load(found[1])[0]
-        yield picture_name(dataset, index), image
+        yield image_name(dataset, index), image
 
 
-def picture_name(dataset: Dataset, index: int) -> str:
+def image_name(dataset: Dataset, index: int) -> str:
     """What messages call an image, behind any number of Subsets: its file, or its number.
 
     >>> from unet_lib.data import SimulatedNuclei
-    >>> picture_name(Subset(SimulatedNuclei(9), [7, 8]), 1)
-    'simulated picture 8 of seed 0'
+    >>> image_name(Subset(SimulatedNuclei(9), [7, 8]), 1)
+    'simulated image 8 of seed 0'
     """
     while isinstance(dataset, Subset):
         dataset, index = dataset.dataset, dataset.indices[index]
     name = getattr(dataset, "name", None)
-    return name(index) if callable(name) else f"picture {index}"
+    return name(index) if callable(name) else f"image {index}"

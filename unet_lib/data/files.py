@@ -117,13 +117,13 @@ def open_image(path: Path) -> Image.Image:
     except DataError:
         raise
     except UnidentifiedImageError as error:
-        found = "not a picture that Pillow reads (of TIFF: 8 and 16 bits or float32)"
+        found = "not an image that Pillow reads (of TIFF: 8 and 16 bits or float32)"
         cure = f"save it again, {again}"
         raise unusable(path, found, cure=cure, cause="unreadable-file") from error
     except Image.DecompressionBombError as error:
         raise unusable(path, f"{error} Cut it into smaller images") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
-        found = f"not a whole picture ({error})"
+        found = f"not a whole image ({error})"
         raise unusable(path, found, cure=again, cause="unreadable-file") from error
 
 
@@ -177,16 +177,16 @@ def _gray(path: Path, pixels: Shaped[np.ndarray, "H W *C"]) -> Shaped[np.ndarray
     )
 
 
-def list_pictures(folder: Path) -> list[Path]:
+def list_images(folder: Path) -> list[Path]:
     """The image files of one folder, by name; hidden files and other endings are left out.
 
     Raises DataError where the folder is missing, is a file, or holds no image.
 
     >>> import tempfile
-    >>> list_pictures(Path(tempfile.mkdtemp()))
+    >>> list_images(Path(tempfile.mkdtemp()))
     Traceback (most recent call last):
         ...
-    unet_lib.data.findings.DataError: ...: no pictures in this folder (0 other files, ...
+    unet_lib.data.findings.DataError: ...: no images in this folder (0 other files, ...
     """
     require_folder(folder)
     files = [path for path in sorted(folder.iterdir()) if path.is_file()]
@@ -195,7 +195,7 @@ def list_pictures(folder: Path) -> list[Path]:
     ]
     if not pictures:
         found = (
-            f"no pictures in this folder ({len(files)} other files, folders inside it are not "
+            f"no images in this folder ({len(files)} other files, folders inside it are not "
             f"searched); endings searched: {', '.join(ENDINGS)}"
         )
         raise DataError(Finding("no-pictures", found, files=(str(folder),)))

@@ -36,4 +36,4 @@ class InMemory(SegmentationDataset):
 
     def name(self, index: int) -> str:
         """The place in the lists."""
-        return f"picture {index}"
+        return f"image {index}"

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
-from unet_lib.data.files import list_pictures
+from unet_lib.data.files import list_images
 from unet_lib.data.findings import SHOWN, DataError, Finding
 
 
@@ -43,7 +43,7 @@ def pair_files(images: Path, masks: Path, suffix: str) -> tuple[list[Pair], list
             'suffix="_mask"'
         )
         raise DataError(Finding("unusable-file", found, cure=cure, files=(str(images),)))
-    image_files, mask_files = list_pictures(images), list_pictures(masks)
+    image_files, mask_files = list_images(images), list_images(masks)
     if images == masks:
         image_files = [path for path in image_files if not path.stem.endswith(suffix)]
         mask_files = [path for path in mask_files if path.stem.endswith(suffix)]

@@ -241,4 +241,4 @@ class SimulatedNuclei(SegmentationDataset):
 
     def name(self, index: int) -> str:
         """Seed and index, which are all that is needed to make the image again."""
-        return f"simulated picture {index} of seed {self.seed}"
+        return f"simulated image {index} of seed {self.seed}"

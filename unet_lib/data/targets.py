@@ -1,6 +1,6 @@
 """What the network is asked to predict, made from instance labels (chapters 3 and 10).
 
-Instance labels number the objects of one picture: 0 is background, every other number one object.
+Instance labels number the objects of one image: 0 is background, every other number one object.
 Three targets are made of them: where any nucleus is, where its rim is, and how much each pixel
 should weigh in the loss.
 """

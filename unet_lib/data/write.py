@@ -44,9 +44,7 @@ def write_atomically(path: Path | str, write: Callable[[BinaryIO], Any]) -> None
         ) from error
 
 
-def new_files(
-    folder: Path, pictures: Iterable[Path | str], existing_too: bool = False
-) -> list[Path]:
+def new_files(folder: Path, images: Iterable[Path | str], existing_too: bool = False) -> list[Path]:
     """For each image a PNG of its name in `folder`, which is made if need be.
 
     Raises DataError, before anything is written, where two images have one name, such a file
@@ -57,10 +55,10 @@ def new_files(
     >>> [file.name for file in new_files(folder, ["cells/1.tif", "2.jpg"])]
     ['1.png', '2.png']
     """
-    files = [folder / f"{Path(picture).stem}.png" for picture in pictures]
+    files = [folder / f"{Path(image).stem}.png" for image in images]
     if double := [file.name for file, times in Counter(files).items() if times > 1]:
         raise DataError(
-            f"{folder}: several pictures would become {', '.join(double[:5])}; rename them, or "
+            f"{folder}: several images would become {', '.join(double[:5])}; rename them, or "
             "write them into different folders"
         )
     there = [file.name for file in files if file.exists()]

@@ -12,7 +12,7 @@ import numpy as np
 
 from unet_lib.data.normalize import normalize_percentiles
 
-SIDE = 128  # larger pictures are thinned out to about this
+SIDE = 128  # larger images are thinned out to about this
 
 
 def agreement(image: np.ndarray, labels: np.ndarray, ignore_index: int | None = None) -> float:

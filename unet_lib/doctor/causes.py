@@ -1,6 +1,6 @@
 """Everything that the doctor can name: how it shows, what is expected, and the cure.
 
-The order is that of the examination: files, masks, pairs, pictures, parts, network, training,
+The order is that of the examination: files, masks, pairs, images, parts, network, training,
 outcome. The text that was measured on the spot is in the finding.
 """
 
@@ -11,7 +11,7 @@ class Cause(NamedTuple):
     """Something that can be wrong.
 
     >>> CAUSES["leak"].expected
-    'no picture in two parts'
+    'no image in two parts'
     """
 
     symptom: str
@@ -23,8 +23,8 @@ CAUSES = {
     # files
     "no-pictures": Cause(
         "training does not start",
-        "a folder with pictures in it",
-        "check the path and the endings of the files; the folder itself must hold the pictures",
+        "a folder with images in it",
+        "check the path and the endings of the files; the folder itself must hold the images",
     ),
     "pairing": Cause(
         "training does not start, or each image gets another image's mask",
@@ -33,16 +33,16 @@ CAUSES = {
     ),
     "unreadable-file": Cause(
         "training stops with an error from the image library",
-        "whole pictures",
+        "whole images",
         "copy them again or remove them together with their partners",
     ),
     "unusable-file": Cause(
-        "training stops, or a picture is not read as you see it",
-        "opaque gray or RGB images of 8 or 16 bits, one picture a file",
+        "training stops, or an image is not read as you see it",
+        "opaque gray or RGB images of 8 or 16 bits, one image a file",
         "save the file as the message says",
     ),
     "color-images": Cause(
-        "training stops at a picture in color",
+        "training stops at an image in color",
         "gray images, as mode L says",
         'pass mode="RGB"',
     ),
@@ -113,7 +113,7 @@ CAUSES = {
     ),
     # pairs
     "shifted-pairs": Cause(
-        "training stalls at a poor score; masks belong to the picture before or after",
+        "training stalls at a poor score; masks belong to the image before or after",
         "each mask fits its own image best",
         "pair the files by name, not by their place in two lists (PairedFolder does); look for "
         "one missing or extra file",
@@ -130,7 +130,7 @@ CAUSES = {
         "the masks belong to other images",
     ),
     "mispaired-files": Cause(
-        "a few pictures score far below the others, in training as well",
+        "a few images score far below the others, in training as well",
         "each mask fits its own image",
         "look at these files and give them their own masks, or leave them out",
     ),
@@ -140,18 +140,18 @@ CAUSES = {
         "transform both with one set of random numbers: Joint(...) from unet_lib.transforms",
     ),
     "empty-crops": Cause(
-        "the prediction is black, although the pictures hold objects",
+        "the prediction is black, although the images hold objects",
         "objects in most of the parts that are cut out",
         "cut larger parts, around objects or with a retry; check what the crop does to the mask",
     ),
-    # pictures
+    # images
     "not-finite": Cause(
         "the loss is NaN from the first step",
         "finite values in every image",
-        "replace NaN and infinity where the image is made, or leave the picture out",
+        "replace NaN and infinity where the image is made, or leave the image out",
     ),
     "constant-images": Cause(
-        "the prediction is the same everywhere on some pictures",
+        "the prediction is the same everywhere on some images",
         "images with content",
         "look at these files: an empty channel, a shutter that stayed closed, a failed export",
     ),
@@ -161,15 +161,15 @@ CAUSES = {
         "pass normalize=normalize_percentiles, or scale_by_dtype, which divides by the type",
     ),
     "scaled-away": Cause(
-        "nothing is learned: all pictures look the same to the network",
+        "nothing is learned: all images look the same to the network",
         "values about 0 to 1",
         "find the second division (ToTensor divides by 255 already), or pass "
         "normalize=normalize_percentiles",
     ),
     # parts
     "leak": Cause(
-        "validation is better than anything seen on new pictures",
-        "no picture in two parts",
+        "validation is better than anything seen on new images",
+        "no image in two parts",
         "remove the copies, or keep them in one part: split(dataset, groups=...)",
     ),
     "neighboring-pictures": Cause(
@@ -183,15 +183,15 @@ CAUSES = {
         "pass one normalize= to both data sets; keep it with the model (Task does)",
     ),
     "domain-shift": Cause(
-        "good on validation pictures of the old kind, poor on the new kind",
-        "pictures of the same kind in both parts",
+        "good on validation images of the old kind, poor on the new kind",
+        "images of the same kind in both parts",
         "normalize by percentiles, augment brightness and contrast, or label some of the new "
         "kind and train on both",
     ),
     # network
     "model-rejects-pictures": Cause(
         "training stops at the first batch",
-        "a network that takes these pictures",
+        "a network that takes these images",
         "do as the message says",
     ),
     "wrong-classes": Cause(
@@ -216,7 +216,7 @@ CAUSES = {
         "model.parameters()",
     ),
     "dead-layer": Cause(
-        "the prediction is one flat value for every picture",
+        "the prediction is one flat value for every image",
         "activations in every layer",
         "initialize the layer again (never with zeros or a large negative bias), lower the rate",
     ),
@@ -228,7 +228,7 @@ CAUSES = {
     ),
     "batch-of-one": Cause(
         "the loss jumps, and the network is good in training and poor in eval mode",
-        "at least 4 pictures a batch for BatchNorm",
+        "at least 4 images a batch for BatchNorm",
         'choose norm="group", or a larger batch of smaller crops',
     ),
     # training
@@ -255,7 +255,7 @@ CAUSES = {
         "by hand run a few batches in training mode",
     ),
     "predicts-in-training-mode": Cause(
-        "the mask of a picture depends on which others are in the batch",
+        "the mask of an image depends on which others are in the batch",
         "the same mask alone and in any batch",
         "call model.eval() before predicting (unet_lib.evaluation.tiles does)",
     ),
@@ -265,7 +265,7 @@ CAUSES = {
         "threshold probabilities(logits), not the logits",
     ),
     "channel-order": Cause(
-        "good in training, poor in use, on the same kind of pictures",
+        "good in training, poor in use, on the same kind of images",
         "channels in the order that the network was trained with",
         "OpenCV reads BGR: turn it with image[..., ::-1], or read with read_image",
     ),
@@ -282,13 +282,12 @@ CAUSES = {
     "overfitting": Cause(
         "training improves while validation gets worse",
         "a validation loss that follows the training loss",
-        "keep the best epoch, stop early (patience), augment, add pictures, make the network "
-        "smaller",
+        "keep the best epoch, stop early (patience), augment, add images, make the network smaller",
     ),
     "label-noise": Cause(
-        "a few pictures score far below the others, in training as well",
+        "a few images score far below the others, in training as well",
         "a network that agrees with all masks about equally",
-        "look at these pictures first: missing or doubled objects, another picture's mask",
+        "look at these images first: missing or doubled objects, another image's mask",
     ),
     "unreadable-checkpoint": Cause(
         "a run cannot be used or continued",

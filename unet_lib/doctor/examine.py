@@ -12,12 +12,12 @@ from torch.utils.data import Dataset
 from unet_lib.data.base import DataError
 from unet_lib.data.findings import Finding
 from unet_lib.doctor.finding import diagnosis
+from unet_lib.doctor.images import check_images
 from unet_lib.doctor.masks import check_masks
 from unet_lib.doctor.network import check_network
 from unet_lib.doctor.outcome import check_history, check_outcome
 from unet_lib.doctor.pairs import check_pairs
 from unet_lib.doctor.parts import check_parts
-from unet_lib.doctor.pictures import check_pictures
 from unet_lib.doctor.setup import Sample, SetUp, draw_sample
 from unet_lib.doctor.trial import check_rate
 from unet_lib.training.settings import TrainingSettings
@@ -28,7 +28,7 @@ def examine(setup: SetUp) -> list[Finding]:
     """What is wrong with a set-up, most fundamental first; nothing where nothing was found.
 
     Nothing is changed: models keep their weights, mode and statistics, and torch its random
-    numbers. Takes seconds: at most 32 pictures of each part, and for the learning rate two
+    numbers. Takes seconds: at most 32 images of each part, and for the learning rate two
     trainings of 40 steps on one batch of 64x64 pixels.
 
     >>> from unet_lib.data import SimulatedNuclei
@@ -54,7 +54,7 @@ def _stages(setup: SetUp) -> Iterator[list[Finding]]:
         except DataError as error:
             yield [diagnosis(error.cause, str(error))]
             return
-        yield check_pictures(samples[-1])
+        yield check_images(samples[-1])
         yield check_masks(samples[-1], setup.task)
         yield check_pairs(samples[-1], setup.task)
     if len(samples) > 1:

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from unet_lib.data.files import list_pictures, require_folder
+from unet_lib.data.files import list_images, require_folder
 from unet_lib.data.findings import DataError, Finding, grouped, listed
 from unet_lib.data.folder import PairedFolder
 from unet_lib.data.masks import MANY, read_mask
@@ -138,6 +138,6 @@ def _numbered(findings: list[Finding], masks: Path) -> Finding | None:
 
 def _readable(masks: Path) -> Iterator[np.ndarray]:
     """The masks of a folder that can be read, as stored; the others are in the findings."""
-    for path in list_pictures(masks):
+    for path in list_images(masks):
         with contextlib.suppress(DataError):
             yield read_mask(path)

@@ -14,7 +14,7 @@ def diagnosis(
     """A finding of a known cause: what is expected, and the cure if none is given, from `CAUSES`.
 
     >>> diagnosis("batch-of-one", "batch_size=1 with BatchNorm").expected
-    'at least 4 pictures a batch for BatchNorm'
+    'at least 4 images a batch for BatchNorm'
     """
     known = CAUSES[cause]
     return Finding(cause, found, known.expected, cure or known.cure, tuple(map(str, files)))
@@ -23,7 +23,7 @@ def diagnosis(
 def paragraph(finding: Finding) -> str:
     """A finding for a terminal, with its symptom.
 
-    >>> print(paragraph(diagnosis("leak", "2 pictures", ["a equals b"])).splitlines()[-1])
+    >>> print(paragraph(diagnosis("leak", "2 images", ["a equals b"])).splitlines()[-1])
       files:    a equals b
     """
     parts = {

@@ -13,10 +13,10 @@ from unet_lib.training.task import Task
 
 DIRECT = 0.05  # share of class borders without void between them, below which void is a ring
 THIN = 0.1  # share of a class's pixels more than 2 from its edge, below which it is an outline
-HALF = 0.5  # share of picture, frame and one region, from which on foreground may be background
+HALF = 0.5  # share of image, frame and one region, from which on foreground may be background
 MORE = 1.5  # islands of background for each region of foreground
 EMPTY = 0.1  # share of parts with an object, below which crops are empty
-HOLD = 0.5  # share of whole pictures with an object, from which on crops should hold some
+HOLD = 0.5  # share of whole images with an object, from which on crops should hold some
 DRAWS = 4
 
 
@@ -53,7 +53,7 @@ def _divided(sample: Sample, task: Task) -> list[Finding]:
 
 
 def _instances(sample: Sample, task: Task) -> list[Finding]:
-    """Labels that number the objects of each picture, in a task of classes."""
+    """Labels that number the objects of each image, in a task of classes."""
     if task.target != "classes":
         return []
     highest, numbered = [], 0
@@ -66,7 +66,7 @@ def _instances(sample: Sample, task: Task) -> list[Finding]:
     if numbered < 0.9 * len(sample) or len(set(highest)) < 3 or max(highest) < 4:
         return []
     found = (
-        f"in each picture the labels are 1 to n, every one a single region, with n from "
+        f"in each image the labels are 1 to n, every one a single region, with n from "
         f"{min(highest)} to {max(highest)}"
     )
     return [diagnosis("instances-as-classes", found)]
@@ -129,7 +129,7 @@ def _blended(sample: Sample, task: Task) -> list[Finding]:
 def _empty(sample: Sample, task: Task) -> list[Finding]:
     if any(_objects(labels, task).any() for labels in sample.labels):
         return []
-    return [diagnosis("empty-masks", f"no object in the masks of {len(sample)} pictures")]
+    return [diagnosis("empty-masks", f"no object in the masks of {len(sample)} images")]
 
 
 def _objects(labels: np.ndarray, task: Task) -> np.ndarray:
@@ -155,15 +155,15 @@ def _inverted(sample: Sample, task: Task) -> list[Finding]:
     if typical < HALF or holes < MORE * pieces:
         return []
     found = (
-        f"the foreground covers {np.median(shares):.0%} of a typical picture and "
+        f"the foreground covers {np.median(shares):.0%} of a typical image and "
         f"{np.median(frames):.0%} of its edge; the background lies in it as islands, "
-        f"{holes / len(shares):.0f} in a picture"
+        f"{holes / len(shares):.0f} in an image"
     )
     return [diagnosis("inverted-masks", found)]
 
 
 def _crops(sample: Sample, task: Task) -> list[Finding]:
-    """Whole pictures that hold objects, and transformed ones that do not."""
+    """Whole images that hold objects, and transformed ones that do not."""
     whole = np.mean([_objects(labels, task).any() for labels in sample.labels])
     if whole < HOLD or not has_transform(sample.dataset):
         return []
@@ -171,5 +171,5 @@ def _crops(sample: Sample, task: Task) -> list[Finding]:
     share = np.mean([_objects(target.numpy(), task).any() for target in drawn])
     if share >= EMPTY:
         return []
-    found = f"an object in {whole:.0%} of the pictures, but in {share:.0%} of the parts cut out"
+    found = f"an object in {whole:.0%} of the images, but in {share:.0%} of the parts cut out"
     return [diagnosis("empty-crops", found)]

@@ -1,4 +1,4 @@
-"""The network before any training: does it take the pictures, can it learn, what does it give?"""
+"""The network before any training: does it take the images, can it learn, what does it give?"""
 
 import contextlib
 import copy

@@ -1,4 +1,4 @@
-"""A trained network: what its history says, and what its predictions on the pictures say."""
+"""A trained network: what its history says, and what its predictions on the images say."""
 
 import contextlib
 import copy
@@ -21,12 +21,12 @@ from unet_lib.model.base import evaluated
 from unet_lib.training.task import Task
 
 PICTURES, SIDE = 8, 128  # of a batch
-LARGEST = 256  # pixels of a picture's side that are predicted
+LARGEST = 256  # pixels of an image's side that are predicted
 ONE_CLASS = 0.999  # share of the pixels with one answer, from which on it is the only one
 RARE = 0.03  # share of foreground below which it is called rare
 WORSE = 0.2  # loss of Dice that needs an explanation
 DIFFERS = 0.005  # share of the pixels, from which on two masks are not the same
-OUTLIER = 0.4  # Dice by which a picture lies below the median, to be called an outlier
+OUTLIER = 0.4  # Dice by which an image lies below the median, to be called an outlier
 SEEN = 0.05  # agreement by which the prediction fits the image better than the mask does
 GOOD = 0.7  # median Dice from which on the network is a judge of its labels
 RISEN = 1.25  # validation loss over its smallest value, from which on the network overfits
@@ -94,7 +94,7 @@ def _own_way(
         together, alone = predict(images), torch.cat([predict(image[None]) for image in images])
     differ = float((together != alone).float().mean())
     if differ > DIFFERS:
-        found = f"{differ:.1%} of the pixels change when a picture is predicted without the others"
+        found = f"{differ:.1%} of the pixels change when an image is predicted without the others"
         return [diagnosis("predicts-in-training-mode", found)]
     with evaluated(model):
         logits = model(images)
@@ -134,7 +134,7 @@ def preserved(model: nn.Module) -> Generator[None, None, None]:
 
 
 def _logits(model: nn.Module, images: Iterable[Tensor]) -> list[Tensor]:
-    """Logits (K, H, W) of every picture, in eval mode; of large ones the upper left part."""
+    """Logits (K, H, W) of every image, in eval mode; of large ones the upper left part."""
     device = next(model.parameters()).device
     with evaluated(model):
         return [
@@ -144,7 +144,7 @@ def _logits(model: nn.Module, images: Iterable[Tensor]) -> list[Tensor]:
 
 
 def _dice(task: Task, logits: Tensor, target: Tensor) -> float:
-    """Dice of one picture, the mean of its classes."""
+    """Dice of one image, the mean of its classes."""
     ignore, k = task.ignore_index, len(logits)
     target = target[..., :LARGEST, :LARGEST]
     if k == 1:
@@ -220,7 +220,7 @@ def _one_class(model: nn.Module, task: Task, sample: Sample) -> list[Finding]:
 
 
 def _noise(model: nn.Module, task: Task, sample: Sample) -> list[Finding]:
-    """Pictures of which a good network, and the image itself, contradict the mask."""
+    """Images of which a good network, and the image itself, contradict the mask."""
     if task.target != "foreground" or len(sample) < 6:
         return []
     logits = _logits(model, sample.inputs)
@@ -239,7 +239,7 @@ def _noise(model: nn.Module, task: Task, sample: Sample) -> list[Finding]:
     if not wrong.any():
         return []
     found = (
-        f"Dice {scores[wrong].mean():.2f} on {wrong.sum()} of {len(scores)} pictures, {median:.2f} "
+        f"Dice {scores[wrong].mean():.2f} on {wrong.sum()} of {len(scores)} images, {median:.2f} "
         "on a typical one, and the image agrees with the network, not with the mask"
     )
     return [diagnosis("label-noise", found, sample.where(wrong))]

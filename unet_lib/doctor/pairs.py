@@ -10,9 +10,9 @@ from unet_lib.doctor.finding import diagnosis
 from unet_lib.doctor.setup import Sample, has_transform
 from unet_lib.training.task import Task
 
-ENOUGH = 6  # pictures of one size, below which nothing is said about shifts and mix-ups
+ENOUGH = 6  # images of one size, below which nothing is said about shifts and mix-ups
 CLEARLY = 1.5, 0.1  # another mask fits better: that many times as well, and by at least that much
-USUAL = 0.75  # share of the pictures in which it has to
+USUAL = 0.75  # share of the images in which it has to
 SHIFTS = (-3, -2, -1, 1, 2, 3)
 FITS = 0.2  # agreement from which on a mask belongs to an image
 BELONGS = 0.35  # agreement from which on another mask looks like the right one
@@ -58,7 +58,7 @@ def _classes(labels: np.ndarray, task: Task) -> np.ndarray:
 
 
 def _better(others: np.ndarray, own: np.ndarray) -> bool:
-    """Whether other masks fit clearly better than the images' own, in nearly every picture."""
+    """Whether other masks fit clearly better than the images' own, in nearly every image."""
     known = np.isfinite(others) & np.isfinite(own)
     others, own = others[known], own[known]
     if len(own) < ENOUGH:

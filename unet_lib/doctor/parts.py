@@ -1,4 +1,4 @@
-"""Two parts of the data side by side: pictures in both, another preparation (chapter 9c)."""
+"""Two parts of the data side by side: images in both, another preparation (chapter 9c)."""
 
 from itertools import islice
 
@@ -12,12 +12,12 @@ from unet_lib.data.findings import Finding
 from unet_lib.doctor.finding import diagnosis
 from unet_lib.doctor.setup import Sample
 
-MOST = 600  # pictures of a part that are compared
+MOST = 600  # images of a part that are compared
 SIDE = 32  # of the small copies that are compared
-ALIKE = 0.6  # correlation from which on two pictures show the same place
-# Best correlation of a picture with a part it does not belong to, measured: simulated nuclei 0.38,
+ALIKE = 0.6  # correlation from which on two images show the same place
+# Best correlation of an image with a part it does not belong to, measured: simulated nuclei 0.38,
 # DSB 2018 0.31, CamVid 0.55. Neighboring slices of ISBI 2012: 0.60 (median).
-SERIES = 0.2  # share of the pictures with such a neighbor, from which on a folder is a series
+SERIES = 0.2  # share of the images with such a neighbor, from which on a folder is a series
 APART = 2.0  # ratio of the ranges of values, from which on two parts are prepared differently
 
 
@@ -34,17 +34,17 @@ def check_parts(train: Sample, validation: Sample) -> list[Finding]:
 
 
 def check_leak(train: Dataset, validation: Dataset) -> list[Finding]:
-    """Findings about equal and about neighboring pictures in two parts.
+    """Findings about equal and about neighboring images in two parts.
 
     >>> from unet_lib.data import SimulatedNuclei
     >>> nuclei = SimulatedNuclei(3, size=(64, 64))
     >>> check_leak(nuclei, nuclei)[0].found
-    '3 of 3 pictures of the second part are in the first as well'
+    '3 of 3 images of the second part are in the first as well'
     """
     ours, theirs = (list(islice(stored_images(part), MOST)) for part in (train, validation))
     if doubles := shared_images(ours, theirs):
         found = (
-            f"{len(doubles)} of {len(theirs)} pictures of the second part are in the first as well"
+            f"{len(doubles)} of {len(theirs)} images of the second part are in the first as well"
         )
         return [diagnosis("leak", found, [f"{other} equals {one}" for one, other in doubles])]
     table = _correlations(theirs, ours)
@@ -53,7 +53,7 @@ def check_leak(train: Dataset, validation: Dataset) -> list[Finding]:
     best = table.argmax(1)
     near = np.flatnonzero(table.max(1) >= ALIKE)
     found = (
-        f"{len(near)} of {len(theirs)} pictures of the second part show nearly the same as one of "
+        f"{len(near)} of {len(theirs)} images of the second part show nearly the same as one of "
         f"the first (correlation up to {table.max():.2f})"
     )
     files = [f"{theirs[i][0]} resembles {ours[best[i]][0]}" for i in near]
@@ -67,17 +67,17 @@ def check_series(dataset: Dataset) -> list[Finding]:
     >>> check_series(SimulatedNuclei(6, size=(64, 64)))
     []
     """
-    pictures = list(islice(stored_images(dataset), MOST))
-    pairs = copies(image for _, image in pictures)
-    if doubles := [f"{pictures[j][0]} equals {pictures[i][0]}" for i, j in pairs]:
-        return [diagnosis("leak", f"{len(doubles)} pictures are there twice", doubles)]
-    table = _correlations(pictures, pictures)
+    images = list(islice(stored_images(dataset), MOST))
+    pairs = copies(image for _, image in images)
+    if doubles := [f"{images[j][0]} equals {images[i][0]}" for i, j in pairs]:
+        return [diagnosis("leak", f"{len(doubles)} images are there twice", doubles)]
+    table = _correlations(images, images)
     np.fill_diagonal(table, 0)
     near = (table >= ALIKE).any(1)
     if near.mean() < SERIES:
         return []
     found = (
-        f"{near.mean():.0%} of the pictures have a neighbor that shows nearly the same: slices of "
+        f"{near.mean():.0%} of the images have a neighbor that shows nearly the same: slices of "
         "a stack or frames of a film, which a random split would put in both parts"
     )
     return [diagnosis("neighboring-pictures", found)]
@@ -100,7 +100,7 @@ def check_ranges(train: Sample, validation: Sample) -> list[Finding]:
     same = _normalize(train) is _normalize(validation)
     cause = "domain-shift" if stored is not None and same else "normalization-differs"
     found = (
-        f"a typical picture spans {one[0]:.3g} to {one[1]:.3g} in the first part and {other[0]:.3g}"
+        f"a typical image spans {one[0]:.3g} to {one[1]:.3g} in the first part and {other[0]:.3g}"
         f" to {other[1]:.3g} in the second"
     )
     if cause == "domain-shift":

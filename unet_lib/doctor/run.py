@@ -1,4 +1,4 @@
-"""A finished run: its checkpoint, its settings, its history, and the network on pictures."""
+"""A finished run: its checkpoint, its settings, its history, and the network on images."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the doctor examines: a set-up, and the pictures that are drawn from its data sets."""
+"""What the doctor examines: a set-up, and the images that are drawn from its data sets."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import Dataset
 
-from unet_lib.data.base import origin, picture_name
+from unet_lib.data.base import image_name, origin
 from unet_lib.training.settings import TrainingSettings
 from unet_lib.training.task import Task
 
-IN_A_ROW, SPREAD = 16, 16  # pictures examined: the first ones, and others from the rest
+IN_A_ROW, SPREAD = 16, 16  # images examined: the first ones, and others from the rest
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class SetUp:
     train: Dataset | None = None
     """Pairs of an image (C, H, W) and a target, as the network is trained on."""
     validation: Dataset | None = None
-    """Pictures that are not trained on."""
+    """Images that are not trained on."""
     task: Task = field(default_factory=Task)
     """What is to be predicted: kind of target, number of classes, ignore_index."""
     model: nn.Module | None = None
@@ -55,7 +55,7 @@ class SetUp:
 
 @dataclass
 class Sample:
-    """Some pictures of a data set: as they are stored, and as the network gets them.
+    """Some images of a data set: as they are stored, and as the network gets them.
 
     images and labels: arrays before normalization and transforms, (H, W) or (H, W, C) and (H, W);
     inputs and targets: what the data set returns.
@@ -79,12 +79,12 @@ class Sample:
         return len(self.names)
 
     def where(self, chosen: Sequence[bool] | np.ndarray) -> list[str]:
-        """The names of the chosen pictures."""
+        """The names of the chosen images."""
         return [name for name, it in zip(self.names, chosen, strict=True) if it]
 
 
 def draw_sample(dataset: Dataset, task: Task | None = None) -> Sample:
-    """The first pictures of a data set, and some evenly spread over the rest.
+    """The first images of a data set, and some evenly spread over the rest.
 
     Where a data set of ours gives labels, they become the targets of the task, if one is given.
 
@@ -103,7 +103,7 @@ def draw_sample(dataset: Dataset, task: Task | None = None) -> Sample:
         if ours and task is not None and ours[0].target is None:
             target = task.encode(target)
         stored, labels = ours[0].load(ours[1]) if ours else _as_arrays(image, target)
-        sample.names.append(picture_name(dataset, index))
+        sample.names.append(image_name(dataset, index))
         sample.images.append(stored)
         sample.labels.append(labels)
         sample.inputs.append(image.float())
@@ -112,7 +112,7 @@ def draw_sample(dataset: Dataset, task: Task | None = None) -> Sample:
 
 
 def has_transform(dataset: Dataset) -> bool:
-    """Whether a data set of ours changes its pictures at each access.
+    """Whether a data set of ours changes its images at each access.
 
     >>> from unet_lib.data import SimulatedNuclei
     >>> has_transform(SimulatedNuclei(2))
@@ -129,9 +129,9 @@ def _as_arrays(image: Tensor, target: Tensor) -> tuple[np.ndarray, np.ndarray]:
 
 
 def batch_of(sample: Sample, most: int, side: int) -> tuple[Tensor, Tensor]:
-    """A batch of at most that many pictures, cut to one size of at most `side`.
+    """A batch of at most that many images, cut to one size of at most `side`.
 
-    Pictures with most foreground come first, and the part with most of it is cut out.
+    Images with most foreground come first, and the part with most of it is cut out.
 
     >>> from unet_lib.data import SimulatedNuclei, foreground
     >>> images, targets = batch_of(draw_sample(SimulatedNuclei(4, target=foreground)), 3, 64)

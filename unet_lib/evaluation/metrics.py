@@ -1,7 +1,7 @@
 """Metrics: how good a mask is, and how that number was pooled (chapter 5).
 
 `count_pixels` counts, the ratios divide. Every ratio says how it pools: "image" scores each
-picture and averages the scores, "set" adds up the pixels of all pictures first. Sums are integers.
+image and averages the scores, "set" adds up the pixels of all images first. Sums are integers.
 """
 
 import math
@@ -19,7 +19,7 @@ Labels = Integer[np.ndarray, "_ _"]  # (H, W); whether two agree is checked wher
 
 
 class Counts(NamedTuple):
-    """True and false positives and negatives: int64 tensors (N, K), per picture and class.
+    """True and false positives and negatives: int64 tensors (N, K), per image and class.
 
     >>> counts = count_pixels(torch.ones(2, 8, 8), torch.ones(2, 8, 8))
     >>> counts.tp.tolist(), counts.fn.tolist()
@@ -38,7 +38,7 @@ def count_pixels(
     num_classes: int | None = None,
     ignore_index: int | None = None,
 ) -> Counts:
-    """Counts right and wrong pixels per picture and class.
+    """Counts right and wrong pixels per image and class.
 
     Without `num_classes` both are masks of 0 and 1, (N, H, W) or (N, 1, H, W), and K is 1;
     with it both hold class indices 0..K-1. Pixels whose target is `ignore_index` are left out.
@@ -62,9 +62,9 @@ def confusion_matrix(
     num_classes: int,
     ignore_index: int | None = None,
 ) -> Int[Tensor, "N K K"]:
-    """Counts, for each picture, the pixels of each true class (rows) by predicted class (columns).
+    """Counts, for each image, the pixels of each true class (rows) by predicted class (columns).
 
-    Shapes and errors as in `count_pixels`, which is made of this. Add the pictures' matrices up,
+    Shapes and errors as in `count_pixels`, which is made of this. Add the images' matrices up,
     `confusion.sum(0)`, for that of the set; a row divided by its sum says what a class is taken
     for.
 
@@ -97,7 +97,7 @@ def confusion_matrix(
 def dice(counts: Counts, pooling: Pooling = "image", empty: float = 1.0) -> Float[Tensor, " K"]:
     """Dice = 2 TP / (2 TP + FP + FN) per class, from 0 to 1.
 
-    `empty` is the score of a picture (or set) with nothing to find and nothing found: 1 for
+    `empty` is the score of an image (or set) with nothing to find and nothing found: 1 for
     "right", 0 for "wrong", nan for "leave it out of the mean".
 
     >>> dice(Counts(*torch.tensor([[[3]], [[1]], [[1]], [[0]]])))
@@ -162,7 +162,7 @@ def _pool(counts: Counts, pooling: Pooling) -> Counts:
 
 
 def _ratio(top: Tensor, bottom: Tensor, errors: Tensor, empty: float) -> Float[Tensor, " K"]:
-    """Mean over pictures of top / bottom; where bottom is 0: 0 with errors, `empty` without."""
+    """Mean over images of top / bottom; where bottom is 0: 0 with errors, `empty` without."""
     undefined = torch.where(errors > 0, 0.0, empty).double()
     return torch.where(bottom > 0, top.double() / bottom.clamp(min=1), undefined).nanmean(0).float()
 
@@ -171,7 +171,7 @@ class SegmentationScores:
     """Collects the counts of many batches and names the scores by how they are pooled.
 
     For K classes the scores are means over the classes (IoU: the "mIoU"), background included. A
-    class that is neither there nor found (in the picture, or in the set) is left out of them; a
+    class that is neither there nor found (in the image, or in the set) is left out of them; a
     mask of one channel that is rightly empty counts 1.
     With `foreground=True` all classes but 0 count as one. `threshold` is a probability.
 
@@ -208,7 +208,7 @@ class SegmentationScores:
 
     @property
     def counts(self) -> Counts:
-        """The counts of all pictures so far, (N, K) each."""
+        """The counts of all images so far, (N, K) each."""
         if not self._counts:
             raise ValueError("no batch was added yet: call update(logits, target) first")
         return Counts(*(torch.cat(c) for c in zip(*self._counts, strict=True)))
@@ -258,8 +258,8 @@ def average_precision(
     """AP = TP / (TP + FP + FN) of instances, where a match needs at least that IoU.
 
     As in the 2018 Data Science Bowl (Caicedo et al. 2019) and StarDist: one predicted instance
-    is matched to at most one true one. "set" adds up the instances of all pictures, "image"
-    averages the pictures' scores (1 for a picture without instances, where none was found).
+    is matched to at most one true one. "set" adds up the instances of all images, "image"
+    averages the images' scores (1 for an image without instances, where none was found).
 
     >>> average_precision([np.array([[1, 1, 2]])], [np.array([[5, 5, 5]])])
     {0.5: 0.5, 0.7: 0.0, 0.9: 0.0}

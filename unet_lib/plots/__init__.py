@@ -1,7 +1,7 @@
-"""The pictures of the book (from chapter 1 on)."""
+"""The images of the book (from chapter 1 on)."""
 
 from unet_lib.plots.colors import LABEL_COLORS, PALETTE, style
-from unet_lib.plots.pixels import as_gray, as_picture
+from unet_lib.plots.pixels import as_gray, as_image
 from unet_lib.plots.show import (
     error_map,
     overlay,
@@ -15,7 +15,7 @@ __all__ = [
     "LABEL_COLORS",
     "PALETTE",
     "as_gray",
-    "as_picture",
+    "as_image",
     "error_map",
     "overlay",
     "plot_history",

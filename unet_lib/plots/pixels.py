@@ -11,13 +11,13 @@ def _array(values: Picture) -> np.ndarray:
     return values.detach().cpu().numpy() if isinstance(values, Tensor) else values
 
 
-def as_picture(image: Picture) -> Float[np.ndarray, "H W *C"]:
+def as_image(image: Picture) -> Float[np.ndarray, "H W *C"]:
     """An image (H, W), (1, H, W), (3, H, W), (H, W, 1) or (H, W, 3) as (H, W) or (H, W, 3).
 
     Gray values are kept; colors are brought to 0 to 1 by their type and cut off beyond. Raises
     ValueError for another shape.
 
-    >>> as_picture(np.zeros((3, 4, 5), np.uint8)).shape, as_picture(np.zeros((1, 4, 5))).shape
+    >>> as_image(np.zeros((3, 4, 5), np.uint8)).shape, as_image(np.zeros((1, 4, 5))).shape
     ((4, 5, 3), (4, 5))
     """
     array = _array(image)
@@ -37,7 +37,7 @@ def as_picture(image: Picture) -> Float[np.ndarray, "H W *C"]:
 
 
 def as_gray(picture: Float[np.ndarray, "H W *C"]) -> Float[np.ndarray, "H W"]:
-    """One channel from 0, the darkest pixel, to 1, the brightest; a constant picture is 0.
+    """One channel from 0, the darkest pixel, to 1, the brightest; a constant image is 0.
 
     >>> as_gray(np.array([[2.0, 3.0, 6.0]]))
     array([[0.  , 0.25, 1.  ]])

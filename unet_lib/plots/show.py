@@ -21,8 +21,8 @@ from unet_lib.plots.pixels import (
     Picture,
     as_binary,
     as_gray,
+    as_image,
     as_labels,
-    as_picture,
     label_edges,
     require_same_size,
 )
@@ -49,7 +49,7 @@ def show_image(
     """
     ax = _panel(ax, title)
     low, high = limits or (None, None)
-    ax.imshow(as_picture(image), cmap="gray", vmin=low, vmax=high, interpolation="nearest")
+    ax.imshow(as_image(image), cmap="gray", vmin=low, vmax=high, interpolation="nearest")
     return ax
 
 
@@ -139,7 +139,7 @@ def overlay(
     >>> len(ax.collections[-1].get_segments())  # edges of pixels
     6
     """
-    shown, labels = as_picture(image), as_labels(labels, "labels")
+    shown, labels = as_image(image), as_labels(labels, "labels")
     require_same_size(labels=labels, image=shown)
     ax = show_image(image, ax, title)
     lines = ((3.0, "black"), (1.2, color))  # width in points
@@ -170,7 +170,7 @@ def error_map(
     ['right (TP): 1', 'wrong (FP): 1', 'missed (FN): 1']
     """
     found, true = as_binary(prediction, "prediction"), as_binary(target, "target")
-    shown = np.zeros(true.shape) if image is None else as_gray(as_picture(image))
+    shown = np.zeros(true.shape) if image is None else as_gray(as_image(image))
     require_same_size(prediction=found, target=true, image=shown)
     colored = np.repeat(_DIM * shown[..., None], 3, axis=2)
     areas = (
@@ -236,7 +236,7 @@ def plot_history(
 
 
 def _panel(ax: Axes | None, title: str | None) -> Axes:
-    """Axes for a picture, without ticks; in a new figure where none are given."""
+    """Axes for an image, without ticks; in a new figure where none are given."""
     ax = plt.subplots(figsize=(3, 3), layout="constrained")[1] if ax is None else ax
     ax.set_axis_off()
     ax.set_title(title or "")
@@ -260,7 +260,7 @@ def _tint(ax: Axes, labels: Integer[np.ndarray, "H W"], classes: Sequence[str]) 
 
 
 def _legend(ax: Axes, entries: Sequence[tuple[str, str]]) -> None:
-    """Names of colors, below the picture."""
+    """Names of colors, below the image."""
     patches = [Patch(facecolor=color, edgecolor="0.4", label=text) for text, color in entries]
     legend = ax.legend(handles=patches, frameon=False, fontsize=8, handlelength=1, ncols=1)
     legend.set_loc("upper center")

@@ -122,7 +122,7 @@ class OnnxModel:
         if image.dtype.kind not in "uif":
             raise ValueError(
                 f"the image is of type {image.dtype}; an array of numbers was expected, such as "
-                "uint8: np.asarray(picture)"
+                "uint8: np.asarray(image)"
             )
         color, smallest = self.task["mode"] == "RGB", self.about["minimum_size"]
         if image.ndim < 2 or image.shape[2:] != (3,) * color or min(image.shape[:2]) < smallest:

@@ -20,12 +20,12 @@ def quantize(
 ) -> None:
     """Writes an exported network with 8-bit weights: a quarter of the bytes.
 
-    With `calibration`, batches of normalized pictures like those to come, the range of every
+    With `calibration`, batches of normalized images like those to come, the range of every
     feature map is measured on them once, and the maps are 8-bit integers, too (static
     quantization, one scale for each channel of the weights). Without, the range of each map is
     measured anew in every run (dynamic). Input and output stay float32.
     Raises ExportError for a file that `export_onnx` did not write, or whose numbers are smaller
-    already, for no pictures, and for pictures that the network cannot take.
+    already, for no images, and for images that the network cannot take.
 
     >>> from unet_lib.shipping.export import export_onnx
     >>> from unet_lib.model import UNet
@@ -114,11 +114,11 @@ def _checked(
         if bad := np.count_nonzero(~np.isfinite(batch)):
             raise ExportError(
                 f"batch {seen} of the calibration holds {bad} NaN or infinite values; leave such "
-                "pictures out"
+                "images out"
             )
         yield {"images": batch}
     if not seen:
         raise ExportError(
-            f"no pictures to calibrate {path} with: pass some tens of those it was trained on, "
+            f"no images to calibrate {path} with: pass some tens of those it was trained on, "
             "normalized, or None to do without"
         )

@@ -20,7 +20,7 @@ from torch import nn
 from torch.utils.data import DataLoader, SequentialSampler
 from tqdm import tqdm
 
-from unet_lib.data.base import picture_name
+from unet_lib.data.base import image_name
 from unet_lib.evaluation.metrics import SegmentationScores
 from unet_lib.training.checkpoint import CheckpointError, load_weights
 from unet_lib.training.epoch import LossFunction, OnStep, TrainingError, evaluate, train_epoch
@@ -221,7 +221,7 @@ class _Run:
             return ""
         self.train.set_epoch(epoch)
         indices = next(itertools.islice(iter(self.train.batch_sampler), step - 1, None), [])
-        return ", ".join(picture_name(self.train.dataset, index) for index in indices)
+        return ", ".join(image_name(self.train.dataset, index) for index in indices)
 
     def _warn_of_one_class(self, epoch: int, scores: SegmentationScores) -> None:
         """Once, and not while a slow start may still explain it."""

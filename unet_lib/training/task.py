@@ -102,7 +102,7 @@ class Task:
         if image.dtype.kind not in "uif" or image.ndim < 2 or image.shape[2:] != (3,) * color:
             found = f"an array of shape {image.shape} and type {image.dtype}"
             kind = "a color image (H, W, 3)" if color else "a gray image (H, W)"
-            cure = f'of a picture of Pillow: np.asarray(picture.convert("{self.mode}"))'
+            cure = f'of an image of Pillow: np.asarray(picture.convert("{self.mode}"))'
             raise DataError(Finding("unusable-file", found, f"{kind} of numbers", cure))
         if bad := np.count_nonzero(~np.isfinite(image)):
             found = f"{bad} of {image.size} values are NaN or infinite"

@@ -19,7 +19,7 @@ Size = tuple[int, int]
 class RandomRightAngle(v2.Transform):
     """Turn by 0, 90, 180 or 270 degrees, each with probability 1/4: no pixel is computed anew.
 
-    A picture that is not square changes its shape; crop to a square if it goes into a batch.
+    An image that is not square changes its shape; crop to a square if it goes into a batch.
 
     >>> turn = Joint(RandomRightAngle())
     >>> image, labels = turn(torch.rand(1, 3, 3), torch.eye(3).long())
@@ -76,7 +76,7 @@ def random_scale(low: float, high: float) -> Joint:
 def random_crop(size: Size, fill_labels: int = 0) -> Joint:
     """Cut out a random part of `size` (height, width).
 
-    A picture that is smaller is padded first: the image with 0, the labels with `fill_labels`;
+    An image that is smaller is padded first: the image with 0, the labels with `fill_labels`;
     pass your `ignore_index` where the padding should not count as background. Raises ValueError for
     a size that is not two whole numbers from 1 on.
 

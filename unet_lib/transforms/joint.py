@@ -29,7 +29,7 @@ class Joint:
     ) -> tuple[Float[Tensor, "C H2 W2"], Int64[Tensor, "H2 W2"]]:
         """Both transformed, plain tensors again, perhaps of another size.
 
-        Raises ValueError where they are not one picture (C, H, W) and its labels (H, W).
+        Raises ValueError where they are not one image (C, H, W) and its labels (H, W).
         """
         _check_shapes(image, labels)
         image, labels = tv_tensors.Image(image), tv_tensors.Mask(labels)

@@ -1,4 +1,4 @@
-"""Transforms put together for a kind of pictures (chapter 6 measures what they are worth)."""
+"""Transforms put together for a kind of images (chapter 6 measures what they are worth)."""
 
 import math
 from typing import Literal
@@ -19,7 +19,7 @@ from unet_lib.transforms.warp import random_elastic, random_rotation
 
 
 def augment_nuclei(size: tuple[int, int], elastic: float = 0.0) -> Joint:
-    """What may differ between two pictures of nuclei, as random crops of `size`.
+    """What may differ between two images of nuclei, as random crops of `size`.
 
     Magnification, place, direction, brightness, contrast, noise and focus: a nucleus has no up and
     down, and no microscope has the last word on the rest. Smaller images are padded with 0 and

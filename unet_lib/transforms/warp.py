@@ -1,6 +1,6 @@
 """Turn by any angle and deform elastically: every pixel is computed anew (chapter 6).
 
-Both say for each pixel of the result where in the picture it is read. The image is interpolated
+Both say for each pixel of the result where in the image it is read. The image is interpolated
 there, the labels are taken from the nearest pixel: one place for both, so they stay together.
 """
 
@@ -29,8 +29,8 @@ def random_rotation(
 
     Args:
         degrees: the angle is drawn from -degrees to degrees, or from (lowest, highest).
-        fill: what the image gets where the result reads outside of the picture, a number, or
-            "reflect": the picture goes on as in a mirror at its edge, and so do the labels.
+        fill: what the image gets where the result reads outside of the image, a number, or
+            "reflect": the image goes on as in a mirror at its edge, and so do the labels.
         fill_labels: what the labels get there (not with "reflect"); pass your `ignore_index`
             where the corners should not count as background.
 
@@ -52,7 +52,7 @@ def random_rotation(
 def random_elastic(sigma: float = 10.0, fill: Fill = "reflect", fill_labels: int = 0) -> Joint:
     """Deform smoothly, as the U-Net paper did (Ronneberger et al. 2015, section 3.1).
 
-    Random displacement vectors on a coarse 3x3 grid over the picture, both components Gaussian
+    Random displacement vectors on a coarse 3x3 grid over the image, both components Gaussian
     with standard deviation `sigma` in pixels; between the nodes each pixel's displacement follows
     by bicubic interpolation (`elastic_field`).
 
@@ -83,7 +83,7 @@ def elastic_field(vectors: Float[Tensor, "2 3 3"], size: Size) -> Float[Tensor, 
 
 
 def rotation_sources(degrees: float, size: Size) -> Float[Tensor, "2 H W"]:
-    """Row and column from which each pixel of a picture turned counterclockwise is read.
+    """Row and column from which each pixel of an image turned counterclockwise is read.
 
     >>> rotation_sources(90, (2, 2)).round().long()
     tensor([[[0, 1],
@@ -123,7 +123,7 @@ def warp(inpt: Tensor, sources: Float[Tensor, "2 H W"], fill: Fill = 0.0) -> Ten
     size = torch.tensor(sources.shape[-2:]).view(2, 1, 1)
     if fill == "reflect":
         sources, fill = _mirrored(sources, size), 0.0
-    shift = ((sources - places) * 2 / size).flip(0).movedim(0, -1)  # x first, picture = -1 to 1
+    shift = ((sources - places) * 2 / size).flip(0).movedim(0, -1)  # x first, image = -1 to 1
     if isinstance(inpt, tv_tensors.Mask):
         return v2.functional.elastic(inpt, shift[None], fill=[fill])
     moved = v2.functional.elastic(inpt - fill, shift[None]) + fill  # outside counts as 0
@@ -131,7 +131,7 @@ def warp(inpt: Tensor, sources: Float[Tensor, "2 H W"], fill: Fill = 0.0) -> Ten
 
 
 def _mirrored(sources: Tensor, size: Tensor) -> Tensor:
-    """Places outside of the picture folded back at the outer edge of its outer pixels."""
+    """Places outside of the image folded back at the outer edge of its outer pixels."""
     along = (sources + 0.5) % (2 * size)
     along = torch.minimum(along, 2 * size - along)
     return torch.minimum((along - 0.5).clamp(min=0), size - 1.0)

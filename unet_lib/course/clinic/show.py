@@ -16,8 +16,8 @@ from torch.utils.data import Dataset
 
 from unet_lib import plots
 from unet_lib.course.clinic.case import Folders
-from unet_lib.data.base import DataError, origin, picture_name
-from unet_lib.data.files import list_pictures, read_image
+from unet_lib.data.base import DataError, image_name, origin
+from unet_lib.data.files import list_images, read_image
 from unet_lib.data.masks import read_mask
 from unet_lib.doctor import Finding, SetUp
 from unet_lib.doctor.setup import draw_sample
@@ -75,8 +75,8 @@ def told(findings: Sequence[Finding], folder: Path) -> str:
 
 def _folder_panels(built: Folders) -> list[Panel]:
     """An image, its mask as stored, and the values of all masks."""
-    masks = list_pictures(built.masks)
-    images = {path.stem: path for path in list_pictures(built.images)}
+    masks = list_images(built.masks)
+    images = {path.stem: path for path in list_images(built.images)}
     values: set[int] = set()
     panels: list[Panel] = []
     for path in sorted(masks, key=lambda path: path.suffix == ".png"):  # the odd one first
@@ -194,7 +194,7 @@ def _named(dataset: Dataset, findings: Sequence[Finding], last: bool = True) -> 
     text = findings[0].files[0] if findings and findings[0].files else ""
     text = re.split(" equals | resembles ", text)[-1 if last else 0]
     count = len(dataset)  # type: ignore[arg-type]  # torch declares no length
-    names = [picture_name(dataset, index) for index in range(count)]
+    names = [image_name(dataset, index) for index in range(count)]
     return next((i for i, name in enumerate(names) if re.search(rf"{re.escape(name)}\b", text)), 0)
 
 

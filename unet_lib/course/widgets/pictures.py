@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from unet_lib.course.widgets.base import Widget, check_index
-from unet_lib.plots.pixels import as_gray, as_picture
+from unet_lib.plots.pixels import as_gray, as_image
 
 THRESHOLDS = np.arange(1, 100) / 100
 
@@ -149,7 +149,7 @@ def gray_pictures(
     ((4, 4), (4, 4))
     """
     true = [target.cpu().numpy() for target in targets]
-    gray = [as_gray(as_picture(image)) for image in images]
+    gray = [as_gray(as_image(image)) for image in images]
     return [x[0] if x.ndim == 3 else x for x in true], gray
 
 

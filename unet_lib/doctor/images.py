@@ -6,16 +6,16 @@ from unet_lib.data.findings import Finding
 from unet_lib.doctor.finding import diagnosis
 from unet_lib.doctor.setup import Sample
 
-LARGE = 10.0  # 99th percentile of a typical picture's values, from which on they are not scaled
-FLAT = 0.02  # range of the values of all pictures, below which nothing is left to see
+LARGE = 10.0  # 99th percentile of a typical image's values, from which on they are not scaled
+FLAT = 0.02  # range of the values of all images, below which nothing is left to see
 
 
-def check_pictures(sample: Sample) -> list[Finding]:
+def check_images(sample: Sample) -> list[Finding]:
     """Findings about the values of the images.
 
     >>> from unet_lib.data import SimulatedNuclei
     >>> from unet_lib.doctor.setup import draw_sample
-    >>> check_pictures(draw_sample(SimulatedNuclei(3, size=(64, 64))))
+    >>> check_images(draw_sample(SimulatedNuclei(3, size=(64, 64))))
     []
     """
     broken = np.array([not bool(image.isfinite().all()) for image in sample.inputs])
@@ -29,9 +29,9 @@ def check_pictures(sample: Sample) -> list[Finding]:
     ends = np.array([np.percentile(image.numpy(), (1, 99)) for image in sample.inputs])
     low, high = np.median(ends, axis=0)
     if max(-low, high) > LARGE:
-        found = f"values from {low:.4g} to {high:.4g} in a typical picture"
+        found = f"values from {low:.4g} to {high:.4g} in a typical image"
         return [diagnosis("not-normalized", found)]
     if ends[:, 1].max() - ends[:, 0].min() < FLAT:
-        found = f"values from {ends[:, 0].min():.3g} to {ends[:, 1].max():.3g} in all pictures"
+        found = f"values from {ends[:, 0].min():.3g} to {ends[:, 1].max():.3g} in all images"
         return [diagnosis("scaled-away", found)]
     return []
