@@ -89,18 +89,12 @@ NETWORKS = {
         Task("classes", "RGB", num_classes=4),
     ),
     "UNet group": Case(
-        partial(UNet, 1, 3, width=4, depth=2, norm="group"), [(4, 4), (17, 31)], Task("instances")
+        partial(UNet, 1, 3, width=4, depth=1, norm="group"), [(2, 2), (17, 31)], Task("instances")
     ),
     "UNet valid": Case(
-        partial(UNet, 1, 2, width=2, depth=1, padding="valid"),
+        partial(UNet, 1, 2, width=2, depth=1, padding="valid", upsampling="bilinear"),
         [(18, 18), (32, 50)],
         CLASSES,
-        border=8,
-        step=2,
-    ),
-    "UNet valid bilinear": Case(
-        partial(UNet, 1, width=2, depth=1, padding="valid", upsampling="bilinear"),
-        [(18, 18), (32, 50)],
         border=8,
         step=2,
     ),
