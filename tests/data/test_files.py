@@ -84,8 +84,8 @@ LABELS = Image.fromarray(RAMP.astype(np.int32))
         ("a.tif", LABELS, "L", "the image is stored as I; expected gray (8 or 16 bits, or float32"),
     ],
 )
-def test_fault_10_images_of_other_kinds(save, name, picture, mode, start):
-    assert message(read_image, save(name, picture), mode=mode).startswith(start)
+def test_fault_10_images_of_other_kinds(save, name, image, mode, start):
+    assert message(read_image, save(name, image), mode=mode).startswith(start)
 
 
 def test_fault_10_a_transparent_value(save):
@@ -185,8 +185,8 @@ MAPPED, RED, BLACK = {"mask_values": {0: 0, 255: 1}}, (255, 0, 0), {"palette": {
         (COLORS // 8, BLACK, ", ...; add them to palette, or correct the mask"),
     ],
 )
-def test_faults_01_03_and_05_masks_that_are_refused(save, picture, options, text):
-    assert text in message(read_mask, save("a.png", picture), **options)
+def test_faults_01_03_and_05_masks_that_are_refused(save, image, options, text):
+    assert text in message(read_mask, save("a.png", image), **options)
 
 
 def test_masks_of_floats_and_of_many_colors(save):

@@ -124,7 +124,7 @@ def check_healed(answer: object) -> None:
     """Checks a data set: the doctor's patient of three illnesses, healed.
 
     >>> check_healed(patient())
-    Not yet: the doctor says not-normalized: values from 0 to ... in a typical picture.
+    Not yet: the doctor says not-normalized: values from 0 to ... in a typical image.
     """
     if not isinstance(answer, Dataset):
         raise NotYet("give a data set: your function has to return it.")
