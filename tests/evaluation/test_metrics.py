@@ -11,12 +11,10 @@ import torchmetrics.functional as tm
 from unet_lib.evaluation import (
     Counts,
     SegmentationScores,
-    average_precision,
     confusion_matrix,
     count_pixels,
     dice,
     iou,
-    match_instances,
     pixel_accuracy,
     precision,
     recall,
@@ -176,37 +174,3 @@ def test_foreground_scores_join_the_classes(ignore_index):
     scores.update(logits, torch.tensor([[[1, 2, 0, last]]]))
     wrong = 2 if ignore_index is None else 1
     assert [int(c) for c in scores.counts] == [2, wrong, 0, 0]
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_instance_iou_by_brute_force(seed):
-    predicted, true = np.random.default_rng(seed).integers(0, 5, (2, 12, 9)) * 3
-    found = [predicted == label for label in np.unique(predicted) if label]
-    there = [true == label for label in np.unique(true) if label]
-    each = [[np.sum(p & t) / np.sum(p | t) for t in there] for p in found]
-    np.testing.assert_allclose(match_instances(predicted, true), each)
-
-
-def test_average_precision_by_hand():
-    true = np.zeros((4, 12), int)
-    true[:, 0:4], true[:, 4:8], true[0, 10] = 1, 2, 3
-    predicted = np.zeros((4, 12), int)
-    predicted[:, 0:4], predicted[:, 4:7] = 7, 4  # one whole, one with IoU 0.75, one missed
-    expected = {0.5: 2 / 3, 0.75: 2 / 3, 0.8: 1 / 4}
-    assert average_precision([predicted], [true], (0.5, 0.75, 0.8)) == pytest.approx(expected)
-    true, predicted = np.array([[1, 1, 2, 2]]), np.array([[1, 1, 1, 1]])
-    assert average_precision([predicted], [true], (0.5,))[0.5] == 0.5  # merged: one found
-
-
-def test_pooling_of_average_precision():
-    full, empty = np.array([[1, 1, 2]]), np.array([[0, 0, 0]])
-    lists = [full, empty, empty], [full, full, empty]
-    assert average_precision(*lists, (0.5,), pooling="set")[0.5] == 0.5
-    assert average_precision(*lists, (0.5,), pooling="image")[0.5] == pytest.approx(2 / 3)
-
-
-def test_instances_of_other_shapes_or_numbers():
-    with pytest.raises(ValueError, match=r"one shape, got \(1, 2\) and \(2, 1\)"):
-        match_instances(np.zeros((1, 2), int), np.zeros((2, 1), int))
-    with pytest.raises(ValueError, match="as many predictions as truths, got 1, 0"):
-        average_precision([np.zeros((1, 2), int)], [])

@@ -1,16 +1,14 @@
 """How good a mask is, and how an image of any size becomes one (chapter 5)."""
 
 from unet_lib.evaluation.context import Context, find_context, measure_context
-from unet_lib.evaluation.instances import label_instances
+from unet_lib.evaluation.instances import average_precision, label_instances, match_instances
 from unet_lib.evaluation.metrics import (
     Counts,
     SegmentationScores,
-    average_precision,
     confusion_matrix,
     count_pixels,
     dice,
     iou,
-    match_instances,
     pixel_accuracy,
     precision,
     recall,

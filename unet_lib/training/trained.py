@@ -16,7 +16,7 @@ from unet_lib.data.base import with_
 from unet_lib.data.files import read_image
 from unet_lib.data.findings import DataError
 from unet_lib.evaluation.context import Context, find_context
-from unet_lib.evaluation.metrics import average_precision
+from unet_lib.evaluation.instances import average_precision
 from unet_lib.evaluation.tiles import predict_tiles, probabilities
 from unet_lib.model.base import SegmentationModel
 from unet_lib.training.checkpoint import CheckpointError, load_model

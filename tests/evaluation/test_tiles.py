@@ -1,15 +1,11 @@
-"""Prediction: tiles equal the whole image, memory follows the tile, instances come apart."""
+"""Prediction: tiles equal the whole image, memory follows the tile, any network is measured."""
 
 import numpy as np
 import pytest
 import torch
-from skimage.draw import disk
 
-from unet_lib.data import interior_border
 from unet_lib.evaluation import (
-    average_precision,
     foreground_probability,
-    label_instances,
     measure_context,
     predict,
     predict_mask,
@@ -125,38 +121,3 @@ def test_probabilities_and_masks(model):
     image = torch.rand(1, 20, 20)
     expected = model.eval()(image[None])[0].softmax(0)[1] > 0.3
     assert torch.equal(predict_mask(model, image, threshold=0.3), expected)
-
-
-def touching_disks() -> np.ndarray:
-    labels = np.zeros((60, 90), np.int32)
-    for number, center in enumerate([(20, 20), (20, 41), (42, 60), (45, 20)], start=1):
-        labels[disk(center, 11, shape=labels.shape)] = number
-    return labels
-
-
-def test_touching_disks_come_apart():
-    labels = touching_disks()
-    target = interior_border(torch.from_numpy(labels).long())
-    classes = 9.0 * torch.nn.functional.one_hot(target, 3).movedim(-1, 0).float()
-    one = torch.from_numpy(np.where(labels > 0, 9.0, -9.0)[None]).float()
-    for logits, borders, at in ((one, False, 0.9), (classes, True, 0.7)):
-        found = label_instances(logits, borders=borders)
-        assert found.max() == 4
-        assert average_precision([found], [labels], (at,))[at] == 1.0
-
-
-def test_fault_5_three_classes_are_not_taken_for_borders() -> None:
-    """Two classes that touch are two regions of one foreground: class 1 is no interior."""
-    logits = torch.full((3, 20, 40), -9.0)
-    logits[0], logits[2, 4:16, 4:16] = 5.0, 9.0  # all of the object is of class 2
-    assert label_instances(logits).max() == 1
-    with pytest.raises(ValueError, match="4 channels; background, interior and border were"):
-        label_instances(torch.zeros(4, 9, 9), borders=True)
-
-
-def test_small_objects_vanish_and_numbers_have_no_gaps():
-    logits = torch.full((1, 30, 30), -9.0)
-    logits[0, 2:4, 2:4] = logits[0, 10:20, 2:12] = logits[0, 10:20, 18:28] = 9.0
-    found = label_instances(logits, minimum_pixels=12)
-    assert np.unique(found).tolist() == [0, 1, 2]
-    assert label_instances(torch.full((1, 9, 9), -9.0)).max() == 0
