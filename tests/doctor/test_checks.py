@@ -142,5 +142,9 @@ def test_every_cause_is_complete_and_distinct():
 def test_checkpoints_without_a_task(tmp_path):
     save_checkpoint(tmp_path / "a.pt", small_unet(3, 5))
     assert check_run(tmp_path) == []
+    save_checkpoint(tmp_path / "foreign.pt", nn.Conv2d(1, 1, 1))
+    (finding,) = check_run(tmp_path / "foreign.pt")
+    assert finding.cause == "unreadable-checkpoint"
+    assert "holds a Conv2d that does not say its channels, and no task; train with" in str(finding)
     with pytest.raises(CheckpointError, match="no checkpoint in"):
         check_run(tmp_path / "none")

@@ -60,7 +60,7 @@ def _set_up(file: Path, dataset: Dataset | None, task: Task | None) -> SetUp:
     contents = load_checkpoint(file)
     stored = stored_task(contents, file)  # also where another one is given: it must be readable
     training = contents.get("training")
-    settings = None if training is None else stored_object(_settings, training, file)
+    settings = None if training is None else stored_object(TrainingSettings, training, file)
     return SetUp(
         train=dataset,
         task=task or stored,
@@ -68,11 +68,6 @@ def _set_up(file: Path, dataset: Dataset | None, task: Task | None) -> SetUp:
         settings=settings,
         history=_longest_history(file, contents),
     )
-
-
-def _settings(monitor: str = "", mode: str = "", **fields: Any) -> TrainingSettings:
-    """The settings of a run; beside them a checkpoint says what was monitored."""
-    return TrainingSettings(**fields)
 
 
 def stored_task(contents: dict[str, Any], source: Path | str = "the checkpoint") -> Task:
@@ -86,6 +81,11 @@ def stored_task(contents: dict[str, Any], source: Path | str = "the checkpoint")
     if "task" in contents:
         return stored_object(Task, contents["task"], source)
     channels = stored_object(dict, contents["model"], source)
+    if not {"in_channels", "out_channels"} <= channels.keys():
+        raise CheckpointError(
+            f"{source} holds a {channels.get('kind')} that does not say its channels, and no task; "
+            "train with fit(..., task=Task(...))"
+        )
     mode = "L" if channels["in_channels"] == 1 else "RGB"
     if channels["out_channels"] == 1:
         return Task(mode=mode)

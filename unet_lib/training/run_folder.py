@@ -29,17 +29,17 @@ class RunFolder:
         folder: Path | str | None,
         settings: TrainingSettings,
         task: Task | None,
-        **choices: str,
+        **judged_by: str,
     ) -> None:
         self.folder, self.task = None if folder is None else Path(folder), task
-        self.choices = asdict(settings) | choices
+        self.settings, self.judged_by = asdict(settings), judged_by
 
     def save(self, name: str, model: nn.Module, state: Mapping[str, Any]) -> None:
         """Writes the model, the settings of the run and its state, in the first process alone."""
         if self.folder is not None and process_state().is_main_process:
             task = {} if self.task is None else self.task.stored()
-            training = json.dumps(self.choices)
-            save_checkpoint(self.folder / name, model, training=training, **task, **state)
+            texts = {"training": json.dumps(self.settings), "judged_by": json.dumps(self.judged_by)}
+            save_checkpoint(self.folder / name, model, **texts, **task, **state)
 
     def read(self, name: str) -> dict[str, Any]:
         """The contents of a checkpoint; nothing where there is none."""
@@ -77,8 +77,10 @@ class RunFolder:
                 f"{path} holds a model but no run to go on with (it lacks {', '.join(missing)}); "
                 "load it with load_model and train on, into another folder"
             )
-        older = asdict(TrainingSettings()) | {"monitor": "dice_per_image", "mode": "max"}
-        there, here = older | json.loads(contents["training"]), self.choices
+        there = asdict(TrainingSettings()) | {"monitor": "dice_per_image", "mode": "max"}
+        for text in (contents["training"], contents.get("judged_by", "{}")):  # older ones lack it
+            there |= json.loads(text)
+        here = self.settings | self.judged_by
         if other := [f"{k}: {there[k]} there, {here[k]} here" for k in here if there[k] != here[k]]:
             raise CheckpointError(
                 f"{path} was trained with other settings ({'; '.join(other)}); resume with the "
