@@ -17,9 +17,8 @@ def divide(
     """The numbers 0 to count - 1 dealt out at random, in sorted parts; no group is divided.
 
     Large groups are placed first, each where most is missing, so fractions are kept as well as the
-    groups allow. Raises DataError where a part would
-    be empty or `groups` is of another length, ValueError unless the fractions are positive with
-    sum 1.
+    groups allow. Raises DataError where a part would be empty or `groups` is of another length,
+    ValueError unless the fractions are positive with sum 1.
 
     >>> divide(5, (0.6, 0.4), groups=["Ada", "Ada", "Bo", "Bo", "Bo"])
     [array([2, 3, 4]), array([0, 1])]

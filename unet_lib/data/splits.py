@@ -21,8 +21,8 @@ def split(
 
     Images of one patient, slide or film look alike: with some of them in training and some in
     validation, the score says how well the network remembers. Give them one group.
-    The parts share the transform of the data set; to transform the training
-    part alone, use the method `SegmentationDataset.split`, or divide a length.
+    The parts share the transform of the data set; to transform the training part alone, use the
+    method `SegmentationDataset.split`, or divide a length.
 
     Returns one `Subset` for each fraction (their sum is 1), or for a length sorted arrays of
     indices. The same seed gives the same parts; `groups` has a hashable value for each image.

@@ -12,7 +12,7 @@ from unet_lib.doctor.finding import diagnosis
 from unet_lib.doctor.setup import Sample, SetUp, batch_of
 from unet_lib.model.base import evaluated
 
-PICTURES, SIDE = 8, 128  # of the batch that the network is shown
+IMAGES, SIDE = 8, 128  # of the batch that the network is shown
 
 
 def check_network(setup: SetUp, sample: Sample | None) -> list[Finding]:
@@ -28,7 +28,7 @@ def check_network(setup: SetUp, sample: Sample | None) -> list[Finding]:
     findings = _weights(model) or _optimizer(setup, model) or _batch_of_one(setup, model)
     if findings or sample is None:
         return findings
-    images, _ = batch_of(sample, PICTURES, SIDE)
+    images, _ = batch_of(sample, IMAGES, SIDE)
     images = images.to(next(model.parameters()).device)
     try:
         with evaluated(model), _activations(model) as layers:

@@ -20,7 +20,7 @@ from unet_lib.evaluation.metrics import count_pixels, dice
 from unet_lib.model.base import evaluated
 from unet_lib.training.task import Task
 
-PICTURES, SIDE = 8, 128  # of a batch
+IMAGES, SIDE = 8, 128  # of a batch
 LARGEST = 256  # pixels of an image's side that are predicted
 ONE_CLASS = 0.999  # share of the pixels with one answer, from which on it is the only one
 RARE = 0.03  # share of foreground below which it is called rare
@@ -89,7 +89,7 @@ def _own_way(
     model: nn.Module, predict: Callable[[Tensor], Tensor], sample: Sample
 ) -> list[Finding]:
     """Your own way from images to masks, compared with the library's."""
-    images, _ = batch_of(sample, PICTURES, SIDE)
+    images, _ = batch_of(sample, IMAGES, SIDE)
     with preserved(model):
         together, alone = predict(images), torch.cat([predict(image[None]) for image in images])
     differ = float((together != alone).float().mean())
@@ -163,7 +163,7 @@ def _statistics(model: nn.Module, task: Task, sample: Sample) -> list[Finding]:
     """Stored against batch statistics of BatchNorm."""
     if not any(isinstance(m, _BatchNorm) for m in model.modules()):
         return []
-    images, targets = batch_of(sample, PICTURES, SIDE)
+    images, targets = batch_of(sample, IMAGES, SIDE)
     with evaluated(model):
         logits = [model(images)]
     with preserved(model), torch.no_grad():

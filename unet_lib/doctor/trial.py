@@ -16,7 +16,7 @@ from unet_lib.training.parts import groups_of, new_optimizer
 from unet_lib.training.probes import short_training
 from unet_lib.training.settings import TrainingSettings
 
-PICTURES, SIDE = 4, 64  # of the batch
+IMAGES, SIDE = 4, 64  # of the batch
 STEPS = 40
 KNOWN_RATE = 2e-3  # at which AdamW trains the networks of this library
 LEARNED = 0.15  # share by which the loss falls, from which on something was learned
@@ -79,7 +79,7 @@ def trials(
     [40, 40]
     """
     known = replace(settings, optimizer="adamw", learning_rate=KNOWN_RATE)
-    model, batch = fresh(model), batch_of(sample, PICTURES, SIDE)
+    model, batch = fresh(model), batch_of(sample, IMAGES, SIDE)
     return _try(setup, model, batch, settings), _try(setup, model, batch, known)
 
 

@@ -1,5 +1,5 @@
 // Distance to the background, and its smoothed peaks: what scipy.ndimage does for
-// unet_lib/evaluation/tiles.py. Arrays hold a picture row by row; `width` is the length of a row.
+// unet_lib/evaluation/instances.py. Arrays hold a picture row by row; `width` is the length of a row.
 
 import { percentile } from "./preprocess.js";
 

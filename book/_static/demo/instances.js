@@ -1,4 +1,4 @@
-// From logits to numbered objects: the twin of unet_lib/evaluation/tiles.py.
+// From logits to numbered objects: the twin of unet_lib/evaluation/instances.py.
 
 import { distanceTransform, peaks } from "./distance.js";
 
