@@ -165,6 +165,18 @@ def test_what_would_fail_with_every_picture_is_told_once(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_network_with_group_norm_is_predicted_in_parts_with_a_halo(
+    folder, tmp_path, capsys
+) -> None:
+    path = stored(tmp_path / "unet.pt", UNet(1, width=8, depth=1, norm="group"))
+    command = "predict", path, folder / "a.png", "--output", tmp_path / "out", "--tile", 64
+    assert call(*command) == 1
+    assert (
+        "in tiles of 64 would give other logits: leave tile out, or pass" in capsys.readouterr().err
+    )
+    assert call(*command, "--halo", 8) == 0
+
+
 def test_masks_stay_when_instances_are_asked_for_later(trained, folder, tmp_path) -> None:
     command = ["predict", trained, folder / "a.png", "--output", tmp_path / "out"]
     assert call(*command) == 0

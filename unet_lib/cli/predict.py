@@ -9,7 +9,7 @@ import torch
 from tqdm import tqdm
 from tyro.conf import Positional
 
-from unet_lib.data.pairing import list_images
+from unet_lib.data.files import list_images
 from unet_lib.data.write import new_files, save_gray, save_labels
 from unet_lib.training.trained import Trained
 
@@ -38,12 +38,15 @@ class Predict:
     tile: int | None = None
     """Side of the parts in which an image is predicted, 256 or more if it is not given; smaller
     needs less memory."""
+    halo: int | None = None
+    """Pixels of context around each part; those that the network looks at, if it is not given. A
+    network with GroupNorm looks at the whole image: name a number to predict it in parts."""
     resume: bool = False
     """Leave out the images whose files exist, as after an interruption."""
 
     def __call__(self) -> int:
         """Predict every image."""
-        trained = Trained.load(self.checkpoint, threshold=self.threshold)
+        trained = Trained.load(self.checkpoint, threshold=self.threshold, halo=self.halo)
         self._require_finite(trained)
         files = self._files()
         done, failed = 0, []

@@ -29,7 +29,8 @@ Image = Path | str | np.ndarray
 class Trained:
     """A network that knows what it predicts, ready for image files and arrays of any size.
 
-    Images are predicted by tiles (see `predict`). Errors name the file: one that cannot be read,
+    Images are predicted by tiles, with the network's own halo unless another one is given (see
+    `predict`). Errors name the file: one that cannot be read,
     color for a task of gray images, NaN, too small, a type of numbers without a range.
     Raises ValueError where the network has other channels than the task.
 
@@ -39,10 +40,10 @@ class Trained:
     (20, 31)
     """
 
-    def __init__(self, model: nn.Module, task: Task) -> None:
+    def __init__(self, model: nn.Module, task: Task, halo: int | None = None) -> None:
         if isinstance(model, SegmentationModel):
             task.check_channels(model.settings.in_channels, model.settings.out_channels)
-        self.model, self.task = model, task
+        self.model, self.task, self.halo = model, task, halo
 
     @classmethod
     def load(
@@ -51,6 +52,7 @@ class Trained:
         model: nn.Module | None = None,
         threshold: float | None = None,
         device: torch.device | str | None = None,
+        halo: int | None = None,
     ) -> "Trained":
         """The network and the task of a checkpoint, on the GPU if there is one.
 
@@ -67,7 +69,8 @@ class Trained:
         if threshold is not None:
             task = replace(task, threshold=threshold)
         try:
-            return cls(network.to(device or ("cuda" if torch.cuda.is_available() else "cpu")), task)
+            network = network.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+            return cls(network, task, halo)
         except ValueError as error:
             raise CheckpointError(f"{path}: {error}") from error
 
@@ -142,7 +145,7 @@ class Trained:
     @cached_property
     def context(self) -> Context:
         """Found once: a network that does not know its context is measured."""
-        return find_context(self.model, self.task.in_channels)
+        return find_context(self.model, self.task.in_channels, self.halo)
 
 
 @contextmanager
