@@ -138,7 +138,7 @@ def test_parts_are_compared(cells, tmp_path, capsys):
                 shutil.copy(file, tmp_path / "data" / part / file.parent.name / file.name)
     told = findings(capsys, tmp_path / "data", *MAPPED)
     assert "leak" in told
-    assert "1 of 1 images of the second part are in the first as well" in told
+    assert "1 of 1 images of the second part are in the first, too" in told
 
 
 def test_parts_as_in_camvid(cells, tmp_path, capsys):

@@ -74,9 +74,8 @@ def test_miou_with_void_and_absent_classes_equals_torchmetrics(classes):
 def test_ratios_equal_torchmetrics(masks):
     prediction, target = (mask.long() for mask in masks)
     counts = count_pixels(prediction, target)
-    for ours, theirs in zip(
-        RATIOS, (tm.f1_score, tm.jaccard_index, tm.precision, tm.recall), strict=True
-    ):
+    oracle = (tm.f1_score, tm.jaccard_index, tm.precision, tm.recall)
+    for ours, theirs in zip(RATIOS, oracle, strict=True):
         pooled = theirs(prediction, target, task="binary")
         torch.testing.assert_close(ours(counts, "set")[0], pooled)
         each = [theirs(p, t, task="binary") for p, t in zip(prediction, target, strict=True)]

@@ -37,14 +37,12 @@ def test_layer_for_layer_the_same_as_article_unet() -> None:
     assert count_parameters(plain) == count_parameters(article_unet()) == 31_031_745
 
 
-@pytest.mark.parametrize(
-    ("in_channels", "out_channels", "size"), [(1, 1, (16, 16)), (3, 2, (48, 80))]
-)
-def test_equal_outputs_gradients_and_feature_maps(in_channels, out_channels, size) -> None:
+@pytest.mark.parametrize(("channels", "classes", "size"), [(1, 1, (16, 16)), (3, 2, (48, 80))])
+def test_equal_outputs_gradients_and_feature_maps(channels, classes, size) -> None:
     maps: dict[nn.Module, Tensor] = {}
     outputs = []
-    images = torch.rand(2, in_channels, *size)
-    pair = equal_pair(in_channels, out_channels, width=8)
+    images = torch.rand(2, channels, *size)
+    pair = equal_pair(channels, classes, width=8)
     for network in pair:
         for stage in stages(network):
             stage.register_forward_hook(lambda m, i, o: maps.update({m: o.detach().clone()}))

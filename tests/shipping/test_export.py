@@ -151,7 +151,7 @@ def test_files_that_are_not_ours_and_missing_packages(file, tmp_path, monkeypatc
     for name, told in (
         ("none", "no such file"),
         ("short", r"\(1000 bytes\) is no ONNX file"),
-        ("strange", "was not written by export_onnx"),
+        ("strange", "is not by export_onnx"),
     ):
         with pytest.raises(ExportError, match=rf"{name}\.onnx:? {told}"):
             read_metadata(tmp_path / f"{name}.onnx")

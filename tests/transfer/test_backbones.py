@@ -92,9 +92,7 @@ def test_every_tensor_of_lite0_is_mapped(classifier):
 
 def test_tensors_that_do_not_pair_up_are_refused():
     own = timm.create_model(LITE0, pretrained=False).state_dict()
-    with pytest.raises(
-        EncoderError, match=r"296 stored tensors and 296 of .* do not pair up: _conv"
-    ):
+    with pytest.raises(EncoderError, match=r"296 stored tensors and 296 of .* do not pair up"):
         lite0_weights(dict(reversed(own.items())))
     own.pop("classifier.bias")
     with pytest.raises(EncoderError, match="296 stored tensors and 295"):

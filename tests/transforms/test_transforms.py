@@ -246,7 +246,7 @@ class TestWrongTypes:
     def test_transforms_that_know_no_masks_are_refused(self):
         with pytest.raises(TypeError, match=r"take torchvision.transforms.v2.RandomRotation"):
             Joint(old.RandomRotation(30))
-        with pytest.raises(TypeError, match=r"got a list; pass them one by one"):
+        with pytest.raises(TypeError, match=r"got a list; pass one by one"):
             Joint([v2.RandomHorizontalFlip()])
 
     def test_another_word_for_what_lies_outside(self):

@@ -13,12 +13,7 @@ from unet_lib.data.write import new_files, save_gray, save_labels
 
 @dataclass(frozen=True)
 class Simulate:
-    """Write simulated nuclei: images, masks of 0 and 255, and instances with an object a number.
-
-    >>> import tempfile
-    >>> Simulate(Path(tempfile.mkdtemp()), count=2, size=32)()
-    2 images in ...: images, masks, instances
-    """
+    """Write simulated nuclei: images, masks of 0 and 255, and instances with an object a number."""
 
     output: Path
     """Gets the folders images, masks and instances; no file is ever overwritten."""
@@ -43,12 +38,7 @@ class Simulate:
 
 @dataclass(frozen=True)
 class Scenes:
-    """Write drawn scenes in the layout of Pascal VOC 2012, with palette masks and a void border.
-
-    >>> import tempfile
-    >>> Scenes(Path(tempfile.mkdtemp()), count=4)()
-    4 scenes in ...VOCdevkit/VOC2012
-    """
+    """Write drawn scenes in the layout of Pascal VOC 2012, with palette masks and a void border."""
 
     output: Path
     """Gets the folder VOCdevkit/VOC2012."""

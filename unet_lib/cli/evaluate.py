@@ -13,11 +13,7 @@ from unet_lib.training.trained import Trained
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Score a checkpoint on simulated nuclei, on folders of your own, or on dsb2018's test part.
-
-    >>> Evaluate(Path("runs/unet/best.pt")).source.simulation_seed
-    1
-    """
+    """Score a checkpoint on simulated nuclei, on folders of your own, or on dsb2018's test part."""
 
     checkpoint: Positional[Path]
     """What train wrote, for example runs/unet/best.pt."""

@@ -20,11 +20,7 @@ Pairs = Annotated[tuple[str, ...], arg(metavar="VALUE:CLASS ...")]
 
 @dataclass(frozen=True, kw_only=True)
 class MaskOptions:
-    """How the masks of a folder are to be read, as options of a command.
-
-    >>> MaskOptions(mask_values=("0:0", "255:1")).folder_options()["mask_values"]
-    {0: 0, 255: 1}
-    """
+    """How the masks of a folder are to be read, as options of a command."""
 
     mask_values: Pairs = ()
     """Which stored value stands for which class, as in 0:0 255:1"""
@@ -50,9 +46,6 @@ class Source(MaskOptions):
     """The images of a command, simulated unless folders or a data set are named; checks itself.
 
     Raises ValueError for options that do not belong together.
-
-    >>> len(Source(count=3, size=32).open(Task()))
-    3
     """
 
     images: Path | None = None
@@ -144,9 +137,6 @@ def shell_words(finding: Finding) -> str:
     """The options that stand for the arguments of a finding, as a shell takes them.
 
     Alternatives are parted by "or"; nothing where a finding names no argument.
-
-    >>> shell_words(Finding("mask-values", "0, 255", arguments=({"mask_values": {0: 0, 255: 1}},)))
-    ' (in a shell: --mask-values 0:0 255:1)'
     """
     ways = [" ".join(_words(*argument) for argument in way.items()) for way in finding.arguments]
     return f" (in a shell: {', or '.join(ways)})" if ways else ""

@@ -20,9 +20,6 @@ class Predict:
 
     An image that cannot be predicted is named at the end, and the others are done.
     Exit status 0: all predicted; 1: some not; 2: the command itself could not be followed.
-
-    >>> Predict(Path("runs/unet/best.pt"), (Path("cells"),)).output
-    PosixPath('predictions')
     """
 
     checkpoint: Positional[Path]

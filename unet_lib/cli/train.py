@@ -27,13 +27,7 @@ from unet_lib.transfer.encoders import EncoderUNet, pretrained_unet
 
 @dataclass(frozen=True)
 class NetworkSettings(UNetSettings):
-    """The network to train, a U-Net or one on an encoder of timm; its channels follow the task.
-
-    >>> NetworkSettings().width
-    16
-    >>> NetworkSettings(encoder="resnet18", weights="none").build(1, 1).settings.norm
-    'batch'
-    """
+    """The network to train, a U-Net or one on an encoder of timm; its channels follow the task."""
 
     in_channels: Suppress[Fixed[int]] = 1
     out_channels: Suppress[Fixed[int]] = 1
@@ -54,9 +48,8 @@ class NetworkSettings(UNetSettings):
         """
         values = asdict(self) | {"in_channels": in_channels, "out_channels": out_channels}
         own = {"in_channels", "out_channels", "norm"}
-        own |= (
-            {"encoder", "decoder_width"} if self.encoder else {f.name for f in fields(UNetSettings)}
-        )
+        encoder, plain = {"encoder", "decoder_width"}, {f.name for f in fields(UNetSettings)}
+        own |= encoder if self.encoder else plain
         options: dict[str, Any] = {name: values[name] for name in own}
         given = {name for name in values if getattr(self, name) != getattr(NetworkSettings, name)}
         if wrong := given - own - ({"weights"} if self.encoder else set()):
@@ -66,9 +59,8 @@ class NetworkSettings(UNetSettings):
             return UNet(**options)
         if self.weights == "none":
             return EncoderUNet(**options)
-        return pretrained_unet(
-            weights=None if self.weights == "imagenet" else self.weights, **options
-        )
+        weights = None if self.weights == "imagenet" else self.weights
+        return pretrained_unet(weights=weights, **options)
 
 
 @dataclass(frozen=True)

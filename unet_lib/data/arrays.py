@@ -44,19 +44,11 @@ def check_pair(image: ImageArray, labels: Shaped[np.ndarray, "..."]) -> None:
 
 
 def size_text(array: Shaped[np.ndarray, "..."]) -> str:
-    """Height x width, as messages print it.
-
-    >>> size_text(np.zeros((120, 160, 3)))
-    '120x160'
-    """
+    """Height x width, as messages print it."""
     return "x".join(str(side) for side in array.shape[:2])
 
 
 def image_tensor(image: Shaped[np.ndarray, "..."]) -> Float[Tensor, "C H W"]:
-    """A copy of a normalized image (H, W) or (H, W, C) as a float32 tensor (C, H, W).
-
-    >>> image_tensor(np.zeros((4, 6, 3), np.float32)).shape
-    torch.Size([3, 4, 6])
-    """
+    """A copy of a normalized image (H, W) or (H, W, C) as a float32 tensor (C, H, W)."""
     planes = image[np.newaxis] if image.ndim == 2 else np.moveaxis(image, -1, 0)
     return torch.from_numpy(np.array(planes, dtype=np.float32, order="C"))

@@ -25,11 +25,7 @@ Augment = Literal["none", "flip", "all"]
 
 
 class Options(TypedDict, total=False):
-    """What every data set takes: `normalize`, `transform`, `target`, as `SegmentationDataset`.
-
-    >>> Options(target=None)
-    {'target': None}
-    """
+    """What every data set takes: `normalize`, `transform`, `target`, as `SegmentationDataset`."""
 
     normalize: Normalize | None
     transform: Transform | None
@@ -223,10 +219,6 @@ def stored_images(dataset: Dataset) -> Iterator[tuple[str, np.ndarray]]:
     """Name and raw image of every item of a data set or a part of one, read one by one.
 
     Of a data set that is not of this library, the image as it gives it.
-
-    >>> from unet_lib.data import SimulatedNuclei
-    >>> [name for name, image in stored_images(Subset(SimulatedNuclei(9), [7]))]
-    ['simulated image 7 of seed 0']
     """
     for index in range(len(dataset)):  # type: ignore[arg-type]  # torch declares no length
         found = origin(dataset, index)
@@ -235,12 +227,7 @@ def stored_images(dataset: Dataset) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def image_name(dataset: Dataset, index: int) -> str:
-    """What messages call an image, behind any number of Subsets: its file, or its number.
-
-    >>> from unet_lib.data import SimulatedNuclei
-    >>> image_name(Subset(SimulatedNuclei(9), [7, 8]), 1)
-    'simulated image 8 of seed 0'
-    """
+    """What messages call an image, behind any number of Subsets: its file, or its number."""
     while isinstance(dataset, Subset):
         dataset, index = dataset.dataset, dataset.indices[index]
     name = getattr(dataset, "name", None)

@@ -62,11 +62,7 @@ def copies(images: Iterable[np.ndarray]) -> list[tuple[int, int]]:
 
 
 def shared_images(first: Named, second: Named) -> list[tuple[str, str]]:
-    """The names of equal images in two parts, in the first and in the second.
-
-    >>> shared_images([("a", np.zeros(3))], [("b", np.ones(3)), ("c", np.zeros(3))])
-    [('a', 'c')]
-    """
+    """The names of equal images in two parts, in the first and in the second."""
     known: dict[str, str] = {}
     for name, image in first:
         known.setdefault(_digest(image), name)
@@ -74,10 +70,7 @@ def shared_images(first: Named, second: Named) -> list[tuple[str, str]]:
 
 
 def refuse_copies(first: Named, second: Named) -> None:
-    """Raises DataError, naming them all, where images of one part are also in the other.
-
-    >>> refuse_copies([("a", np.zeros(3))], [("b", np.ones(3))])
-    """
+    """Raises DataError, naming them all, where images of one part are also in the other."""
     cure = (
         "remove one, or keep equal images, patients or slides together with "
         "split(dataset, groups=...)"

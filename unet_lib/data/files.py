@@ -44,11 +44,7 @@ def unusable(
     cause: str = "unusable-file",
     *arguments: Mapping[str, Any],
 ) -> DataError:
-    """The error that names one file: an UnreadableError where it is no image.
-
-    >>> unusable(Path("a.png"), "the file is empty", cure="copy it again")
-    DataError('a.png: the file is empty; copy it again')
-    """
+    """The error that names one file: an UnreadableError where it is no image."""
     kind = UnreadableError if cause == "unreadable-file" else DataError
     return kind(Finding(cause, found, expected, cure, (str(path),), arguments))
 
@@ -96,13 +92,7 @@ def read_image(path: str | Path, mode: Mode = "L") -> Shaped[np.ndarray, "H W *C
 
 
 def open_image(path: Path) -> Image.Image:
-    """The decoded and upright image of a file, or a DataError that says what is wrong with it.
-
-    >>> open_image(Path("missing.png"))
-    Traceback (most recent call last):
-        ...
-    unet_lib.data.files.UnreadableError: missing.png: no such file
-    """
+    """The decoded and upright image of a file, or a DataError that says what is wrong with it."""
     if not path.is_file():
         raise unusable(path, "no such file", cause="unreadable-file")
     again = "copy it again or remove it"
@@ -149,10 +139,7 @@ def _refuse_what_pillow_changes(path: Path, picture: ImageFile.ImageFile) -> Non
 
 
 def require_opaque(path: Path, picture: Image.Image) -> None:
-    """Raises DataError for an image that is transparent in places.
-
-    >>> require_opaque(Path("a.png"), Image.new("L", (3, 2)))
-    """
+    """Raises DataError for an image that is transparent in places."""
     if not picture.has_transparency_data:
         return
     alpha = np.asarray(picture.convert("RGBA").getchannel("A"))
@@ -181,12 +168,6 @@ def list_images(folder: Path) -> list[Path]:
     """The image files of one folder, by name; hidden files and other endings are left out.
 
     Raises DataError where the folder is missing, is a file, or holds no image.
-
-    >>> import tempfile
-    >>> list_images(Path(tempfile.mkdtemp()))
-    Traceback (most recent call last):
-        ...
-    unet_lib.data.findings.DataError: ...: no images in this folder (0 other files, ...
     """
     require_folder(folder)
     files = [path for path in sorted(folder.iterdir()) if path.is_file()]
@@ -203,13 +184,7 @@ def list_images(folder: Path) -> list[Path]:
 
 
 def require_folder(folder: Path) -> None:
-    """Raises DataError where a folder is missing, or is a file.
-
-    >>> require_folder(Path("no/such/folder"))
-    Traceback (most recent call last):
-        ...
-    unet_lib.data.findings.DataError: no/such/folder: no such folder; check the path
-    """
+    """Raises DataError where a folder is missing, or is a file."""
     if not folder.is_dir():
         found = "a file, not a folder" if folder.exists() else "no such folder"
         raise DataError(Finding("no-pictures", found, cure="check the path", files=(str(folder),)))

@@ -66,9 +66,8 @@ class DataError(ValueError):
     def __init__(
         self, *findings: Finding | str, where: str = "", cause: str = "unusable-file"
     ) -> None:
-        self.findings = tuple(
-            Finding(cause, one) if isinstance(one, str) else one for one in findings
-        )
+        found = (Finding(cause, one) if isinstance(one, str) else one for one in findings)
+        self.findings = tuple(found)
         self.where = where
         super().__init__(self.text())
 
@@ -97,12 +96,7 @@ class DataError(ValueError):
 
 
 def grouped(findings: Iterable[Finding], key: Callable[[Finding], Any]) -> list[list[Finding]]:
-    """The findings of which `key` says the same, together, in the order of the first of each.
-
-    >>> one, other = Finding("leak", "2 of 9 images"), Finding("frozen", "36 parameters")
-    >>> [len(group) for group in grouped([one, other, one], lambda finding: finding.cause)]
-    [2, 1]
-    """
+    """The findings of which `key` says the same, together, in the order of the first of each."""
     groups: dict[Any, list[Finding]] = {}
     for finding in findings:
         groups.setdefault(key(finding), []).append(finding)
@@ -110,11 +104,7 @@ def grouped(findings: Iterable[Finding], key: Callable[[Finding], Any]) -> list[
 
 
 def as_keywords(arguments: Mapping[str, Any]) -> str:
-    """Arguments as they are written in Python.
-
-    >>> as_keywords({"num_classes": 16, "ignore_index": 255})
-    'num_classes=16 and ignore_index=255'
-    """
+    """Arguments as they are written in Python."""
     return " and ".join(f"{name}={value}" for name, value in arguments.items())
 
 

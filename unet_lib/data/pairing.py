@@ -10,11 +10,7 @@ from unet_lib.data.findings import SHOWN, DataError, Finding
 
 
 class Pair(NamedTuple):
-    """An image and its mask, as two files.
-
-    >>> Pair(Path("images/1.png"), Path("masks/1.png")).mask.name
-    '1.png'
-    """
+    """An image and its mask, as two files."""
 
     image: Path
     mask: Path
@@ -27,14 +23,6 @@ def pair_files(images: Path, masks: Path, suffix: str) -> tuple[list[Pair], list
     never to `10.png`. Both may lie in one folder if there is a suffix to tell them apart.
     Files that cannot be paired are in the findings. Raises DataError for a folder that is missing
     or without images, and for one folder without a suffix.
-
-    >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> for name in "1.png", "1_mask.png", "10.png":
-    ...     (folder / name).touch()
-    >>> pairs, findings = pair_files(folder, folder, "_mask")
-    >>> [pair.mask.name for pair in pairs], findings[0].found
-    (['1_mask.png'], 'image without a mask of the same name')
     """
     if images == masks and not suffix:
         found = "images and masks lie in one folder"

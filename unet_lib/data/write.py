@@ -49,11 +49,6 @@ def new_files(folder: Path, images: Iterable[Path | str], existing_too: bool = F
 
     Raises DataError, before anything is written, where two images have one name, such a file
     exists, unless `existing_too`, or the folder cannot be made.
-
-    >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> [file.name for file in new_files(folder, ["cells/1.tif", "2.jpg"])]
-    ['1.png', '2.png']
     """
     files = [folder / f"{Path(image).stem}.png" for image in images]
     if double := [file.name for file, times in Counter(files).items() if times > 1]:
@@ -95,12 +90,6 @@ def save_labels(path: Path, labels: Integer[np.ndarray, "H W"], as_classes: bool
 
     A palette image keeps its indices: they are the classes, the colors only show them.
     Raises DataError for labels that the file cannot hold.
-
-    >>> import tempfile
-    >>> file = Path(tempfile.mkdtemp()) / "labels.png"
-    >>> save_labels(file, np.array([[0, 700]]))
-    >>> np.array(Image.open(file)).tolist()
-    [[0, 700]]
     """
     largest = 255 if as_classes else 65535
     if labels.min() < 0 or labels.max() > largest:
@@ -112,9 +101,5 @@ def save_labels(path: Path, labels: Integer[np.ndarray, "H W"], as_classes: bool
 
 
 def save_gray(path: Path, image: UInt8[np.ndarray, "H W"]) -> None:
-    """Writes gray values from 0 to 255 as PNG.
-
-    >>> import tempfile
-    >>> save_gray(Path(tempfile.mkdtemp()) / "mask.png", np.array([[0, 255]], np.uint8))
-    """
+    """Writes gray values from 0 to 255 as PNG."""
     write_atomically(path, lambda file: Image.fromarray(image).save(file, "png"))

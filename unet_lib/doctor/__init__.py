@@ -6,10 +6,10 @@ takes folders. Every threshold stands at the top of the module that uses it.
 """
 
 from unet_lib.data.findings import Finding
-from unet_lib.doctor.causes import CAUSES, Cause
+from unet_lib.doctor.data_causes import Cause
 from unet_lib.doctor.examine import check_dataset, check_model, examine
 from unet_lib.doctor.files import check_folder
-from unet_lib.doctor.finding import diagnosis, paragraph
+from unet_lib.doctor.finding import CAUSES, diagnosis, paragraph
 from unet_lib.doctor.run import check_run
 from unet_lib.doctor.setup import SetUp
 

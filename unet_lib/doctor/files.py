@@ -34,13 +34,6 @@ def find_folders(folder: Path) -> dict[str, tuple[Path, Path]]:
     """The folders of images and of masks in a folder, by the name of the part they belong to.
 
     Raises DataError, with what was looked for, where there are none.
-
-    >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> for name in "images", "masks":
-    ...     (folder / "train" / name).mkdir(parents=True)
-    >>> list(find_folders(folder))
-    ['train']
     """
     require_folder(folder)
     if pair := _pair(folder):

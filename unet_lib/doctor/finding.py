@@ -5,7 +5,11 @@ from pathlib import Path
 from textwrap import fill
 
 from unet_lib.data.findings import IN_FULL, SHOWN, Finding
-from unet_lib.doctor.causes import CAUSES
+from unet_lib.doctor.data_causes import DATA_CAUSES
+from unet_lib.doctor.run_causes import RUN_CAUSES
+
+CAUSES = DATA_CAUSES | RUN_CAUSES
+"""Cause -> how it shows, what is expected, the cure."""
 
 
 def diagnosis(

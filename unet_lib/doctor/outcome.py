@@ -114,14 +114,7 @@ def _own_way(
 
 @contextlib.contextmanager
 def preserved(model: nn.Module) -> Generator[None, None, None]:
-    """Whatever happens inside, mode and BatchNorm statistics are as they were afterwards.
-
-    >>> layer = nn.BatchNorm2d(1)
-    >>> with preserved(layer):
-    ...     _ = layer(torch.ones(2, 1, 1, 1))
-    >>> layer.running_mean.item()
-    0.0
-    """
+    """Whatever happens inside, mode and BatchNorm statistics are as they were afterwards."""
     modes = {module: module.training for module in model.modules()}
     kept = {m: copy.deepcopy(m.state_dict()) for m in modes if isinstance(m, _BatchNorm)}
     try:

@@ -39,13 +39,11 @@ def check_leak(train: Dataset, validation: Dataset) -> list[Finding]:
     >>> from unet_lib.data import SimulatedNuclei
     >>> nuclei = SimulatedNuclei(3, size=(64, 64))
     >>> check_leak(nuclei, nuclei)[0].found
-    '3 of 3 images of the second part are in the first as well'
+    '3 of 3 images of the second part are in the first, too'
     """
     ours, theirs = (list(islice(stored_images(part), MOST)) for part in (train, validation))
     if doubles := shared_images(ours, theirs):
-        found = (
-            f"{len(doubles)} of {len(theirs)} images of the second part are in the first as well"
-        )
+        found = f"{len(doubles)} of {len(theirs)} images of the second part are in the first, too"
         return [diagnosis("leak", found, [f"{other} equals {one}" for one, other in doubles])]
     table = _correlations(theirs, ours)
     if not (table.max() >= ALIKE):

@@ -59,11 +59,6 @@ class Sample:
 
     images and labels: arrays before normalization and transforms, (H, W) or (H, W, C) and (H, W);
     inputs and targets: what the data set returns.
-
-    >>> from unet_lib.data import SimulatedNuclei
-    >>> sample = draw_sample(SimulatedNuclei(2, size=(32, 48)))
-    >>> sample.images[0].shape, sample.inputs[0].shape
-    ((32, 48), torch.Size([1, 32, 48]))
     """
 
     dataset: Dataset
@@ -87,10 +82,6 @@ def draw_sample(dataset: Dataset, task: Task | None = None) -> Sample:
     """The first images of a data set, and some evenly spread over the rest.
 
     Where a data set of ours gives labels, they become the targets of the task, if one is given.
-
-    >>> from unet_lib.data import SimulatedNuclei
-    >>> len(draw_sample(SimulatedNuclei(100, size=(32, 32))))
-    32
     """
     count = len(dataset)  # type: ignore[arg-type]  # torch declares no length
     row = min(IN_A_ROW, count)
@@ -112,12 +103,7 @@ def draw_sample(dataset: Dataset, task: Task | None = None) -> Sample:
 
 
 def has_transform(dataset: Dataset) -> bool:
-    """Whether a data set of ours changes its images at each access.
-
-    >>> from unet_lib.data import SimulatedNuclei
-    >>> has_transform(SimulatedNuclei(2))
-    False
-    """
+    """Whether a data set of ours changes its images at each access."""
     found = origin(dataset, 0)
     return found is not None and found[0].transform is not None
 
@@ -132,11 +118,6 @@ def batch_of(sample: Sample, most: int, side: int) -> tuple[Tensor, Tensor]:
     """A batch of at most that many images, cut to one size of at most `side`.
 
     Images with most foreground come first, and the part with most of it is cut out.
-
-    >>> from unet_lib.data import SimulatedNuclei, foreground
-    >>> images, targets = batch_of(draw_sample(SimulatedNuclei(4, target=foreground)), 3, 64)
-    >>> images.shape, targets.shape
-    (torch.Size([3, 1, 64, 64]), torch.Size([3, 1, 64, 64]))
     """
     order = sorted(range(len(sample)), key=lambda i: -float(_share(sample.targets[i])))[:most]
     height, width = (min(side, *(sample.inputs[i].shape[axis] for i in order)) for axis in (-2, -1))

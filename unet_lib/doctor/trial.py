@@ -25,11 +25,7 @@ SHARE = 0.4  # of what the known rate achieves: less than that is blamed on the 
 
 
 class Trial(NamedTuple):
-    """The losses of a short training on one batch.
-
-    >>> Trial(0.1, [1.0, 0.5, 0.2]).fell
-    0.8
-    """
+    """The losses of a short training on one batch."""
 
     rate: float
     losses: list[float]

@@ -77,9 +77,8 @@ def match_instances(predicted: Labels, true: Labels) -> Float[np.ndarray, "P T"]
     [[0.67], [0.33]]
     """
     if predicted.shape != true.shape:
-        raise ValueError(
-            f"expected label images of one shape, got {predicted.shape} and {true.shape}"
-        )
+        shapes = f"{predicted.shape} and {true.shape}"
+        raise ValueError(f"expected label images of one shape, got {shapes}")
     names_p, index_p = np.unique(predicted, return_inverse=True)
     names_t, index_t = np.unique(true, return_inverse=True)
     overlap = np.zeros((len(names_p), len(names_t)))
@@ -104,9 +103,8 @@ def average_precision(
     {0.5: 0.5, 0.7: 0.0, 0.9: 0.0}
     """
     if len(predicted) != len(true):
-        raise ValueError(
-            f"expected as many predictions as truths, got {len(predicted)}, {len(true)}"
-        )
+        counts = f"{len(predicted)}, {len(true)}"
+        raise ValueError(f"expected as many predictions as truths, got {counts}")
     tables = [match_instances(p, t) for p, t in zip(predicted, true, strict=True)]
     instances = torch.tensor([sum(table.shape) for table in tables])[:, None]
     zeros = torch.zeros_like(instances)

@@ -71,11 +71,7 @@ def as_labels(values: Picture, what: str = "mask") -> Int64[np.ndarray, "H W"]:
 
 
 def as_binary(values: Picture, what: str = "mask") -> Bool[np.ndarray, "H W"]:
-    """A mask of 0 and 1, or bool, as bool (H, W); ValueError for other values.
-
-    >>> as_binary(np.array([[0, 1]]))
-    array([[False,  True]])
-    """
+    """A mask of 0 and 1, or bool, as bool (H, W); ValueError for other values."""
     labels = as_labels(values, what)
     if not np.isin(labels, (0, 1)).all():
         raise ValueError(
@@ -86,13 +82,7 @@ def as_binary(values: Picture, what: str = "mask") -> Bool[np.ndarray, "H W"]:
 
 
 def require_same_size(**arrays: np.ndarray) -> None:
-    """Raises ValueError, naming each, where heights or widths differ.
-
-    >>> require_same_size(image=np.zeros((4, 5)), labels=np.zeros((5, 4)))
-    Traceback (most recent call last):
-    ...
-    ValueError: expected one height and width, got image (4, 5), labels (5, 4)
-    """
+    """Raises ValueError, naming each, where heights or widths differ."""
     if len({array.shape[:2] for array in arrays.values()}) > 1:
         found = ", ".join(f"{name} {array.shape[:2]}" for name, array in arrays.items())
         raise ValueError(f"expected one height and width, got {found}")
@@ -102,9 +92,6 @@ def label_edges(labels: Int64[np.ndarray, "H W"]) -> Float[np.ndarray, "E 2 2"]:
     """The edge between every two neighboring pixels of different labels: from and to, as (x, y).
 
     Pixel (row, column) covers x from column - 0.5 to column + 0.5, as imshow draws it.
-
-    >>> label_edges(np.array([[1, 1, 2]])).tolist()
-    [[[1.5, -0.5], [1.5, 0.5]]]
     """
     y, x = np.nonzero(labels[:, 1:] != labels[:, :-1])  # edges that stand
     standing = np.array([[x + 0.5, y - 0.5], [x + 0.5, y + 0.5]])

@@ -188,11 +188,7 @@ def error_map(
 
 @runtime_checkable
 class HasRows(Protocol):
-    """A history as `unet_lib.training.fit` returns it; plots load nothing of training.
-
-    >>> isinstance([], HasRows)
-    False
-    """
+    """A history as `unet_lib.training.fit` returns it; plots load nothing of training."""
 
     rows: Sequence[Mapping[str, float]]
 

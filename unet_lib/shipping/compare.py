@@ -21,11 +21,7 @@ class ExportError(ValueError):
 
 
 def require_onnx() -> ModuleType:
-    """The package onnxruntime; ExportError, with the command, where it or its kin are missing.
-
-    >>> require_onnx().__name__
-    'onnxruntime'
-    """
+    """The package onnxruntime; ExportError, with the command, where it or its kin are missing."""
     try:
         import onnx  # noqa: F401  # here and not above: training needs none of them
         import onnxruntime
@@ -45,10 +41,6 @@ def facts_of(
 
     Raises ExportError for weights that are not float32, and for a network that is not of this
     library without a task, ValueError for a task of other channels.
-
-    >>> from unet_lib.model import UNet
-    >>> [tuple(batch.shape) for batch in facts_of(UNet(1, width=2, depth=1))[2]]
-    [(1, 1, 4, 11), (1, 1, 17, 4), (2, 1, 11, 17)]
     """
     kind = type(model).__name__
     numbers = sorted({str(p.dtype).removeprefix("torch.") for p in model.parameters()})
@@ -150,13 +142,7 @@ def _run(session: Any, images: Tensor, expected: tuple[int, ...], path: Path | s
 
 
 def session_of(path: Path | str) -> Any:
-    """What runs a file: it keeps its warnings to itself and uses PyTorch's thread count.
-
-    >>> session_of("none.onnx")
-    Traceback (most recent call last):
-    ...
-    unet_lib.shipping.compare.ExportError: none.onnx: no such file; ...
-    """
+    """What runs a file: it keeps its warnings to itself and uses PyTorch's thread count."""
     ort, path = require_onnx(), Path(path)
     if not path.is_file():
         raise ExportError(f'{path}: no such file; export_onnx or "unet_lib export" writes it')

@@ -117,9 +117,7 @@ def read_metadata(path: Path | str) -> dict[str, Any]:
     """
     stored = session_of(path).get_modelmeta().custom_metadata_map
     if KEY not in stored:
-        raise ExportError(
-            f"{path} was not written by export_onnx: it does not say what it predicts"
-        )
+        raise ExportError(f"{path} is not by export_onnx: it does not say what it predicts")
     try:
         return json.loads(stored[KEY])
     except ValueError as error:

@@ -62,14 +62,6 @@ def halve(path: Path | str, output: Path | str) -> None:
     Input and output stay float32. A logit beyond 65,504 would become infinite.
     Raises ExportError for a file that `export_onnx` did not write, or whose numbers are smaller
     already.
-
-    >>> from unet_lib.shipping.export import export_onnx
-    >>> from unet_lib.model import UNet
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> _ = export_onnx(UNet(1, width=2, depth=1), folder / "unet.onnx")
-    >>> halve(folder / "unet.onnx", folder / "half.onnx")
-    >>> read_metadata(folder / "half.onnx")["minimum_size"]
-    2
     """
     _about_float32(path)
     import onnx

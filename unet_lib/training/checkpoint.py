@@ -103,9 +103,6 @@ def stored_object(kind: Callable[..., Any], text: str, source: Path | str) -> An
     """An object made of the JSON of its fields, as checkpoints hold settings and tasks.
 
     Raises CheckpointError for fields that this version does not know, or does not allow.
-
-    >>> stored_object(complex, '{"real": 1, "imag": 2}', "a.pt")
-    (1+2j)
     """
     try:
         return kind(**json.loads(text))

@@ -122,12 +122,6 @@ def logits_and_target(model: nn.Module, images: Tensor, target: Tensor) -> tuple
 
     A network without padding (its `keeps_size` is False) answers for the middle of the image
     alone: there the target, and whatever is stacked with it, is cut to the size of the logits.
-
-    >>> import torch
-    >>> from unet_lib.model import UNet
-    >>> model, images = UNet(1, width=2, depth=1, padding="valid"), torch.zeros(1, 1, 32, 32)
-    >>> [tuple(part.shape) for part in logits_and_target(model, images, images)]
-    [(1, 1, 16, 16), (1, 1, 16, 16)]
     """
     logits = model(images)
     network = getattr(model, "module", model)  # several processes wrap it

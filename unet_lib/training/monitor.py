@@ -41,9 +41,8 @@ class Running:
             self.values += [float(self.metric(*pair)) for pair in pairs]
             return
         classes = target.long()  # torchmetrics wants whole numbers as such
-        self.metric.to(logits.device).update(
-            logits, classes if bool((classes == target).all()) else target
-        )
+        truth = classes if bool((classes == target).all()) else target
+        self.metric.to(logits.device).update(logits, truth)
 
     def compute(self) -> float:
         """The result so far; of a function the mean over all images for which it is a number."""
@@ -87,10 +86,6 @@ def one_class(counts: Counts) -> str:
     """Says which class every pixel was given though the truth has several; else nothing.
 
     `counts` as `SegmentationScores.counts` holds them: of one channel, or of K classes.
-
-    >>> one, none = torch.tensor([[1]]), torch.tensor([[0]])
-    >>> one_class(Counts(tp=none, fp=none, fn=one, tn=3 * one))
-    'every pixel of the validation set is predicted as background, though 25 % are not'
     """
     tp, fp, fn, tn = (c.sum(0).double() for c in (counts.tp, counts.fp, counts.fn, counts.tn))
     predicted, true = tp + fp, tp + fn

@@ -28,10 +28,6 @@ def new_loader(
 
     In validation every image comes once and in order. A DataLoader stays as it is.
     Raises ValueError where there is no batch, and for options that a DataLoader has itself.
-
-    >>> settings = TrainingSettings(drop_last=True)
-    >>> [len(new_loader(name, [0] * 10, settings)) for name in ("training", "validation")]
-    [1, 2]
     """
     training = name == "training"
     if not isinstance(data, DataLoader):
@@ -73,9 +69,6 @@ def groups_of(model: nn.Module, chosen: ParameterGroups | None = None) -> list[d
     """What an optimizer gets: all parameters, or the chosen groups if they are the model's.
 
     Raises ValueError where nothing would learn, or something of another model.
-
-    >>> len(groups_of(nn.Conv2d(1, 1, 1), lambda model: [model.weight, model.bias]))
-    2
     """
     if not any(p.requires_grad for p in model.parameters()):
         raise ValueError("every parameter of the model is frozen; let some learn: requires_grad_()")
@@ -97,11 +90,7 @@ def groups_of(model: nn.Module, chosen: ParameterGroups | None = None) -> list[d
 def new_optimizer(
     groups: list[dict[str, Any]], settings: TrainingSettings, fused: bool | None = None
 ) -> Optimizer:
-    """The optimizer that the settings name.
-
-    >>> type(new_optimizer(groups_of(nn.Conv2d(1, 1, 1)), TrainingSettings())).__name__
-    'AdamW'
-    """
+    """The optimizer that the settings name."""
     common = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay, "fused": fused}
     if settings.optimizer == "sgd":
         return SGD(groups, momentum=0.9, **common)
@@ -109,12 +98,7 @@ def new_optimizer(
 
 
 def new_schedule(optimizer: Optimizer, settings: TrainingSettings, steps: int) -> LRScheduler:
-    """The schedule that the settings name, for a run of that many steps.
-
-    >>> optimizer = new_optimizer(groups_of(nn.Conv2d(1, 1, 1)), TrainingSettings())
-    >>> round(new_schedule(optimizer, TrainingSettings(), steps=10).get_last_lr()[0], 6)
-    8e-05
-    """
+    """The schedule that the settings name, for a run of that many steps."""
     if settings.schedule == "one-cycle":  # Smith and Topin (2018)
         largest = [group["lr"] for group in optimizer.param_groups]
         return OneCycleLR(optimizer, largest, total_steps=max(steps, 2) + 1)

@@ -100,12 +100,7 @@ def _fastest(seconds: dict[Mode, float]) -> Mode:
 def agree_on_mode(
     model: nn.Module, loader: DataLoader, loss: LossFunction, precision: Precision, verbose: bool
 ) -> Mode:
-    """The mode that is asked for; "auto" is decided by the first process. Says if bf16 is slow.
-
-    >>> loader = DataLoader([(torch.zeros(1, 8, 8), torch.zeros(1, 8, 8))])
-    >>> str(agree_on_mode(nn.Conv2d(1, 1, 1), loader, nn.MSELoss(), "fp16", verbose=False))
-    'fp16'
-    """
+    """The mode that is asked for; "auto" is decided by the first process. Says if bf16 is slow."""
     state, auto = process_state(), precision == "auto"
     if precision in ("float32", "fp16") or not (auto or verbose):
         return Mode(precision)
@@ -128,11 +123,7 @@ def agree_on_mode(
 
 
 def process_state() -> PartialState:
-    """Which of how many processes this is, also on CPUs (where ACCELERATE_USE_CPU asks for them).
-
-    >>> process_state().is_main_process
-    True
-    """
+    """Which of how many processes this is, on CPUs too (where ACCELERATE_USE_CPU asks for them)."""
     return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
 
 
@@ -140,9 +131,6 @@ def new_accelerator(precision: str, settings: TrainingSettings) -> Accelerator:
     """A new Accelerator: its state is global, and would keep the last run's precision.
 
     Raises TrainingError where several processes were started that do not see each other.
-
-    >>> new_accelerator("float32", TrainingSettings(accumulation_steps=4)).mixed_precision
-    'no'
     """
     AcceleratorState._reset_state()
     GradientState._reset_state()

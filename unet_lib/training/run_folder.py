@@ -18,11 +18,7 @@ NEEDED = {"history", "optimizer", "schedule", "scaler", "training"}  # to go on 
 
 
 class RunFolder:
-    """What a run stores, and whether another one may go on from there; None stores nothing.
-
-    >>> RunFolder(None, TrainingSettings(), None, monitor="loss", mode="min").stored()
-    {}
-    """
+    """What a run stores, and whether another one may go on from there; None stores nothing."""
 
     def __init__(
         self,

@@ -26,11 +26,7 @@ class EncoderError(ValueError):
 
 
 def require_timm() -> ModuleType:
-    """The package timm; EncoderError, with the command that installs it, where it is missing.
-
-    >>> require_timm().__name__
-    'timm'
-    """
+    """The package timm; EncoderError, with the command that installs it, where it is missing."""
     try:
         import timm  # here and not above: it takes seconds, and a plain U-Net does not need it
     except ImportError as error:
@@ -42,13 +38,7 @@ def require_timm() -> ModuleType:
 
 
 def require_known(name: str) -> None:
-    """Raises EncoderError, with the nearest names, for a backbone that timm does not have.
-
-    >>> require_known("resnet-18")
-    Traceback (most recent call last):
-    ...
-    unet_lib.transfer.backbones.EncoderError: timm has no backbone 'resnet-18'; ...
-    """
+    """Raises EncoderError, with the nearest names, for a backbone that timm does not have."""
     timm = require_timm()
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.3)
@@ -198,11 +188,6 @@ def lite0_weights(own: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
     Both programs list the same layers in the order in which they act. A pair whose last names
     (weight, running_mean, ...) or shapes differ is an EncoderError, not a guess.
-
-    >>> lite0_weights({})
-    Traceback (most recent call last):
-    ...
-    unet_lib.transfer.backbones.EncoderError: ...
     """
     stored = torch.load(lite0_file(), map_location="cpu", weights_only=True)
     pairs = list(zip(stored.items(), own.items(), strict=False))

@@ -46,9 +46,7 @@ def _check_transform(transform: object) -> None:
             f"torchvision.transforms.v2.{name}"
         )
     if not callable(transform):
-        raise TypeError(
-            f"a transform was expected, got a {name}; pass them one by one: Joint(a, b)"
-        )
+        raise TypeError(f"a transform was expected, got a {name}; pass one by one: Joint(a, b)")
 
 
 def _check_shapes(image: Tensor, labels: Tensor) -> None:

@@ -64,8 +64,8 @@ CASES = {
         (epoch(), "Right"),
         *((chapter04._loop(*how), told) for how, told in chapter04._LOOP_MISTAKES),
         (epoch(twice=True), "the weights differ from those that train_epoch leads to"),
-        (epoch(result="nothing"), "as a Python float, got None"),
-        (epoch(result="tensor"), "got a Tensor: take .item()"),
+        (epoch(result="nothing"), "should be a float and is None"),
+        (epoch(result="tensor"), "is a Tensor: take .item()"),
         (epoch(result="of batches"), "Weigh each batch by its size"),
     ],
     chapter04.check_accumulate: [

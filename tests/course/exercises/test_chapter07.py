@@ -39,7 +39,7 @@ CASES = {
         (lambda n, rate, decay: rate, "expected a list of numbers"),
         (lambda n, rate, decay: rates(n, rate, decay)[1:], "one for the decoder; got 2"),
         (lambda n, rate, decay: [rate], "expected 3 rates, got 1"),
-        (lambda n, rate, decay: rates(n, rate, decay)[::-1], "the order is turned around"),
+        (lambda n, rate, decay: rates(n, rate, decay)[::-1], "the order is reversed"),
         (lambda n, rate, decay: [*rates(n, rate, decay)[1:], rate], "the deepest stage has"),
         (lambda n, rate, decay: rates(n, 2 * rate, decay), "the decoder comes last and learns"),
         (lambda n, rate, decay: [0.0] * n + [rate], "expected [0.0025, 0.005, 0.01]"),

@@ -28,12 +28,10 @@ def biases(bias):
     )
 
 
-def compare(
-    run, reference, batches, distance=abs, summary=np.max, at=0, shapes=True, last=False, few=False
-):
+def compare(run, other, batches, distance=abs, summary=np.max, at=0, shapes=1, last=0, few=0):
     largest, flips = 0.0, 0
     for batch in batches:
-        found, expected = run(batch), reference(batch)
+        found, expected = run(batch), other(batch)
         if shapes and found.shape != expected.shape:
             return float("inf"), flips
         now = float(summary(distance(found - expected)))

@@ -119,9 +119,8 @@ class TestPainting:
     def test_undo_leaves_the_strokes_before(self, evaluate):
         one = "picture.begin(); picture.extend({ x: 9, y: 9, radius: 4, light: 90 });"
         two = one + "picture.begin(); picture.extend({ x: 40, y: 30, radius: 4, light: 200 });"
-        assert np.array_equal(
-            self.paint(evaluate, one), self.paint(evaluate, two + "picture.undo()")
-        )
+        undone = self.paint(evaluate, two + "picture.undo()")
+        assert np.array_equal(self.paint(evaluate, one), undone)
         assert not self.paint(evaluate, two + "picture.undo(true)").any()
 
     def test_the_dark_field_is_dark_and_trembles(self, evaluate):

@@ -48,16 +48,7 @@ class Case:
 
 
 class Cases(list[Case]):
-    """Cases in the order in which they are written down.
-
-    >>> cases = Cases()
-    >>> @cases.named("Nothing at all", "")
-    ... def nothing(folder: Path) -> SetUp:
-    ...     "A set-up without a part."
-    ...     return SetUp()
-    >>> cases[0].story
-    'A set-up without a part.'
-    """
+    """Cases in the order in which they are written down."""
 
     def named(self, title: str, cause: str = "") -> Callable[[One], One]:
         """Adds a function as a case; what the function says of itself is the story."""

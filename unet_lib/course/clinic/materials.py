@@ -51,12 +51,7 @@ def binary(labels: Pictures) -> list[np.ndarray]:
 def colored(
     count: int, seed: int = 0, size: tuple[int, int] = SIZE
 ) -> tuple[list[np.ndarray], Pictures]:
-    """Two stains, as RGB: nuclei, which count, in blue, and other cells, which do not, in red.
-
-    >>> images, labels = colored(1)
-    >>> images[0].shape
-    (64, 64, 3)
-    """
+    """Two stains, as RGB: nuclei, which count, in blue, and other cells, which do not, in red."""
     blue, labels = nuclei(count, seed, size)
     red, _ = nuclei(count, seed + 100, size)
     none = np.zeros(size, np.uint8)

@@ -61,11 +61,7 @@ def zeros(folder: Path) -> SetUp:
 
 
 class WithSigmoid(nn.Module):
-    """A U-Net that ends in a sigmoid.
-
-    >>> WithSigmoid()(torch.zeros(1, 1, 16, 16)).shape
-    torch.Size([1, 1, 16, 16])
-    """
+    """A U-Net that ends in a sigmoid."""
 
     def __init__(self) -> None:
         super().__init__()

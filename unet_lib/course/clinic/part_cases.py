@@ -17,9 +17,8 @@ PART_CASES = Cases()
 def same_pictures(folder: Path) -> SetUp:
     """Copies under other names: a folder was merged from two sources."""
     images, labels = nuclei(20)
-    return SetUp(
-        train=InMemory(images[:12], labels[:12]), validation=InMemory(images[10:], labels[10:])
-    )
+    first, second = InMemory(images[:12], labels[:12]), InMemory(images[10:], labels[10:])
+    return SetUp(train=first, validation=second)
 
 
 @PART_CASES.named("Neighboring slices in both parts", "neighboring-pictures")
@@ -32,9 +31,8 @@ def neighboring_slices(folder: Path) -> SetUp:
             noisy = image[place] + rng.normal(0, 4, (64, 64))
             images.append(noisy.clip(0, 255).astype(np.uint8))
             masks.append(binary([labels[place]])[0])
-    return SetUp(
-        train=InMemory(images[::2], masks[::2]), validation=InMemory(images[1::2], masks[1::2])
-    )
+    even, odd = InMemory(images[::2], masks[::2]), InMemory(images[1::2], masks[1::2])
+    return SetUp(train=even, validation=odd)
 
 
 @PART_CASES.named("Prepared in two ways", "normalization-differs")

@@ -105,9 +105,8 @@ def check_group_split(answer: object) -> None:
     seeded = any(split != splits[-1] for split in splits[3:])
     expect(seeded, "six seeds choose the same patients. Let seed decide who is drawn.")
     again = _parts(answer, everybody, 0.25, seed=5)
-    expect(
-        again == splits[-1], "seed 5 twice gives two splits. Make a generator from seed, inside."
-    )
+    told = "seed 5 twice gives two splits. Make a generator from seed, inside."
+    expect(again == splits[-1], told)
     say(True, "no patient on both sides, every picture in one part, and the seed repeats it.")
 
 
@@ -167,9 +166,7 @@ def _judge_batch(batch: Batch, found: object) -> None:
     told = f"the images have the shape {tuple(images.shape)}, expected {expected}: all pictures"
     large = "of the batch, as high and as wide as the largest."
     expect(images.shape == expected, f"{told} {large}")
-    told = (
-        f"the labels have the shape {tuple(labels.shape)}, expected {(len(batch), height, width)}"
-    )
+    told = f"the labels have shape {tuple(labels.shape)}, expected {(len(batch), height, width)}"
     expect(labels.shape == images[:, 0].shape, f"{told}. Pad them exactly as the images.")
     _judge_padding(batch, images, labels)
 

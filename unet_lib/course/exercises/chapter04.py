@@ -52,10 +52,8 @@ def check_learning_rate(rate: object) -> None:
     expect(rate <= 0.007, told)
     flat = "the curve is still flat: this works, in ten times as many steps as needed or more."
     expect(rate >= 1e-3, f"at {rate:g} {flat} Go right, to where the loss is falling.")
-    good = (
-        "Anything from 0.001 to 0.005 is a good answer; the longer the run, the more to the left."
-    )
-    say(True, f"at {rate:g} the loss is falling, and the edge at 0.1 is well away. {good}")
+    good = "from 0.001 to 0.005 is a good answer; the longer the run, the more to the left."
+    say(True, f"at {rate:g} the loss is falling, and the edge at 0.1 is well away. Anything {good}")
 
 
 @check
@@ -93,9 +91,7 @@ def _judge_dice(result: Tensor, logits: Tensor, target: Tensor) -> None:
     wrong = [(_dice(logits, target, **how), text) for how, text in _DICE_MISTAKES]
     wrong.append((1 - right, "this is the Dice, which should grow; the loss is one minus that."))
     values = f"expected {right.item():.4f}, got {result.item():.4f}"
-    cure = (
-        "Print the sums of one class, and compare them with a pencil on a picture of 2 x 2 pixels."
-    )
+    cure = "Print the sums of one class, and check them by hand on a picture of 2 x 2 pixels."
     judge(result, right, wrong, f"for {logits.shape[1]} classes {values}. {cure}", within=1e-5)
 
 
@@ -150,9 +146,7 @@ def check_train_epoch(train: object) -> None:
     mean, right = _trained(train_epoch, loader)
     _judge_loop(weights, right, loader)
     if not isinstance(result, float):
-        told = (
-            f"the weights are right; expected the mean loss as a Python float, got {kind(result)}"
-        )
+        told = f"the weights are right; the mean loss should be a float and is {kind(result)}"
         asked = " (is there a return?)" if result is None else ""
         raise NotYet(f"{told}{asked}: take .item(), or the graph of every batch stays in memory.")
     told = f"the weights are right, the mean loss should be {mean:.4f} and is {result:.4f}: the "
@@ -162,9 +156,7 @@ def check_train_epoch(train: object) -> None:
 
 
 def _judge_loop(weights: Tensor, right: Tensor, loader: DataLoader) -> None:
-    told = (
-        "the weights differ from those that train_epoch leads to. For each batch, in this order: "
-    )
+    told = "the weights differ from those that train_epoch leads to. For each batch, in order: "
     wrong = ((_trained(_loop(*how), loader)[1], text) for how, text in _LOOP_MISTAKES)
     judge(weights, right, wrong, f"{told}zero_grad, forward, backward, step.", **ROUNDING)
 

@@ -49,11 +49,7 @@ def check_scaling(scale: object) -> None:
 
 
 class Pair(nn.Module):
-    """A small encoder and a small decoder, for the exercise on freezing.
-
-    >>> Pair()(torch.zeros(2, 1, 4, 4)).shape
-    torch.Size([2, 1, 4, 4])
-    """
+    """A small encoder and a small decoder, for the exercise on freezing."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -113,9 +109,7 @@ def _judge_rates(answer: object, stages: int, rate: float, decay: float) -> None
     decoder = f"expected {count} rates, one a stage and one for the decoder; got {stages}."
     expect(len(found) != stages, decoder)
     expect(len(found) == count, f"expected {count} rates, got {len(found)}.")
-    around = (
-        "the order is turned around: the first of the list is the stage nearest to the picture,"
-    )
+    around = "the order is reversed: the first of the list is the stage nearest to the picture,"
     same = "all rates are the same: each stage should have decay times that of the next."
     deepest = "the deepest stage has the decoder's rate; it should already have decay times it."
     wrong = (

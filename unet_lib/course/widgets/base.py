@@ -16,12 +16,6 @@ class Widget(anywidget.AnyWidget):
     """A widget that takes its own traits only, and warns where it makes the notebook heavy.
 
     Raises traitlets.TraitError for a name that is none of its traits, such as a misspelled one.
-
-    >>> from unet_lib.course.widgets import ArithmeticWidget
-    >>> ArithmeticWidget(deep=3)
-    Traceback (most recent call last):
-    ...
-    traitlets.traitlets.TraitError: ArithmeticWidget has no deep; it has convolutions, depth, ...
     """
 
     _esm: str
@@ -60,9 +54,8 @@ def check_index(proposal: dict, count: int) -> int:
     if proposal["value"] < count:
         return proposal["value"]
     name = proposal["trait"].name
-    raise traitlets.TraitError(
-        f"{name} counts from 0 and there are {count}, got {proposal['value']}"
-    )
+    told = f"{name} counts from 0 and there are {count}, got {proposal['value']}"
+    raise traitlets.TraitError(told)
 
 
 def script(name: str) -> str:

@@ -78,11 +78,7 @@ class ConvolutionWidget(Widget, files="convolution"):
 def problem(
     operation: str, grid: Rows, kernel: Rows, stride: int = 1, padding: str = "valid"
 ) -> str:
-    """Say why settings do not go together, "" where they do.
-
-    >>> problem("convolution", [[0, 0], [0, 0]], [[1, 2], [3, 4]])
-    'convolution takes kernels of 1, 3, 5, got 2'
-    """
+    """Say why settings do not go together, "" where they do."""
     for name, rows, low in (("grid", grid, 2), ("kernel", kernel, 1)):
         sides = {len(rows), *map(len, rows)}
         if not sides <= set(range(low, 9)) or len(set(map(len, rows))) != 1:
@@ -102,11 +98,7 @@ def problem(
 
 
 def as_rows(name: str, array: np.ndarray) -> Rows:
-    """Whole numbers (rows, columns) as lists; raises ValueError for anything else.
-
-    >>> as_rows("grid", np.eye(2))
-    [[1, 0], [0, 1]]
-    """
+    """Whole numbers (rows, columns) as lists; raises ValueError for anything else."""
     array = np.asarray(array)
     numbers = array.dtype.kind in "biuf" and np.isfinite(array).all()
     if array.ndim != 2 or not numbers or not np.array_equal(array, array.round()):

@@ -125,8 +125,7 @@ def _check_scores(scores: Mapping[str, Sequence[float]], count: int) -> None:
         if name in SCORES:
             raise ValueError(f"the score {name!r} is computed already; give yours another name")
         if len(values) != count:
-            raise ValueError(
-                f"score {name!r}: expected {count} values, one a picture, got {len(values)}"
-            )
+            told = f"expected {count} values, one a picture, got {len(values)}"
+            raise ValueError(f"score {name!r}: {told}")
         if any(math.isinf(value) for value in values):
             raise ValueError(f"score {name!r} holds infinite values; give nan where there is none")

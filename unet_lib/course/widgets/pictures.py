@@ -27,9 +27,8 @@ def check_arrays(name: str, *, image: np.ndarray, **others: np.ndarray) -> None:
     """
     for x in (image, *others.values()):
         if not isinstance(x, np.ndarray):
-            raise ValueError(
-                f"{name}: expected NumPy arrays (H, W), got {type(x).__name__}; pass x.numpy()"
-            )
+            got = type(x).__name__
+            raise ValueError(f"{name}: expected NumPy arrays (H, W), got {got}; pass x.numpy()")
     shapes = [x.shape for x in (image, *others.values())]
     if len(set(shapes)) > 1 or image.ndim != 2 or not image.size:
         raise ValueError(
@@ -76,20 +75,13 @@ def threshold_levels(probability: Shaped[np.ndarray, "*size"]) -> UInt8[np.ndarr
     """For each pixel, how many of the thresholds 0.01 to 0.99 its probability exceeds.
 
     So `levels >= round(100 * t)` is exactly `probability > t` for each of them.
-
-    >>> threshold_levels(np.array([[0.0, 0.5, 0.501, 1.0]])).tolist()
-    [[0, 49, 50, 99]]
     """
     thresholds = THRESHOLDS.astype(probability.dtype)  # 0.7 as the probability would hold it
     return np.searchsorted(thresholds, probability, side="left").astype(np.uint8)
 
 
 def gray_levels(image: Real[np.ndarray, "H W"]) -> UInt8[np.ndarray, "H W"]:
-    """The image from its darkest (0) to its brightest pixel (255), for showing only.
-
-    >>> gray_levels(np.array([[0.5, 0.75, 1.5]])).tolist()
-    [[0, 64, 255]]
-    """
+    """The image from its darkest (0) to its brightest pixel (255), for showing only."""
     low, high = float(image.min()), float(image.max())
     return np.round((image - low) * (255 / (high - low or 1))).astype(np.uint8)
 
@@ -126,11 +118,7 @@ def _address(image: Image.Image, kind: str, **options: int | bytes) -> str:
 
 
 def packed(values: Shaped[np.ndarray, "..."]) -> bytes:
-    """Bytes or bits (eight to a byte) compressed, as `unpack` of common.js reads them.
-
-    >>> len(packed(np.zeros((90, 90), np.uint8))) < 50
-    True
-    """
+    """Bytes or bits (eight to a byte) compressed, as `unpack` of common.js reads them."""
     if values.dtype == bool:
         values = np.packbits(values)
     return zlib.compress(values.tobytes(), 9)
@@ -142,11 +130,6 @@ def gray_pictures(
     """A batch for showing: targets without a channel, and gray images from 0 to 1.
 
     targets: (N, H, W) or (N, 1, H, W), images: (N, 1, H, W) or (N, 3, H, W).
-
-    >>> import torch
-    >>> true, gray = gray_pictures(torch.eye(4)[None], torch.eye(4)[None, None])
-    >>> true[0].shape, gray[0].shape
-    ((4, 4), (4, 4))
     """
     true = [target.cpu().numpy() for target in targets]
     gray = [as_gray(as_image(image)) for image in images]
@@ -154,11 +137,7 @@ def gray_pictures(
 
 
 class PicturesWidget(Widget):
-    """What widgets of pictures and their masks store: `stored_pictures`, and the one shown.
-
-    >>> PicturesWidget(names=["a", "b"], picture=1).picture
-    1
-    """
+    """What widgets of pictures and their masks store: `stored_pictures`, and the one shown."""
 
     levels = traitlets.List(traitlets.Bytes()).tag(sync=True)
     targets = traitlets.List(traitlets.Bytes()).tag(sync=True)
@@ -180,9 +159,6 @@ def stored_pictures(
     """The traits of a `PicturesWidget`, checked, as common.js unpacks them.
 
     found: one or several times the probabilities of all pictures.
-
-    >>> sorted(stored_pictures([[np.eye(2)]], [np.eye(2)], [np.eye(2)], None))
-    ['images', 'levels', 'names', 'targets']
     """
     names = list(names or [f"picture {i + 1}" for i in range(len(images))])
     for probabilities in found:

@@ -22,12 +22,7 @@ BRIGHTEST = 0.995
 
 
 class Passage(NamedTuple):
-    """What `run_with_skips` met on its way, the features of the largest stage first.
-
-    >>> passage = run_with_skips(UNet(1, width=2, depth=1), torch.rand(1, 1, 8, 8), [True])
-    >>> passage.logits.shape, len(passage.encoder), len(passage.decoder)
-    (torch.Size([1, 1, 8, 8]), 1, 1)
-    """
+    """What `run_with_skips` met on its way, the features of the largest stage first."""
 
     logits: Float[Tensor, "N K H W"]
     encoder: list[Tensor]

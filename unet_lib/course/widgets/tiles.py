@@ -107,12 +107,7 @@ class TilesWidget(Widget, files="tiles"):
 def seam_levels(
     difference: Float[np.ndarray, "H W"], changed: np.ndarray
 ) -> UInt8[np.ndarray, "h w"]:
-    """Levels 0 to 6 of the differences, the largest of each 2 x 2 pixels; `changed` is level 6.
-
-    >>> difference = np.array([[0.0, 2e-6, 2e-5], [0.0, 0.0, 0.5]])
-    >>> seam_levels(difference, np.zeros((2, 3), bool)).tolist()
-    [[0, 5]]
-    """
+    """Levels 0 to 6 of the differences, the largest of each 2 x 2 pixels; `changed` is level 6."""
     levels = np.where(changed, len(EDGES) + 1, np.digitize(difference, EDGES)).astype(np.uint8)
     for axis in (0, 1):
         levels = np.maximum.reduceat(levels, range(0, levels.shape[axis], 2), axis)

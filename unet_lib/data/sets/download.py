@@ -11,11 +11,7 @@ from unet_lib.data.findings import DataError
 
 
 def data_folder(name: str) -> Path:
-    """Where data set `name` is kept: in the folder that UNET_DATA_DIR names, else in `data`.
-
-    >>> data_folder("dsb2018").name
-    'dsb2018'
-    """
+    """Where data set `name` is kept: in the folder that UNET_DATA_DIR names, else in `data`."""
     return Path(os.environ.get("UNET_DATA_DIR") or "data") / name
 
 
