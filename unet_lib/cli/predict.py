@@ -9,7 +9,7 @@ import torch
 from tqdm import tqdm
 from tyro.conf import Positional
 
-from unet_lib.data.files import list_images
+from unet_lib.data.listing import list_images
 from unet_lib.data.write import new_files, save_gray, save_labels
 from unet_lib.training.trained import Trained
 

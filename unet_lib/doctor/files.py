@@ -15,9 +15,9 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from unet_lib.data.files import list_images, require_folder
 from unet_lib.data.findings import DataError, Finding, grouped, listed
 from unet_lib.data.folder import PairedFolder
+from unet_lib.data.listing import list_images, require_folder
 from unet_lib.data.masks import MANY, read_mask
 from unet_lib.data.write import voc_palette
 from unet_lib.doctor.finding import diagnosis
