@@ -55,7 +55,8 @@ def judge_images(contents: Sequence[Contents]) -> list[Finding]:
     counted = ", ".join(f"{count} of {name}" for name, count in types.most_common())
     found = f"images of several types ({counted}), each divided by the largest value of its own"
     cure = "convert them to one, or pass normalize=normalize_percentiles"
-    finding = Finding("mixed-types", found, "one type of numbers", cure)
+    ways = ({"normalize": "percentiles"},)
+    finding = Finding("mixed-types", found, "one type of numbers", cure, arguments=ways)
     return [replace(finding, files=(one.image,)) for one in contents if one.numbers != usual]
 
 

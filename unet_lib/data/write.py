@@ -1,6 +1,7 @@
 """Write images and labels as PNG, and never over another file (chapters 5 and 13)."""
 
 import os
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -26,7 +27,7 @@ def write_atomically(path: Path | str, write: Callable[[BinaryIO], Any]) -> None
     'whole'
     """
     path = Path(path)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside = path.with_name(f".{os.getpid()}.{zlib.crc32(path.name.encode()):08x}")  # always short
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -86,14 +87,14 @@ def voc_palette() -> UInt8[np.ndarray, "256 3"]:
 
 
 def save_labels(path: Path, labels: Integer[np.ndarray, "H W"], as_classes: bool = False) -> None:
-    """Writes labels as PNG: as instances, 16 bits, or as classes, 8 bits with VOC's palette.
+    """Writes labels as PNG: as classes, 8 bits with VOC's palette, or as instances, 16 bits.
 
-    A palette image keeps its indices: they are the classes, the colors only show them.
-    Raises DataError for labels that the file cannot hold.
+    A palette image keeps its indices: they are the classes, the colors only show them. More than
+    256 classes take 16 bits, too. Raises DataError for labels that the file cannot hold.
     """
-    largest = 255 if as_classes else 65535
-    if labels.min() < 0 or labels.max() > largest:
-        raise DataError(f"{path}: labels up to {labels.max()}; the file holds 0 to {largest}")
+    if labels.min() < 0 or labels.max() > 65535:
+        raise DataError(f"{path}: labels up to {labels.max()}; the file holds 0 to 65535")
+    as_classes = as_classes and labels.max() <= 255
     picture = Image.fromarray(labels.astype(np.uint8 if as_classes else np.uint16))
     if as_classes:
         picture.putpalette(voc_palette().tobytes())

@@ -49,6 +49,11 @@ def find_folders(folder: Path) -> dict[str, tuple[Path, Path]]:
     )
 
 
+def holds_folders(folder: Path) -> bool:
+    """Whether `find_folders` would find any."""
+    return any(_pair(base) for base in (folder, *(folder / part for part in PARTS)))
+
+
 def _pair(base: Path) -> tuple[Path, Path] | None:
     for images, masks in LAYOUTS:
         if (base / images).is_dir() and (base / masks).is_dir():

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int32, Shaped, UInt8
+from jaxtyping import Float32, Int32, Integer, Shaped
 
 Image = Path | str | np.ndarray
 
@@ -82,11 +82,11 @@ class OnnxModel:
         raised = np.exp(logits - logits.max(axis=0))
         return raised / raised.sum(axis=0)
 
-    def mask(self, image: Image) -> UInt8[np.ndarray, "H W"]:
+    def mask(self, image: Image) -> Integer[np.ndarray, "H W"]:
         """Class indices; for any other task 1 where foreground is likelier than the threshold."""
         p = self.probabilities(image)
         if self.task["target"] == "classes":
-            return p.argmax(axis=0).astype(np.uint8)
+            return p.argmax(axis=0).astype(np.min_scalar_type(len(p) - 1))
         return (_foreground(p) > self.task["threshold"]).astype(np.uint8)
 
     def instances(self, image: Image) -> Int32[np.ndarray, "H W"]:
