@@ -3,9 +3,12 @@
 import copy
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import TypeGuard, TypeVar
 
 import torch
 from torch import Tensor, nn
+
+Layer = TypeVar("Layer", bound=nn.Module)
 
 
 def fold_batch_norm(model: nn.Module) -> nn.Module:
@@ -66,10 +69,9 @@ def join_layers(model: nn.Module) -> nn.Module:
     return model
 
 
-def _can_be_joined(layer: nn.Module) -> bool:
-    if not isinstance(layer, nn.Conv2d) or not _is(layer, nn.Conv2d):
-        return False
-    return layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
+def _can_be_joined(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
+    plain = _is(layer, nn.Conv2d)
+    return plain and layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
 
 
 def _in_sequence(model: nn.Module) -> Iterator[nn.Sequential]:
@@ -79,7 +81,7 @@ def _in_sequence(model: nn.Module) -> Iterator[nn.Sequential]:
             yield block
 
 
-def _is(layer: nn.Module, kind: type[nn.Module]) -> bool:
+def _is(layer: nn.Module, kind: type[Layer]) -> TypeGuard[Layer]:
     """Whether it is that layer itself, and nobody listens to it or has changed what it does."""
     hooks = layer._forward_hooks, layer._forward_pre_hooks
     return type(layer) is kind and not any(hooks) and "forward" not in vars(layer)
