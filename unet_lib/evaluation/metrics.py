@@ -165,8 +165,7 @@ def _ratio(
 
     Where there are no negatives either, no pixel counts: nan, which no mean counts.
     """
-    empty = torch.where(tn > 0, empty, math.nan)
-    undefined = torch.where(errors > 0, 0.0, empty).double()
+    undefined = torch.where(errors > 0, 0.0, torch.where(tn > 0, empty, math.nan)).double()
     return torch.where(bottom > 0, top.double() / bottom.clamp(min=1), undefined).nanmean(0).float()
 
 
