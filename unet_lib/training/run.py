@@ -194,6 +194,7 @@ class Run:
         return {
             "history": json.dumps(self.history.rows),
             "mode": list(self.mode),
+            "steps": self.pace.steps,
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "scaler": scaler.state_dict() if scaler is not None else {},
@@ -202,6 +203,11 @@ class Run:
     def restore(self, contents: Mapping[str, Any], files: RunFolder) -> dict[str, Any] | None:
         """Goes back to where the contents were saved; returns the best weights until then."""
         last = f"{files.folder}/last.pt"
+        if (there := contents.get("steps", self.pace.steps)) != (here := self.pace.steps):
+            raise CheckpointError(
+                f"{last} is a run of {there} steps, here it would be {here}: the training images "
+                "or their batches are others; resume with the same, or train into another folder"
+            )
         load_weights(self.unwrapped, contents["weights"], last)
         try:
             self.optimizer.load_state_dict(contents["optimizer"])
