@@ -31,7 +31,7 @@ class RunFolder:
         **judged_by: str,
     ) -> None:
         self.folder, self.task = None if folder is None else Path(folder), task
-        self.settings, self.about = asdict(settings), dict(about)
+        self.settings, self.about = asdict(settings), json.loads(json.dumps(about))
         self.judged_by = judged_by
 
     def locked(self) -> AbstractContextManager[None]:
