@@ -109,10 +109,8 @@ def fit(
     check_monitor(monitor, mode, metrics, validation is not None)
     loader = new_loader("training", train, s, task, collate, sampler)
     checks = new_checks(validation, s, task, collate)
-    if loss is None:
-        loss = partial(segmentation_loss, ignore_index=PADDING) if task is None else task.loss
-    files = RunFolder(folder, s, task, about or {}, monitor=monitor, mode=mode)
-    with files.locked():
+    loss = loss or (partial(segmentation_loss, ignore_index=PADDING) if task is None else task.loss)
+    with RunFolder(folder, s, task, about or {}, monitor=monitor, mode=mode) as files:
         stored = files.stored(resume)
         chosen = stored.get("mode") or agree_on_mode(model, loader, loss, s.precision, verbose)
         groups = groups_of(model, parameter_groups)

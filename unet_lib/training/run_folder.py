@@ -3,7 +3,6 @@
 import json
 import pickle
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -34,9 +33,15 @@ class RunFolder:
         self.settings, self.about = asdict(settings), json.loads(json.dumps(about))
         self.judged_by = judged_by
 
-    def locked(self) -> AbstractContextManager[None]:
+    def __enter__(self) -> "RunFolder":
         """Keeps other programs out: the first process holds the lock for all."""
-        return locked(self.folder if process_state().is_main_process else None)
+        self.lock = locked(self.folder if process_state().is_main_process else None)
+        self.lock.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        """Lets others in."""
+        self.lock.__exit__(*error)
 
     def save(self, name: str, model: nn.Module, state: Mapping[str, Any]) -> None:
         """Writes the model, the settings of the run and its state, in the first process alone."""
@@ -84,10 +89,14 @@ class RunFolder:
                 f"{path} holds a model but no run to go on with (it lacks {', '.join(missing)}); "
                 "load it with load_model and train on, into another folder"
             )
+        self._require_same(contents, path)
+        return contents
+
+    def _require_same(self, contents: Mapping[str, Any], path: Path) -> None:
+        """Raises CheckpointError for a run of other settings, or of another task."""
         there = asdict(TrainingSettings()) | {"monitor": "dice_per_image", "mode": "max"}
-        for text in (contents["training"], contents.get("judged_by", "{}")):  # older ones lack it
-            there |= json.loads(text)
-        there |= json.loads(contents.get("about", "{}"))
+        for name in ("training", "judged_by", "about"):  # older ones lack the last two
+            there |= json.loads(contents.get(name, "{}"))
         here = self.settings | self.judged_by
         here |= {name: value for name, value in self.about.items() if name in there}
         if other := [f"{k}: {there[k]} there, {here[k]} here" for k in here if there[k] != here[k]]:
@@ -100,7 +109,6 @@ class RunFolder:
                 f"{path} was trained for {task}, not for {self.task}; resume with the same "
                 "options, or train into another folder"
             )
-        return contents
 
 
 def require_free(folder: Path | None, resume: bool, go_on: str, elsewhere: str) -> None:
