@@ -70,7 +70,8 @@ def error(capsys) -> str:
 
 
 def test_train_writes_checkpoints_with_their_task_and_the_history(run) -> None:
-    assert {file.name for file in run.iterdir()} == {"last.pt", "best.pt", "history.json"}
+    files = {"last.pt", "best.pt", "history.json", "report.html"}
+    assert {file.name for file in run.iterdir()} == files
     assert load_task(run / "best.pt").target == "foreground"
     assert load_model(run / "best.pt").settings.width == 2
     rows = json.loads((run / "history.json").read_text())

@@ -62,6 +62,10 @@ def equal(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
     return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
 
+def interrupt(row):
+    raise KeyboardInterrupt
+
+
 def sgd(model: nn.Module) -> torch.optim.SGD:
     return torch.optim.SGD(model.parameters(), lr=0.1)
 
@@ -389,10 +393,6 @@ def test_fault_26_a_resumed_run_equals_an_uninterrupted_one(
 
 def test_an_interrupted_model_is_usable_and_a_finished_run_resumes_to_its_best(nuclei, tmp_path):
     common = {"settings": TrainingSettings(epochs=3, **FAST), "folder": tmp_path}
-
-    def interrupt(row):
-        raise KeyboardInterrupt
-
     model = small_unet()
     with pytest.raises(KeyboardInterrupt):
         quick(model, nuclei, nuclei, on_epoch=interrupt, **common)
@@ -411,6 +411,7 @@ def test_runs_that_cannot_be_resumed(nuclei, tmp_path):
 
     save_checkpoint(tmp_path / "last.pt", small_unet())
     refused("holds a model but no run to go on with.*lacks history, optimizer")
+    (tmp_path / "last.pt").unlink()
     quick(small_unet(), nuclei, folder=tmp_path)
     other = TrainingSettings(epochs=1, learning_rate=0.5, **FAST)
     refused(r"learning_rate: 0.002 there, 0.5 here.*another fold", settings=other)
@@ -485,14 +486,15 @@ class Broken(Dataset):
 
 
 def test_fault_13_a_loss_that_is_not_finite(nuclei, tmp_path):
-    settings = TrainingSettings(epochs=1, batch_size=1, precision="float32", seed=3)
+    settings = TrainingSettings(epochs=2, batch_size=1, precision="float32", seed=3)
     model, common = small_unet(norm="none"), {"settings": settings, "folder": tmp_path}
-    quick(model, nuclei, **common)
+    with pytest.raises(KeyboardInterrupt):
+        quick(model, nuclei, on_epoch=interrupt, **common)
     good = weights_of(model)
-    broken = Subset(Broken(nuclei), [4, 4, 4])
-    told = r"^epoch 1, step 1: the loss is nan at learning rate .* precision float32; .*"
+    broken = Subset(Broken(nuclei), 10 * [4])
+    told = r"^epoch 2, step 1: the loss is nan at learning rate .* precision float32; .*"
     with pytest.raises(TrainingError, match=told + r"images of this batch: cell_4\.tif$"):
-        quick(model, broken, **common)
+        quick(model, broken, resume=True, **common)
     assert equal(good, weights_of(model))  # stopped before the step was taken
     assert equal(good, weights_of(load_model(tmp_path / "last.pt")))
     mixed = Subset(Broken(nuclei), [5, 4, 3, 2, 1])

@@ -1,76 +1,58 @@
 """`python -m unet_lib train`: a network, from simulated or own images."""
 
-import json
-from dataclasses import asdict, dataclass, field, fields, replace
+import math
+import time
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-from torch.utils.data import Subset
 from tyro.conf import Fixed, Suppress
 
+from unet_lib.cli.budget import Budget
+from unet_lib.cli.material import Material, deal
+from unet_lib.cli.network import NetworkSettings
 from unet_lib.cli.options import FLAT, Source
+from unet_lib.cli.result import Result
+from unet_lib.data.base import with_
+from unet_lib.data.crops import Crops
 from unet_lib.data.folder import PairedFolder
-from unet_lib.data.write import write_atomically
 from unet_lib.memory.estimates import advice_for
 from unet_lib.model.base import SegmentationModel
-from unet_lib.model.norms import Norm
-from unet_lib.model.unet import UNet, UNetSettings
 from unet_lib.training.checkpoint import CheckpointError
 from unet_lib.training.epoch import OutOfMemoryError, TrainingError
+from unet_lib.training.lock import locked
 from unet_lib.training.loop import fit
 from unet_lib.training.precision import process_state
+from unet_lib.training.run_folder import require_free
 from unet_lib.training.settings import History, TrainingSettings
 from unet_lib.training.task import Task
-from unet_lib.transfer.encoders import EncoderUNet, pretrained_unet
+from unet_lib.training.trained import Trained
+from unet_lib.training.whole import WholeImages
+from unet_lib.transforms.recipes import views
+
+KEPT = 2**30  # bytes of images that stay in memory, read and normalized
+FOR_TRAINING = 0.85  # of the minutes; the rest is for the scores and the pages about them
 
 
 @dataclass(frozen=True)
-class NetworkSettings(UNetSettings):
-    """The network to train, a U-Net or one on an encoder of timm; its channels follow the task."""
+class Course(TrainingSettings):
+    """How to train; the number of epochs follows from the budget."""
 
-    in_channels: Suppress[Fixed[int]] = 1
-    out_channels: Suppress[Fixed[int]] = 1
-    width: int = 16
-    padding: Suppress[Fixed[Literal["same", "valid"]]] = "same"
-    norm: Norm = "batch"
-    encoder: str | None = None
-    """A network of timm in place of the U-Net's own encoder, for example resnet34."""
-    weights: str = "imagenet"
-    """What that encoder has learned: none, imagenet, or a file of its weights."""
-    decoder_width: int = 16
-    """Channels of the decoder on such an encoder, at full size."""
-
-    def build(self, in_channels: int, out_channels: int) -> SegmentationModel:
-        """The network, for so many channels of the images and of the logits.
-
-        Raises ValueError for options that belong to the other kind of network.
-        """
-        values = asdict(self) | {"in_channels": in_channels, "out_channels": out_channels}
-        own = {"in_channels", "out_channels", "norm"}
-        encoder, plain = {"encoder", "decoder_width"}, {f.name for f in fields(UNetSettings)}
-        own |= encoder if self.encoder else plain
-        options: dict[str, Any] = {name: values[name] for name in own}
-        given = {name for name in values if getattr(self, name) != getattr(NetworkSettings, name)}
-        if wrong := given - own - ({"weights"} if self.encoder else set()):
-            names = ", ".join("--" + name.replace("_", "-") for name in sorted(wrong))
-            raise ValueError(f"{names}: not with{'' if self.encoder else 'out'} an --encoder")
-        if self.encoder is None:
-            return UNet(**options)
-        if self.weights == "none":
-            return EncoderUNet(**options)
-        weights = None if self.weights == "imagenet" else self.weights
-        return pretrained_unet(weights=weights, **options)
+    epochs: Suppress[Fixed[int]] = 1
 
 
 @dataclass(frozen=True)
 class Train:
-    """Train a U-Net; write last.pt, best.pt and history.json into a folder.
+    """Train a U-Net; write last.pt, best.pt, history.json and report.html into a folder.
 
+    It learns from crops, as many of each image as its area holds, for a number of steps that
+    grows with the area of all images, within bounds, and ends within --minutes. It is judged on
+    whole images that it did not learn from.
     Without options: on simulated nuclei, in about a minute on two cores.
 
-    >>> Train(folder=Path("runs/nuclei")).training.epochs
-    15
+    >>> Train(folder=Path("runs/nuclei")).crop
+    128
     """
 
     source: Annotated[Source, FLAT] = field(default_factory=Source)
@@ -79,54 +61,120 @@ class Train:
     """What the network is to predict, from which images."""
     network: Annotated[NetworkSettings, FLAT] = field(default_factory=NetworkSettings)
     """The network."""
-    training: Annotated[TrainingSettings, FLAT] = field(
-        default_factory=lambda: TrainingSettings(epochs=15)
-    )
+    steps: int | None = None
+    """Steps of the optimizer; if not given, 15 times the area of the images, 360 to 1200."""
+    epochs: int | None = None
+    """Passes through the training set. In place of steps: each shows every crop once."""
+    minutes: float = 8.0
+    """End within that time, with fewer steps where they are slow; 0 sets no limit."""
+    training: Annotated[Course, FLAT] = field(default_factory=Course)
     """How to train it."""
     crop: int = 128
-    """Height and width of the parts that are cut out, so that images of any size make a batch.
-    Validation sees one and the same part of each image."""
+    """Height and width of the parts that are cut out, so that images of any size make a batch."""
     augment: Literal["all", "flip", "none"] = "all"
     """Flips and quarter turns; left to right alone, for photographs; or neither."""
     validation: float = 0.2
     """Share of the images that is kept for validation, drawn at random by the seed."""
     folder: Path = Path("runs/unet")
-    """Where the checkpoints go."""
+    """Where the result goes."""
     resume: bool = False
-    """Go on from last.pt, with the same options."""
+    """Go on from last.pt, with the same options and images."""
+
+    def _check(self) -> None:
+        """Raises ValueError for options that do not fit together."""
+        if self.steps is not None and self.epochs is not None:
+            raise ValueError("steps and epochs both say how long to train: pass one of them")
+        replace(self.training, epochs=1 if self.epochs is None else self.epochs)  # checks it
+        for name, least in (("crop", 1), ("steps", 1), ("minutes", 0)):
+            value = getattr(self, name)
+            if value is not None and not least <= value < math.inf:
+                raise ValueError(f"{name} must be at least {least}, and finite, got {value}")
+        if self.task.target == "classes" and self.task.threshold != Task.threshold:
+            raise ValueError(
+                'threshold is not used with target "classes": the likeliest class is taken; leave '
+                "it out"
+            )
 
     def __call__(self) -> None:
         """Train, and say where the result is: once, however many processes train together."""
-        process, last = process_state(), self.folder / "last.pt"
+        self._check()
+        begin, process = time.perf_counter(), process_state()
+        seconds = 60 * self.minutes or math.inf
+        with locked(self.folder if process.is_main_process else None):
+            self._require_free()
+            task, material = self._task_and_material()
+            torch.manual_seed(self.training.seed)
+            model = self.network.build(task.in_channels, task.out_channels)
+            budget = self._budget(material)
+            for line in (material.told(task), budget.told()):
+                process.print(line)
+            rest = FOR_TRAINING * seconds - (time.perf_counter() - begin)
+            history = self._fit(model, task, material, budget, max(0.0, rest / 60))
+            if process.is_main_process:
+                result = Result(self.folder, Trained(model, task), material, history)
+                result.write(self._shown(task, budget), begin + seconds)
+
+    def _require_free(self) -> None:
+        """Raises CheckpointError where files of another run would be replaced."""
+        require_free(self.folder, self.resume, "pass --resume", "another --folder")
+        if self.resume and (self.folder / "last.pt").exists():
+            return
+        for file in (self.folder / "history.json", self.folder / "report.html"):
+            if file.exists():
+                raise CheckpointError(
+                    f"{file} is there, without a run to go on with, and would be replaced: move it "
+                    "away, or pass another --folder"
+                )
+
+    def _task_and_material(self) -> tuple[Task, Material]:
+        """What is to be learned, and from what."""
         dataset, task = self.source.open(self.task), self.task
         if task.target == "classes" and isinstance(dataset, PairedFolder):
             task = replace(task, num_classes=dataset.num_classes)
-        if last.exists() and not self.resume:
-            raise CheckpointError(
-                f"{last} holds another run: pass --resume to go on with it, or another --folder"
-            )
-        torch.manual_seed(self.training.seed)
-        model = self.network.build(task.in_channels, task.out_channels)
-        view = {"crop": self.crop, "augment": self.augment, "seed": self.training.seed}
-        parts = dataset.split(1 - self.validation, **view)
-        process.print("{} images for training, {} for validation".format(*map(len, parts)))
-        history = self._fit(model, parts, task)
-        text = json.dumps(history.rows, indent=1)
-        if process.is_main_process:
-            write_atomically(self.folder / "history.json", lambda file: file.write(text.encode()))
-        best = history.best() or history.rows[-1]
-        process.print(
-            f"{self.folder / 'best.pt'}: epoch {best['epoch']}, mean Dice of the validation "
-            f"images {best['dice_per_image']:.3f} (trained in {history.mode})"
-        )
+        last = self.folder / "last.pt" if self.resume else None
+        last = last if last is not None and last.exists() else None
+        material = deal(dataset, task.void, self.validation, self.training.seed, last)
+        material.require_something_to_learn(task)
+        return task, material
 
-    def _fit(self, model: SegmentationModel, parts: tuple[Subset, Subset], task: Task) -> History:
+    def _budget(self, material: Material) -> Budget:
+        areas = [picture.pixels for picture in material.of("training")]
+        size = self.training.batch_size * process_state().num_processes
+        return Budget(areas, self.crop, size, self.steps, self.epochs)
+
+    def _fit(
+        self, model: SegmentationModel, task: Task, material: Material, budget: Budget, rest: float
+    ) -> History:
         """Trains; where memory runs out, the error says what would fit."""
-        options: dict[str, Any] = {"folder": self.folder, "resume": self.resume}
+        images = with_(task.apply(material.images("training")), target=None)
+        view, _ = views(self.crop, self.augment, task.void)
+        crops = Crops(images, view, task.encode, kept=12 * sum(budget.areas) < KEPT)
+        checks = WholeImages(material.some("validation", budget.checked_pixels))
+        options: dict[str, Any] = {
+            "settings": replace(self.training, epochs=budget.epochs),
+            "about": self._about() | {"split": material.split()},
+            "sampler": budget.sampler(self.training.seed),
+            "folder": self.folder,
+            "resume": self.resume,
+            "minutes": rest,
+        }
         try:
-            return fit(model, *parts, task=task, settings=self.training, **options)
+            return fit(model, crops, checks, task=task, **options)
         except OutOfMemoryError as error:
             if not error.shape:
                 raise
             advice = advice_for(model, error.shape, error.precision)
             raise TrainingError(f"{error}; {advice}") from error
+
+    def _about(self) -> dict[str, Any]:
+        """What has to be the same where a run goes on; which images is in its split."""
+        places = ("images", "masks", "root", "download")
+        source = {k: v for k, v in asdict(self.source).items() if k not in places}
+        own = ("crop", "augment", "validation", "steps")
+        return source | {name: getattr(self, name) for name in own}
+
+    def _shown(self, task: Task, budget: Budget) -> dict[str, Any]:
+        """All settings, for the page about the run."""
+        parts = self.source, task, self.network, replace(self.training, epochs=budget.epochs)
+        settings = {k: v for part in parts for k, v in asdict(part).items()}
+        return settings | self._about() | {"steps": budget.steps, "minutes": self.minutes}

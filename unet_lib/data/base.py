@@ -22,6 +22,8 @@ Normalize = Callable[[ImageArray], ImageArray]
 Transform = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 Target = Callable[[Tensor], Tensor]
 Augment = Literal["none", "flip", "all"]
+PADDING = -1
+"""The label of what a crop holds beyond its image, where no `ignore_index` stands for it."""
 
 
 class Options(TypedDict, total=False):
@@ -116,7 +118,8 @@ class SegmentationDataset(Dataset, ABC):
         height and width, so that images of any size make a batch: at random for training, one and
         the same part of each image for validation. `augment`, for training alone: "flip" mirrors
         left to right, "all" also top to bottom, with quarter turns. Where a crop is larger than
-        the image, its labels are filled with `ignore_index`, if there is one, else with 0.
+        the image, the padding does not count: its labels are `ignore_index`, or -1 where there is
+        none, which a `Task` and `fit` leave out. A `target` of the data set's own gets 0 there.
 
         Raises DataError where an image is in both parts, under whatever name, or a part would be
         empty, and ValueError for a share that is not between 0 and 1, and for `crop` or `augment`
@@ -127,7 +130,8 @@ class SegmentationDataset(Dataset, ABC):
         >>> len(train), len(validation), validation[0][0].shape
         (4, 1, torch.Size([1, 96, 96]))
         """
-        changed = views(crop, augment, self.ignore_index or 0)
+        void = PADDING if self.ignore_index is None else self.ignore_index
+        changed = views(crop, augment, void if self.target is None else self.ignore_index or 0)
         if self.transform is not None and changed != (None, None):
             raise ValueError(
                 "the data set has a transform already; pass either transform or crop and augment"

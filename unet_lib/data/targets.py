@@ -34,7 +34,8 @@ def interior_border(labels: InstanceLabels) -> Int64[Tensor, "H W"]:
     - a background pixel is border when two different nuclei are among its neighbors.
 
     So nuclei that touch, or are one pixel apart, are separated by border alone. A nucleus at most
-    two pixels wide has no interior. The idea is from Caicedo et al., "Evaluation of deep learning
+    two pixels wide has no interior. Beyond the image, where a crop was padded with negative labels,
+    there is no neighbor. The idea is from Caicedo et al., "Evaluation of deep learning
     strategies for nucleus segmentation in fluorescence images", Cytometry A, 2019.
 
     >>> interior_border(np.array([[1, 1, 1, 0, 2, 2, 0]] * 2))
@@ -42,8 +43,8 @@ def interior_border(labels: InstanceLabels) -> Int64[Tensor, "H W"]:
             [1, 1, 2, 2, 2, 2, 0]])
     """
     labels = torch.as_tensor(labels).double()[None]  # (1, H, W)
-    highest = _neighborhood_maximum(labels)
-    lowest = -_neighborhood_maximum(-labels)
+    highest = _neighborhood_maximum(labels.where(labels >= 0, -torch.inf))
+    lowest = -_neighborhood_maximum(-labels.where(labels >= 0, torch.inf))
     lowest_nucleus = -_neighborhood_maximum(-labels.where(labels > 0, torch.inf))
     nucleus = labels > 0
     border = torch.where(nucleus, highest != lowest, (highest > 0) & (highest != lowest_nucleus))

@@ -37,7 +37,7 @@ def check_masks(sample: Sample, task: Task) -> list[Finding]:
 def _values(arrays: Sequence[np.ndarray | Tensor], task: Task) -> np.ndarray:
     """The values that occur, without the ignored one."""
     values = np.unique(np.concatenate([np.unique(array) for array in arrays]))
-    return values[values != task.ignore_index]
+    return values[values != task.void]
 
 
 def _divided(sample: Sample, task: Task) -> list[Finding]:

@@ -138,7 +138,7 @@ def _logits(model: nn.Module, images: Iterable[Tensor]) -> list[Tensor]:
 
 def _dice(task: Task, logits: Tensor, target: Tensor) -> float:
     """Dice of one image, the mean of its classes."""
-    ignore, k = task.ignore_index, len(logits)
+    ignore, k = task.void, len(logits)
     target = target[..., :LARGEST, :LARGEST]
     if k == 1:
         counts = count_pixels(logits[None] > 0, target[None], ignore_index=ignore)
@@ -198,7 +198,7 @@ def _one_class(model: nn.Module, task: Task, sample: Sample) -> list[Finding]:
         torch.from_numpy(task.mask(logits)).flatten() for logits in _logits(model, sample.inputs)
     ])  # fmt: skip
     truth = torch.cat([target.flatten() for target in sample.targets]).long()
-    truth = truth if task.ignore_index is None else truth[truth != task.ignore_index]
+    truth = truth[truth != task.void]
     shares = torch.bincount(truth).float() / len(truth)
     most = torch.bincount(answers.long()).float() / len(answers)
     if most.max() < ONE_CLASS or shares.max() > ONE_CLASS:

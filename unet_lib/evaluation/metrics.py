@@ -100,13 +100,14 @@ def dice(counts: Counts, pooling: Pooling = "image", empty: float = 1.0) -> Floa
     """Dice = 2 TP / (2 TP + FP + FN) per class, from 0 to 1.
 
     `empty` is the score of an image (or set) with nothing to find and nothing found: 1 for
-    "right", 0 for "wrong", nan for "leave it out of the mean".
+    "right", 0 for "wrong", nan for "leave it out of the mean". An image without any pixel that
+    counts is always left out; nan where no image is left.
 
     >>> dice(Counts(*torch.tensor([[[3]], [[1]], [[1]], [[0]]])))
     tensor([0.7500])
     """
-    tp, fp, fn, _ = _pool(counts, pooling)
-    return _ratio(2 * tp, 2 * tp + fp + fn, fp + fn, empty)
+    tp, fp, fn, tn = _pool(counts, pooling)
+    return _ratio(2 * tp, 2 * tp + fp + fn, tn, fp + fn, empty)
 
 
 def iou(counts: Counts, pooling: Pooling = "image", empty: float = 1.0) -> Float[Tensor, " K"]:
@@ -115,8 +116,8 @@ def iou(counts: Counts, pooling: Pooling = "image", empty: float = 1.0) -> Float
     >>> iou(Counts(*torch.tensor([[[3]], [[1]], [[1]], [[0]]])))
     tensor([0.6000])
     """
-    tp, fp, fn, _ = _pool(counts, pooling)
-    return _ratio(tp, tp + fp + fn, fp + fn, empty)
+    tp, fp, fn, tn = _pool(counts, pooling)
+    return _ratio(tp, tp + fp + fn, tn, fp + fn, empty)
 
 
 def precision(
@@ -129,8 +130,8 @@ def precision(
     >>> precision(Counts(*torch.tensor([[[3]], [[1]], [[2]], [[0]]])))
     tensor([0.7500])
     """
-    tp, fp, fn, _ = _pool(counts, pooling)
-    return _ratio(tp, tp + fp, fn, empty)
+    tp, fp, fn, tn = _pool(counts, pooling)
+    return _ratio(tp, tp + fp, tn, fn, empty)
 
 
 def recall(counts: Counts, pooling: Pooling = "image", empty: float = 1.0) -> Float[Tensor, " K"]:
@@ -141,8 +142,8 @@ def recall(counts: Counts, pooling: Pooling = "image", empty: float = 1.0) -> Fl
     >>> recall(Counts(*torch.tensor([[[3]], [[1]], [[2]], [[0]]])))
     tensor([0.6000])
     """
-    tp, fp, fn, _ = _pool(counts, pooling)
-    return _ratio(tp, tp + fn, fp, empty)
+    tp, fp, fn, tn = _pool(counts, pooling)
+    return _ratio(tp, tp + fn, tn, fp, empty)
 
 
 def pixel_accuracy(counts: Counts, pooling: Pooling = "image") -> Float[Tensor, ""]:
@@ -163,9 +164,14 @@ def _pool(counts: Counts, pooling: Pooling) -> Counts:
     return counts if pooling == "image" else Counts(*(c.sum(0, keepdim=True) for c in counts))
 
 
-def _ratio(top: Tensor, bottom: Tensor, errors: Tensor, empty: float) -> Float[Tensor, " K"]:
-    """Mean over images of top / bottom; where bottom is 0: 0 with errors, `empty` without."""
-    undefined = torch.where(errors > 0, 0.0, empty).double()
+def _ratio(
+    top: Tensor, bottom: Tensor, tn: Tensor, errors: Tensor, empty: float
+) -> Float[Tensor, " K"]:
+    """Mean over images of top / bottom; where bottom is 0: 0 with errors, `empty` without.
+
+    Where there are no negatives either, no pixel counts: nan, which no mean counts.
+    """
+    undefined = torch.where(errors > 0, 0.0, torch.where(tn > 0, empty, math.nan)).double()
     return torch.where(bottom > 0, top.double() / bottom.clamp(min=1), undefined).nanmean(0).float()
 
 
@@ -174,7 +180,8 @@ class SegmentationScores:
 
     For K classes the scores are means over the classes (IoU: the "mIoU"), background included. A
     class that is neither there nor found (in the image, or in the set) is left out of them; a
-    mask of one channel that is rightly empty counts 1.
+    mask of one channel that is rightly empty counts 1. An image without any pixel that counts is
+    left out of every mean; without any such image all scores are nan.
     With `foreground=True` all classes but 0 count as one. `threshold` is a probability.
 
     >>> scores = SegmentationScores()

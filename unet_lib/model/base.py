@@ -124,6 +124,21 @@ def evaluated(model: nn.Module) -> Generator[None, None, None]:
             module.training = mode
 
 
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The network itself, out of torch.compile, DataParallel or the wrapper of several processes.
+
+    >>> layer = nn.Linear(1, 1)
+    >>> unwrapped(torch.compile(layer)) is unwrapped(nn.DataParallel(layer)) is layer
+    True
+    """
+    while True:
+        several = isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel)
+        inner = model.module if several else getattr(model, "_orig_mod", None)
+        if not isinstance(inner, nn.Module):
+            return model
+        model = inner
+
+
 def count_parameters(model: nn.Module) -> int:
     """How many numbers training adjusts.
 

@@ -5,8 +5,10 @@ leaves the old one. Read with `weights_only=True`, so a checkpoint cannot run co
 """
 
 import importlib
+import io
 import json
 import pickle
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +19,7 @@ import torch
 from torch import nn
 
 from unet_lib.data.write import write_atomically
-from unet_lib.model.base import SegmentationModel
+from unet_lib.model.base import SegmentationModel, unwrapped
 
 # What unpickling raises, besides its own errors, for a file that is no pickle
 _JUNK = (KeyError, IndexError, ValueError, TypeError, AttributeError)
@@ -37,6 +39,8 @@ def save_checkpoint(path: Path | str, model: nn.Module, **state: Any) -> None:
     defined: it can be loaded by whoever makes the network first (`load_model(path, model)`).
 
     `state` may hold numbers, strings, lists, dicts and tensors (an optimizer's state dict, say).
+    Of a compiled or wrapped network what is inside is saved. Raises OSError where the file cannot
+    be written, with the room that it needs: an older file is then as it was.
 
     >>> import tempfile
     >>> from unet_lib.model import UNet
@@ -45,6 +49,7 @@ def save_checkpoint(path: Path | str, model: nn.Module, **state: Any) -> None:
     >>> load_checkpoint(file)["epoch"]
     3
     """
+    model = unwrapped(model)
     own = isinstance(model, SegmentationModel)
     about = asdict(model.settings) if own else {"module": type(model).__module__}
     contents = {
@@ -53,7 +58,20 @@ def save_checkpoint(path: Path | str, model: nn.Module, **state: Any) -> None:
         "weights": model.state_dict(),
         **state,
     }
-    write_atomically(path, lambda file: torch.save(contents, file))
+    stored = io.BytesIO()
+    torch.save(contents, stored)  # so that an error of the disk is one, and names the file
+    try:
+        write_atomically(path, lambda file: file.write(stored.getbuffer()))
+    except OSError as error:
+        raise OSError(f"{error}; {_room(Path(path), stored.getbuffer().nbytes)}") from error
+
+
+def _room(path: Path, needed: int) -> str:
+    """What a file needs, what there is, and what became of the one before it."""
+    folder = next(place for place in (path.absolute(), *path.absolute().parents) if place.is_dir())
+    free = shutil.disk_usage(folder).free
+    old = "the older file is as it was" if path.exists() else "no such file was there before"
+    return f"it takes {needed / 1e6:.1f} MB, {free / 1e6:.1f} MB are free there; {old}"
 
 
 def load_checkpoint(path: Path | str) -> dict[str, Any]:
@@ -169,6 +187,7 @@ def load_weights(
     ...
     unet_lib.training.checkpoint.CheckpointError: the weights do not fit the model: missing ...
     """
+    model = unwrapped(model)
     own = model.state_dict()
     wrong = {
         "missing": [name for name in own if name not in weights],

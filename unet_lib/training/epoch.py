@@ -7,13 +7,12 @@ import math
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
 from unet_lib.evaluation.metrics import SegmentationScores
 from unet_lib.model.base import evaluated
@@ -22,6 +21,14 @@ from unet_lib.training.monitor import Metric, Running
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 Batches = Iterable[Any]  # of pairs: images (N, C, H, W) and their target
 OnStep = Callable[[int, float], Any]
+
+
+@runtime_checkable
+class Steps(Protocol):
+    """What is told of every step of the optimizer: a schedule of the learning rate."""
+
+    def step(self) -> Any:
+        """One step was taken."""
 
 
 class TrainingError(RuntimeError):
@@ -71,7 +78,7 @@ def train_epoch(
     loss: LossFunction,
     optimizer: Optimizer,
     accelerator: Accelerator | None = None,
-    schedule: LRScheduler | None = None,
+    schedule: Steps | None = None,
     clip_norm: float = 0.0,
     on_step: OnStep | None = None,
 ) -> float:

@@ -96,5 +96,6 @@ def one_class(counts: Counts) -> str:
     if (predicted > 0).sum() != 1 or (true > 0).sum() < 2:
         return ""
     only = int(predicted.argmax())
-    other = f"{100 * float(1 - true[only] / true.sum()):.2g} % are not"
+    share = 100 * float(1 - true[only] / true.sum())
+    other = f"{share:.{2 if share < 10 else 3}g} % are not"
     return f"every pixel of the validation set is predicted as {names[only]}, though {other}"

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from unet_lib.training.settings import TrainingSettings
 from unet_lib.training.task import Task
+from unet_lib.training.whole import WholeImages
 
 Data = Dataset | Sequence[Any] | DataLoader
 Collate = Callable[[list[Any]], Any]
@@ -48,6 +49,18 @@ def new_loader(
         )
     _require("loader", name, data)
     return data
+
+
+def new_checks(
+    data: Data | WholeImages | None,
+    settings: TrainingSettings,
+    task: Task | None = None,
+    collate: Collate | None = None,
+) -> DataLoader | WholeImages | None:
+    """The validation set as `fit` goes through it, if there is one."""
+    if isinstance(data, WholeImages):
+        return data.seen_by(task)
+    return None if data is None else new_loader("validation", data, settings, task, collate)
 
 
 def _require(what: str, name: str, data: Any) -> None:

@@ -8,7 +8,7 @@ decides. Devices and processes are in the hands of Hugging Face Accelerate.
 import copy
 import os
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from accelerate import Accelerator, PartialState
@@ -119,7 +119,12 @@ def agree_on_mode(
                 f"bf16 takes {slower:.1f} times as long as float32 here: training in "
                 + (chosen[0].precision if auto else "bf16 all the same, as asked")
             )
-    return Mode(*broadcast_object_list(chosen)[0])
+    return Mode(*broadcast(chosen[0]))
+
+
+def broadcast(value: Any) -> Any:
+    """What the first process has, in all of them."""
+    return broadcast_object_list([value])[0]
 
 
 def process_state() -> PartialState:

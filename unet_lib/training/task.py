@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Subset
 
 from unet_lib.data.arrays import image_tensor
-from unet_lib.data.base import Normalize, SegmentationDataset, with_
+from unet_lib.data.base import PADDING, Normalize, SegmentationDataset, with_
 from unet_lib.data.files import Mode
 from unet_lib.data.findings import DataError, Finding
 from unet_lib.data.normalize import NORMALIZATIONS, Normalization
@@ -141,23 +141,30 @@ class Task:
             )
         return with_(dataset, normalize=wanted, target=base.target or self.encode)
 
+    @property
+    def void(self) -> int:
+        """The label of pixels that do not count: `ignore_index`, or that of a crop's padding."""
+        return PADDING if self.ignore_index is None else self.ignore_index
+
     def encode(self, labels: Int64[Tensor, "H W"]) -> Shaped[Tensor, "..."]:
-        """The target that the loss wants: (1, H, W) for foreground, else classes (H, W)."""
+        """The target that the loss wants: (1, H, W) for foreground, else classes (H, W).
+
+        Pixels that do not count, of label `void`, are `void` in the target, too.
+        """
         if self.target == "classes":
             return labels
+        target = foreground(labels)
         if self.target == "instances":
-            return interior_border(labels)
-        if self.ignore_index is None:
-            return foreground(labels)
-        return foreground(labels).where(labels != self.ignore_index, self.ignore_index)
+            target = interior_border(labels)
+        return target.where(labels != self.void, self.void)
 
     def loss(self, logits: Tensor, target: Tensor) -> Float[Tensor, ""]:
         """Cross-entropy + Dice, of one channel or of several."""
-        return segmentation_loss(logits, target, ignore_index=self.ignore_index)
+        return segmentation_loss(logits, target, ignore_index=self.void)
 
     def scores(self) -> SegmentationScores:
         """An empty collection of scores: of the foreground, or means over the classes."""
-        return SegmentationScores(self.threshold, self.ignore_index, self.target == "instances")
+        return SegmentationScores(self.threshold, self.void, self.target == "instances")
 
     def mask(self, logits: Float[Tensor, "K H W"]) -> Integer[np.ndarray, "H W"]:
         """The classes that the logits of an image stand for; 1 is foreground where there is one.
