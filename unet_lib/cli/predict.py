@@ -3,6 +3,7 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,31 +12,50 @@ from tqdm import tqdm
 from tyro.conf import Positional
 
 from unet_lib.cli.overlap import overlapped
-from unet_lib.data.listing import list_images
-from unet_lib.data.write import new_files, save_gray, save_labels
+from unet_lib.data.files import pages_of
+from unet_lib.data.write import new_files, save_gray, save_labels, save_stack
+from unet_lib.doctor.files import find_images
 from unet_lib.evaluation.fast import Precision
 from unet_lib.training.task import Task
 from unet_lib.training.trained import Trained, naming
+
+
+class Job(NamedTuple):
+    """An image, or pages of a stack, and what is to be written: mask and perhaps instances."""
+
+    image: Path
+    pages: tuple[int | None, ...]
+    """Of a stack those to predict; (None,) of an image."""
+    written: tuple[Path, ...]
 
 
 @dataclass(frozen=True)
 class Predict:
     """Write the mask of every image as PNG, of 0 and 255 or of class indices.
 
-    An image that cannot be predicted is named at the end, and the others are done.
+    Of a TIFF stack, all masks as one. An image that cannot be predicted is named at the end, and
+    the others are done.
     Exit status 0: all predicted; 1: some not; 2: the command itself could not be followed.
     """
 
     checkpoint: Positional[Path]
     """What train wrote, for example runs/unet/best.pt."""
     images: Positional[tuple[Path, ...]]
-    """Images, or folders of images."""
+    """Images, or folders of images, and of folders inside them."""
     output: Path = Path("predictions")
     """Gets masks/NAME.png and instances/NAME.png; no file is ever overwritten."""
     instances: bool = False
     """Number the objects, too: 16-bit PNG, 0 is background."""
     threshold: float | None = None
     """Probability from which on a pixel is foreground; the checkpoint's if it is not given."""
+    pages: str = ""
+    """Of stacks those to predict, counted from 0, as in 0,4-9; all if it is not given."""
+    channel: int | None = None
+    """Of images with several channels the one to read, counted from 0; that of the training if it
+    is not given."""
+    suffix: str | None = None
+    """Leave out files whose names end so, as masks beside images; that of the training's masks if
+    it is not given."""
     tile: int | None = None
     """Side of the parts in which an image is predicted, the largest that fit into 1 GB if it is not
     given; smaller needs less memory."""
@@ -50,21 +70,20 @@ class Predict:
 
     def __call__(self) -> int:
         """Predict every image."""
-        trained = Trained.load(
-            self.checkpoint, threshold=self.threshold, halo=self.halo, precision=self.precision
-        )
+        how = {"threshold": self.threshold, "halo": self.halo, "channel": self.channel}
+        trained = Trained.load(self.checkpoint, precision=self.precision, **how)
         self._require_finite(trained)
-        files = self._files()
-        todo = {f: paths for f, paths in files.items() if not all(map(Path.exists, paths))}
+        jobs = self._jobs(trained)
+        todo = [job for job in jobs if not all(path.exists() for path in job.written)]
         outcomes = overlapped(
             todo,
-            read=trained.prepare,
-            compute=lambda file, image: self._compute(trained, file, image),
-            write=lambda file, found: self._write(trained.task, found, *todo[file]),
+            read=lambda job: [trained.prepare(job.image, page) for page in job.pages],
+            compute=lambda job, images: self._compute(trained, job, images),
+            write=lambda job, found: self._write(trained.task, job, found),
         )
         shown = tqdm(outcomes, total=len(todo), unit="image", disable=None)  # on a terminal
         failed = [str(error) for error in shown if error]  # an OSError concerns all the others
-        self._report(len(todo) - len(failed), len(files) - len(todo), failed)
+        self._report(len(todo) - len(failed), len(jobs) - len(todo), failed)
         if self.precision != "float32" and trained.way:
             print(f"computed in {trained.way}")
         return 1 if failed else 0
@@ -76,40 +95,63 @@ class Predict:
             print(f"error: {_images(len(failed))} could not be predicted", file=sys.stderr)
             print(*(f"- {message}" for message in failed), sep="\n", file=sys.stderr)
 
-    def _files(self) -> dict[Path, tuple[Path, ...]]:
-        """What is to be written for each image: its mask and, if asked for, its instances."""
+    def _jobs(self, trained: Trained) -> list[Job]:
+        """What is to be read, and written, for each image."""
         if self.images and not any(path.exists() for path in self.images):
             raise ValueError(f"{self.images[0]}: no such file or folder; check the path")
-        images = [
-            file
-            for path in self.images
-            for file in (list_images(path) if path.is_dir() else [path])
-        ]
+        suffix = self.suffix if self.suffix is not None else getattr(trained.images, "suffix", "")
+        images = find_images(self.images, suffix)
         if not images:
             raise ValueError("no images: name them, or a folder of them, after the checkpoint")
+        pages = [self._pages(path) for path in images]
+        names = [
+            name.with_name(f"{name.stem}.{'png' if numbers == (None,) else 'tif'}")
+            for name, numbers in zip(images.values(), pages, strict=True)
+        ]
         kinds = ("masks", "instances") if self.instances else ("masks",)
-        written = [new_files(self.output / kind, images, self.resume) for kind in kinds]
-        return dict(zip(images, zip(*written, strict=True), strict=True))
+        written = [new_files(self.output / kind, names, self.resume) for kind in kinds]
+        return list(map(Job, images, pages, zip(*written, strict=True)))
 
-    def _compute(self, trained: Trained, file: Path, image: Tensor) -> np.ndarray:
-        """The mask (H, W) of one image, or its logits (K, H, W) where instances are asked for."""
-        with naming(file):
-            found = trained.logits if self.instances else trained.mask
-            return found(image, self.tile)
+    def _pages(self, path: Path) -> tuple[int | None, ...]:
+        """The pages of a stack to predict; (None,) for an image."""
+        count = pages_of(path)
+        if count == 1:
+            return (None,)
+        numbers: list[int] = []
+        for part in self.pages.replace(" ", "").split(",") if self.pages else [f"0-{count - 1}"]:
+            first, _, last = part.partition("-")
+            if not first.isdecimal() or not (last or first).isdecimal():
+                raise ValueError(f"--pages {self.pages}: numbers and ranges, as in 0,4-9")
+            numbers += range(int(first), int(last or first) + 1)
+        if not numbers or max(numbers) >= count:
+            raise ValueError(f"--pages {self.pages}: {path} has pages 0 to {count - 1}")
+        return tuple(numbers)
 
-    def _write(self, task: Task, found: np.ndarray, mask: Path, *instances: Path) -> None:
+    def _compute(self, trained: Trained, job: Job, images: list[Tensor]) -> list[np.ndarray]:
+        """Masks (H, W), or logits (K, H, W) where instances are asked for."""
+        found = trained.logits if self.instances else trained.mask
+        with naming(job.image):
+            return [found(image, self.tile) for image in images]
+
+    def _write(self, task: Task, job: Job, found: list[np.ndarray]) -> None:
         """What is there already stays, as the mask when instances are asked for later."""
-        logits = torch.from_numpy(found)
+        mask, *instances = job.written
+        logits, classes = [torch.from_numpy(one) for one in found], task.target == "classes"
+        stack = job.pages != (None,)
         for path in instances:
             if not path.exists():
-                save_labels(path, task.instances(logits))
+                labels = [task.instances(one) for one in logits]
+                save_stack(path, labels) if stack else save_labels(path, labels[0])
         if mask.exists():
             return
-        classes = task.mask(logits) if instances else found
-        if task.target == "classes":
-            save_labels(mask, classes, as_classes=True)
+        masks = [task.mask(one) for one in logits] if instances else found
+        masks = masks if classes else [np.where(one, 255, 0).astype(np.uint8) for one in masks]
+        if stack:
+            save_stack(mask, masks)
+        elif classes:
+            save_labels(mask, masks[0], as_classes=True)
         else:
-            save_gray(mask, 255 * classes)
+            save_gray(mask, masks[0])
 
     def _require_finite(self, trained: Trained) -> None:
         """What is wrong with network or options, found on a black image before any is read."""

@@ -9,6 +9,7 @@ from jaxtyping import Shaped
 from torch.utils.data import Dataset
 
 from unet_lib.data.base import origin
+from unet_lib.data.crops import Crops
 from unet_lib.data.normalize import scale_by_dtype
 
 SOME = 32  # images that are looked at
@@ -21,7 +22,7 @@ class ImageFacts:
 
     >>> facts = ImageFacts(("uint8",), 3.0, 190.0, 64, 256)
     >>> facts.remarks(np.full((100, 100), 900, np.uint16))
-    ['numbers of type uint16, uint8 in training']
+    {'type': 'numbers of type uint16, uint8 in training'}
     """
 
     types: tuple[str, ...]
@@ -41,6 +42,7 @@ class ImageFacts:
     @classmethod
     def of(cls, dataset: Dataset) -> "ImageFacts | None":
         """Of a data set of this library, behind any Subsets; None for others."""
+        dataset = dataset.images if isinstance(dataset, Crops) else dataset
         count = len(dataset)  # type: ignore[arg-type]  # torch declares no length
         indices = np.unique(np.linspace(0, count - 1, min(count, SOME)).astype(int)).tolist()
         places = [origin(dataset, index) for index in indices]
@@ -68,11 +70,9 @@ class ImageFacts:
         return json.dumps(asdict(self))
 
     @classmethod
-    def read(cls, text: str) -> "ImageFacts":
-        """From the text of a checkpoint; names that a later version added are left out."""
-        known: dict[str, Any] = {
-            k: v for k, v in json.loads(text).items() if k in cls.__annotations__
-        }
+    def read(cls, **stored: Any) -> "ImageFacts":
+        """From what a checkpoint holds; names that a later version added are left out."""
+        known = {name: stored[name] for name in cls.__annotations__ if name in stored}
         return cls(**known | {"types": tuple(known["types"])})
 
     def unlike(self, image: Shaped[np.ndarray, "..."], normalize: object) -> str:
@@ -81,20 +81,20 @@ class ImageFacts:
             return ""
         return f"numbers of type {image.dtype}, {' and '.join(self.types)} in training"
 
-    def remarks(self, image: Shaped[np.ndarray, "..."]) -> list[str]:
-        """In what an image differs from those of the training; nothing where it does not."""
-        found = []
+    def remarks(self, image: Shaped[np.ndarray, "..."]) -> dict[str, str]:
+        """In what an image differs from those of the training, by kind."""
+        found = {}
         if str(image.dtype) not in self.types:
-            found.append(f"numbers of type {image.dtype}, {' and '.join(self.types)} in training")
+            found["type"] = f"numbers of type {image.dtype}, {' and '.join(self.types)} in training"
         else:
             low, high = (float(x) for x in np.percentile(image, (1, 99.8)))
             span = self.high - self.low
             if high - low > FACTOR * span or low < self.low - span or high > self.high + span:
                 known = f"{self.low:.4g} to {self.high:.4g}"
-                found.append(f"values from {low:.4g} to {high:.4g}, {known} in training")
+                found["values"] = f"values from {low:.4g} to {high:.4g}, {known} in training"
         sides = image.shape[:2]
         if min(sides) * FACTOR < self.shortest or max(sides) > FACTOR * self.longest:
-            size = "x".join(map(str, sides))
-            known = f"sides of {self.shortest} to {self.longest} in training"
-            found.append(f"{size} pixels, {known}: are objects as large as there?")
+            size, known = "x".join(map(str, sides)), f"{self.shortest} to {self.longest}"
+            text = f"{size} pixels, sides of {known} in training: are the objects of one size?"
+            found["size"] = text
         return found

@@ -3,15 +3,18 @@
 import os
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+import tifffile
 from jaxtyping import Integer, UInt8
 from PIL import Image
 
 from unet_lib.data.findings import DataError
+
+WRITTEN = (".png", ".tif")
 
 
 def write_atomically(path: Path | str, write: Callable[[BinaryIO], Any]) -> None:
@@ -46,12 +49,16 @@ def write_atomically(path: Path | str, write: Callable[[BinaryIO], Any]) -> None
 
 
 def new_files(folder: Path, images: Iterable[Path | str], existing_too: bool = False) -> list[Path]:
-    """For each image a PNG of its name in `folder`, which is made if need be.
+    """For each name, as 0001 or ward/0001.png, a file in `folder`, which is made if need be.
+
+    Names without .png or .tif get .png.
 
     Raises DataError, before anything is written, where two images have one name, such a file
     exists, unless `existing_too`, or the folder cannot be made.
     """
-    files = [folder / f"{Path(image).stem}.png" for image in images]
+    names = [Path(image) for image in images]
+    names = [name if name.suffix in WRITTEN else Path(f"{name}.png") for name in names]
+    files = [folder / name for name in names]
     if double := [file.name for file, times in Counter(files).items() if times > 1]:
         raise DataError(
             f"{folder}: several images would become {', '.join(double[:5])}; rename them, or "
@@ -99,6 +106,14 @@ def save_labels(path: Path, labels: Integer[np.ndarray, "H W"], as_classes: bool
     if as_classes:
         picture.putpalette(voc_palette().tobytes())
     write_atomically(path, lambda file: picture.save(file, "png"))
+
+
+def save_stack(path: Path, pages: Sequence[Integer[np.ndarray, "H W"]]) -> None:
+    """Writes images of one size as the pages of a TIFF, compressed, as ImageJ reads it."""
+    smallest = np.result_type(*(np.min_scalar_type(int(page.max(initial=0))) for page in pages))
+    stack = np.stack(pages).astype(smallest)
+    how = {"compression": "zlib", "photometric": "minisblack", "metadata": {"axes": "ZYX"}}
+    write_atomically(path, lambda file: tifffile.imwrite(file, stack, **how))
 
 
 def save_gray(path: Path, image: UInt8[np.ndarray, "H W"]) -> None:

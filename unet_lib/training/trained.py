@@ -1,5 +1,6 @@
 """A trained network with its task: from an image to its mask and its scores (chapters 4 and 5)."""
 
+import warnings
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,21 +10,32 @@ from typing import Any, get_args
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int32, Shaped, UInt8
+from jaxtyping import Float, Float32, Int32, Integer, Shaped
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from unet_lib.data.base import with_
+from unet_lib.data.facts import ImageFacts
 from unet_lib.data.files import read_image
-from unet_lib.data.findings import DataError
+from unet_lib.data.findings import DataError, Finding
 from unet_lib.evaluation.context import Context, find_context
 from unet_lib.evaluation.fast import Precision, Way, find_way, weights_mark
 from unet_lib.evaluation.instances import average_precision
 from unet_lib.evaluation.tiles import MEMORY, Network, predict_tiles, probabilities
 from unet_lib.model.base import SegmentationModel
 from unet_lib.model.checks import require
-from unet_lib.training.checkpoint import CheckpointError, load_model
+from unet_lib.training.checkpoint import (
+    CheckpointError,
+    load_checkpoint,
+    load_model,
+    stored_object,
+)
 from unet_lib.training.task import Task, load_task
+
+
+class OtherImagesWarning(UserWarning):
+    """Images differ from those that a network was trained on: the masks may be worse."""
+
 
 Image = Path | str | np.ndarray | Tensor
 """A file; what `read_image` makes of one, (H, W) or (H, W, 3), not normalized; or what
@@ -56,12 +68,16 @@ class Trained:
         task: Task,
         halo: int | None = None,
         precision: Precision = "auto",
+        images: ImageFacts | None = None,
+        channel: int | None = None,
     ) -> None:
         if isinstance(model, SegmentationModel):
             task.check_channels(model.settings.in_channels, model.settings.out_channels)
         require("precision", precision, choices=get_args(Precision))
         self.model, self.task, self.halo, self.precision = model, task, halo, precision
-        self._mark: tuple[Any, ...] = ()
+        self.images = images
+        self.channel = images.channel if channel is None and images is not None else channel
+        self._mark, self._told = tuple[Any, ...](), set[str]()
 
     @classmethod
     def load(
@@ -72,11 +88,13 @@ class Trained:
         device: torch.device | str | None = None,
         halo: int | None = None,
         precision: Precision = "auto",
+        channel: int | None = None,
     ) -> "Trained":
         """The network and the task of a checkpoint, on the GPU if there is one.
 
         A network that is not of this library is made by its owner and passed as `model`;
-        `threshold` replaces that of the task. Raises CheckpointError for a file that cannot be
+        `threshold` replaces that of the task, `channel` the one that was trained on, of images
+        with several. Raises CheckpointError for a file that cannot be
         used, or without a task.
 
         >>> Trained.load("runs/none/best.pt")
@@ -85,11 +103,13 @@ class Trained:
         unet_lib.training.checkpoint.CheckpointError: no checkpoint runs/none/best.pt; ...
         """
         task, network = load_task(path), load_model(path, model)
+        stored = load_checkpoint(path).get("images")
+        images = None if stored is None else stored_object(ImageFacts.read, stored, path)
         if threshold is not None:
             task = replace(task, threshold=threshold)
         try:
             network = network.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-            return cls(network, task, halo, precision)
+            return cls(network, task, halo, precision, images, channel)
         except ValueError as error:
             raise CheckpointError(f"{path}: {error}") from error
 
@@ -101,7 +121,7 @@ class Trained:
         """From 0 to 1: the sigmoid of one channel, the softmax of several."""
         return probabilities(self._logits(image, tile)).numpy()
 
-    def mask(self, image: Image, tile: int | None = None) -> UInt8[np.ndarray, "H W"]:
+    def mask(self, image: Image, tile: int | None = None) -> Integer[np.ndarray, "H W"]:
         """Class indices; for any other task 1 where foreground is likelier than the threshold.
 
         Made tile by tile: the logits of a large image are never held as a whole.
@@ -148,13 +168,34 @@ class Trained:
             result |= {f"ap_at_iou_{at}_pooled": value for at, value in precision.items()}
         return result
 
-    def prepare(self, image: Image) -> Float[Tensor, "C H W"]:
-        """An image as the network has learned to see it; errors name the file, if it is one."""
+    def prepare(self, image: Image, page: int | None = None) -> Float[Tensor, "C H W"]:
+        """An image as the network has learned to see it; `page` of a stack, counted from 0.
+
+        Errors name the file, if it is one. DataError, too, where the numbers are of a type that
+        the network would see as something else; what else differs from the images of the training
+        is said once (OtherImagesWarning).
+        """
         if isinstance(image, Tensor):
             return image
-        pixels = image if isinstance(image, np.ndarray) else read_image(image, self.task.mode)
+        pixels = image
+        if not isinstance(pixels, np.ndarray):
+            pixels = read_image(pixels, self.task.mode, page, self.channel)
         with naming(image):
+            self._compare(image, pixels)
             return self.task.prepare(pixels)
+
+    def _compare(self, image: Image, pixels: np.ndarray) -> None:
+        """With the images of the training, as far as they are known."""
+        if self.images is None or pixels.dtype.kind not in "uif":
+            return
+        if other := self.images.unlike(pixels, self.task.normalization):
+            cure = "convert the image to the type that was trained on, keeping what its values mean"
+            raise DataError(Finding("normalization-differs", other, cure=cure))
+        for kind, remark in self.images.remarks(pixels).items():
+            if kind not in self._told:
+                self._told.add(kind)
+                name = "an image" if isinstance(image, np.ndarray) else image
+                warnings.warn(f"{name}: {remark} (said once)", OtherImagesWarning, stacklevel=3)
 
     def _logits(
         self, image: Image, tile: int | None, finish: Callable[[Tensor], Tensor] = Tensor.float
@@ -184,7 +225,7 @@ class Trained:
             self._mark = mark
         return self.way.network
 
-    def _masks(self, logits: Float[Tensor, "N K H W"]) -> UInt8[Tensor, "N 1 H W"]:
+    def _masks(self, logits: Float[Tensor, "N K H W"]) -> Integer[Tensor, "N 1 H W"]:
         return torch.from_numpy(np.stack([self.task.mask(one) for one in logits]))[:, None]
 
     @cached_property
