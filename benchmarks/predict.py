@@ -80,25 +80,24 @@ def one_by_one(predict_one: Callable[[], object]) -> Step:
     return step
 
 
-def folder(model: UNet, size: int, images: int) -> Step:
+def folder(root: Path, model: UNet, size: int, images: int) -> Step:
     """`python -m unet_lib predict` from PNG to PNG: so many images a step, its start included."""
-    place = tempfile.TemporaryDirectory()
-    root, noise = Path(place.name), np.random.default_rng(0)
+    noise = np.random.default_rng(0)
     save_checkpoint(root / "unet.pt", model, **Task().stored())
 
     files = [root / "images" / f"{n}.png" for n in range(images)]
     for file in files:
         save_gray(file, noise.integers(0, 256, (size, size), np.uint8))
 
-    def step(times: int, place: object = place) -> None:
+    def step(times: int) -> None:
         for _ in range(times):
             Predict(root / "unet.pt", tuple(files), Path(tempfile.mkdtemp(dir=root)))()
 
     return step
 
 
-def candidates(settings: Settings, width: int, size: int) -> dict[str, tuple[Step, str]]:
-    """What predicts, by name: the article's network, and one with BatchNorm by the library."""
+def candidates(settings: Settings, width: int, size: int, root: Path) -> dict:
+    """Step and mode by name: the article's network, and one with BatchNorm by the library."""
     model, pixels = network(width), np.random.default_rng(0).integers(0, 256, (size, size))
     article, trained = ArticleUNet(1, width=width).eval(), Trained(model, Task())
     image = trained.prepare(pixels.astype(np.uint8))
@@ -110,7 +109,7 @@ def candidates(settings: Settings, width: int, size: int) -> dict[str, tuple[Ste
         "predict, tiles of 256": (one_by_one(lambda: predict(model, image, tile=256)), "float32"),
         "predict": (one_by_one(lambda: predict(model, image)), "float32"),
         "Trained": (one_by_one(lambda: trained.logits(image)), mode),
-        FOLDER: (folder(model, size, settings.images), mode),
+        FOLDER: (folder(root, model, size, settings.images), mode),
     }
     if settings.compiled:
         kind = torch.bfloat16 if way.precision == "bf16" else torch.float32
@@ -123,9 +122,9 @@ def candidates(settings: Settings, width: int, size: int) -> dict[str, tuple[Ste
 
 def compare(settings: Settings, width: int, size: int) -> list[dict]:
     """One row for each candidate: its mode, images a second, ratio to the article's forward."""
-    found = candidates(settings, width, size)
-    steps = {name: step for name, (step, _) in found.items()}
-    with redirect_stdout(StringIO()):  # of the command
+    with redirect_stdout(StringIO()), tempfile.TemporaryDirectory() as root:  # of the command
+        found = candidates(settings, width, size, Path(root))
+        steps = {name: step for name, (step, _) in found.items()}
         speeds = in_turns(steps, settings.rounds, settings.seconds)
     speeds[FOLDER] = [settings.images * speed for speed in speeds[FOLDER]]
     median = {name: statistics.median(values) for name, values in speeds.items()}

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from benchmarks import throughput
+from benchmarks import predict, throughput
 from unet_lib.training import Mode, precision
 
 SMALL = ["--width", "2", "--rounds", "3", "--seconds", "0.01", "--size", "16", "--batch-size", "2"]
@@ -52,3 +52,27 @@ def test_where_nothing_is_faster_the_library_trains_as_the_article_does(monkeypa
     train, mode = throughput.library("none", 2, images, torch.ones(2, 1, 16, 16))
     assert mode == "float32"
     train(1)
+
+
+def test_prediction_is_compared_with_the_article_s_forward(tmp_path, capsys) -> None:
+    output = tmp_path / "predict.json"
+    small = ["--width", "2", "--size", "32", "--rounds", "3", "--seconds", "0.01", "--images", "3"]
+    predict.main([*small, "--no-compiled", "--output", str(output)])
+    told, stored = capsys.readouterr().out, json.loads(output.read_text())
+    first, *others = stored["rows"]
+    assert (first["candidate"], first["ratio"]) == ("article's forward", 1.0)
+    assert [row["candidate"] for row in others] == [
+        "predict, tiles of 256",
+        "predict",
+        "Trained",
+        predict.FOLDER,
+    ]
+    for row in stored["rows"]:
+        assert row["images_per_second"] == sorted(row["rounds"])[1]
+        assert row["candidate"] in told
+    predict.main(["--memory", "--width", "2", "--sides", "600", "--output", str(output)])
+    memory = json.loads(output.read_text())["memory"]
+    assert [(row["side"], row["tile"]) for row in memory] == [(600, 512), (600, None)]
+    assert all(0 <= row["megabytes"] < 200 for row in memory)
+    assert json.loads(output.read_text())["rows"] == stored["rows"]
+    assert str(tmp_path) not in output.read_text()
