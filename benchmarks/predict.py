@@ -26,6 +26,7 @@ from torch import nn
 
 from benchmarks.throughput import ArticleUNet, Step, in_turns, machine, table
 from unet_lib.cli.predict import Predict
+from unet_lib.data import simulate_nuclei
 from unet_lib.data.write import save_gray
 from unet_lib.evaluation import Fast, predict
 from unet_lib.model import UNet
@@ -82,12 +83,10 @@ def one_by_one(predict_one: Callable[[], object]) -> Step:
 
 def folder(root: Path, model: UNet, size: int, images: int) -> Step:
     """`python -m unet_lib predict` from PNG to PNG: so many images a step, its start included."""
-    noise = np.random.default_rng(0)
     save_checkpoint(root / "unet.pt", model, **Task().stored())
-
     files = [root / "images" / f"{n}.png" for n in range(images)]
-    for file in files:
-        save_gray(file, noise.integers(0, 256, (size, size), np.uint8))
+    for n, file in enumerate(files):
+        save_gray(file, simulate_nuclei(0, n, (size, size))[0])
 
     def step(times: int) -> None:
         for _ in range(times):
@@ -98,9 +97,9 @@ def folder(root: Path, model: UNet, size: int, images: int) -> Step:
 
 def candidates(settings: Settings, width: int, size: int, root: Path) -> dict:
     """Step and mode by name: the article's network, and one with BatchNorm by the library."""
-    model, pixels = network(width), np.random.default_rng(0).integers(0, 256, (size, size))
-    article, trained = ArticleUNet(1, width=width).eval(), Trained(model, Task())
-    image = trained.prepare(pixels.astype(np.uint8))
+    model, article = network(width), ArticleUNet(1, width=width).eval()
+    trained = Trained(model, Task())
+    image = trained.prepare(simulate_nuclei(0, 0, (size, size))[0])
     trained.logits(image)
     way = trained.way
     mode = way.precision + (", folded" if isinstance(way.network, Fast) else "")

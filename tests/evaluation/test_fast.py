@@ -1,5 +1,7 @@
 """Fast prediction: the same logits up to the format's rounding, in tiles too, chosen by a probe."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -47,6 +49,7 @@ def test_it_gives_the_network_s_logits_and_leaves_it_as_it_is(options, precision
     assert not any(isinstance(layer, nn.BatchNorm2d) for layer in copy.modules())
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
     assert found.dtype == torch.float32
+    assert torch.equal(predict(pickle.loads(pickle.dumps(copy)), image, context), found)
     assert (found - expected).abs().max() <= 8 * ROUNDING[precision] * expected.abs().max()
 
 

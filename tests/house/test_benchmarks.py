@@ -1,6 +1,7 @@
 """The benchmark compares what it says, and writes what a page can quote."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ import torch
 from benchmarks import predict, throughput
 from unet_lib.training import Mode, precision
 
+ROOT = Path(__file__).resolve().parents[2]
 SMALL = ["--width", "2", "--rounds", "3", "--seconds", "0.01", "--size", "16", "--batch-size", "2"]
 
 
@@ -76,3 +78,16 @@ def test_prediction_is_compared_with_the_article_s_forward(tmp_path, capsys) -> 
     assert all(0 <= row["megabytes"] < 200 for row in memory)
     assert json.loads(output.read_text())["rows"] == stored["rows"]
     assert str(tmp_path) not in output.read_text()
+
+
+def test_chapter_13_quotes_the_stored_numbers() -> None:
+    stored = json.loads((ROOT / "benchmarks" / "results" / "predict.json").read_text())
+    cells = json.loads((ROOT / "notebooks" / "13_ship.ipynb").read_text())["cells"]
+    text = "".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    names = ("width", "size", "candidate", "mode", "images_per_second", "ratio")
+    lines = [" | ".join(str(row[name]) for name in names) for row in stored["rows"]]
+    lines += [
+        f"{row['side']} | {row['tile'] or 'chosen'} | {row['megabytes']}"
+        for row in stored["memory"]
+    ]
+    assert [line for line in lines if f"| {line} |" not in text] == []
