@@ -1,5 +1,6 @@
 """Prediction of many images, and export, as a shell would call them."""
 
+import threading
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,12 +10,13 @@ import torch
 from PIL import Image
 
 from unet_lib.cli.main import main
-from unet_lib.data import read_mask, simulate_nuclei
-from unet_lib.evaluation import tiles
+from unet_lib.cli.overlap import overlapped
+from unet_lib.data import read_image, read_mask, simulate_nuclei
+from unet_lib.evaluation import predict, tiles
 from unet_lib.model import UNet
 from unet_lib.shipping.export import read_metadata
 from unet_lib.shipping.onnx_model import OnnxModel
-from unet_lib.training import Task, save_checkpoint
+from unet_lib.training import Task, load_model, save_checkpoint
 
 NAMES = ("a.png", "b 2.tif", "ü.png", "10.jpg", "-x.bmp")
 BAD = {  # and what is told of them
@@ -174,6 +176,44 @@ def test_a_network_with_group_norm_is_predicted_in_parts_with_a_halo(
     assert call(*command) == 1
     assert "in tiles of 64 would give other logits: leave tile out" in capsys.readouterr().err
     assert call(*command, "--halo", 8) == 0
+
+
+def test_it_tells_in_which_numbers_and_what_they_change(trained, folder, tmp_path, capsys) -> None:
+    command = ["predict", trained, folder / "a.png", "--output"]
+    assert call(*command, tmp_path / "auto") == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[0].startswith("1 image predicted, masks in")
+    assert told[1].startswith(("computed in float32, ", "computed in bf16, "))
+    assert call(*command, tmp_path / "exact", "--precision", "float32") == 0
+    assert capsys.readouterr().out.count("\n") == 1
+    task, model = Task(), load_model(trained)
+    mask = task.mask(predict(model, task.prepare(read_image(folder / "a.png"))))
+    assert np.array_equal(read_image(tmp_path / "exact" / "masks" / "a.png"), 255 * mask)
+
+
+def test_the_next_is_read_and_the_last_written_meanwhile() -> None:
+    """Each waits for the others at one place: one after the other they would never meet."""
+    meet, order = threading.Barrier(3, timeout=20), []
+
+    def step(name: str, index: int) -> int:
+        if name == {3: "read", 2: "compute", 1: "write"}.get(index):
+            meet.wait()
+        if index == 3 and name == "compute":
+            raise ValueError("no. 3")
+        order.append((name, index))
+        return index
+
+    outcomes = overlapped(
+        range(6),
+        read=lambda i: step("read", i),
+        compute=lambda i, content: step("compute", content),
+        write=lambda i, found: step("write", found) and None,
+    )
+    assert [str(outcome) for outcome in outcomes] == ["None"] * 3 + ["no. 3"] + ["None"] * 2
+    for name in ("read", "compute", "write"):
+        assert [i for kind, i in order if kind == name] == [
+            i for i in range(6) if i != 3 or name == "read"
+        ]
 
 
 def test_masks_stay_when_instances_are_asked_for_later(trained, folder, tmp_path) -> None:

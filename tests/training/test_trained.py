@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 from torch import nn
 
-from unet_lib.data import PairedFolder, simulate_nuclei
+from unet_lib.data import PairedFolder, SimulatedNuclei, simulate_nuclei
 from unet_lib.data.write import save_gray, save_labels
-from unet_lib.evaluation import label_instances, predict, probabilities
+from unet_lib.evaluation import fast, label_instances, predict, probabilities
 from unet_lib.model import UNet
 from unet_lib.training import CheckpointError, Task, Trained, save_checkpoint
 
@@ -19,7 +19,8 @@ CLASSES = Task("classes", num_classes=3)
 
 def new(task: Task) -> Trained:
     torch.manual_seed(0)
-    return Trained(UNet(task.in_channels, task.out_channels, width=4, depth=1), task)
+    model = UNet(task.in_channels, task.out_channels, width=4, depth=1)
+    return Trained(model, task, precision="float32")  # to the last digit
 
 
 @pytest.mark.parametrize("task", [Task(threshold=0.4), Task("instances"), CLASSES])
@@ -38,6 +39,50 @@ def test_files_and_arrays_give_the_same(tmp_path, task) -> None:
         else:
             numbered = label_instances(logits, task.threshold, borders=task.target == "instances")
             np.testing.assert_array_equal(trained.instances(x), numbered)
+
+
+class Counted(UNet):
+    """Knows how often it is asked: a fast copy is asked in its place."""
+
+    calls = 0
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        return super().forward(images)
+
+
+@pytest.fixture
+def copied(monkeypatch):
+    """The fast copy in float32 wins every probe."""
+    monkeypatch.setattr(fast, "_has_bf16", lambda model: False)
+
+    def instead(network, sample, context):
+        return fast.predict_tiles(network, sample, context), float(isinstance(network, Counted))
+
+    monkeypatch.setattr(fast, "_timed", instead)
+
+
+def test_a_fast_copy_predicts_and_follows_the_weights(copied) -> None:
+    model = Counted(1, 1, width=4, depth=1, norm="batch")
+    trained, (image, _) = Trained(model, Task()), simulate_nuclei(seed=3, size=(41, 56))
+    assert trained.way is None
+    mask, calls = trained.mask(image), model.calls
+    assert (trained.way.precision, trained.way.changed) == ("float32", 0.0)
+    np.testing.assert_array_equal(trained.mask(image, tile=8), mask)
+    np.testing.assert_array_equal(trained.task.mask(torch.from_numpy(trained.logits(image))), mask)
+    assert model.calls == calls  # the probe asked it, and nobody since
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, fused=True)
+    model(torch.rand(2, 1, 8, 8)).sum().backward()
+    optimizer.step()  # which does not count as a change of the tensors
+    np.testing.assert_allclose(
+        trained.logits(image), predict(model, trained.prepare(image)).numpy(), atol=1e-4
+    )
+
+
+def test_scores_are_those_of_the_network_as_it_is(copied) -> None:
+    model = Counted(1, 1, width=4, depth=1)
+    Trained(model, Task()).scores(SimulatedNuclei(3, size=(16, 16)))
+    assert model.calls == 3
 
 
 BYTES, TYPE = np.zeros((8, 8), np.uint8), Task(normalize="type")
