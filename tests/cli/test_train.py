@@ -118,7 +118,7 @@ def test_whole_images_are_judged_and_the_worst_are_named(tmp_path, data, capsys)
     assert train(tmp_path / "run", *data, "--epochs", 2, "--validation", 0.5) == 0
     told = capsys.readouterr().out
     mean = float(re.search(r"mean Dice of the validation images (\S+) ", told)[1])
-    worst = re.findall(r"(0-\d\.png) (\d\.\d+)", told)
+    worst = re.findall(r"(0-\d\.png) \((\d\.\d+)\)", told)
     split = json.loads(load_checkpoint(tmp_path / "run" / "last.pt")["about"])["split"]
     assert {name for name, _ in worst} == set(split["validation"])
     assert mean == pytest.approx(np.mean([float(score) for _, score in worst]), abs=2e-3)

@@ -62,7 +62,7 @@ class Result:
         all_of = len(self.material.parts["validation"])
         part = f" ({len(ranked)} of {all_of})" if len(ranked) < all_of else ""
         worst = (
-            f"{self.material.pictures[place].name} {scores[place][SCORE]:.3f}"
+            f"{self.material.pictures[place].name} ({scores[place][SCORE]:.3f})"
             for place in ranked[:WORST]
         )
         late = ["time was over before all validation images were scored"]

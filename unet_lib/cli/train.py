@@ -174,7 +174,9 @@ class Train:
         return source | {name: getattr(self, name) for name in own}
 
     def _shown(self, task: Task, budget: Budget) -> dict[str, Any]:
-        """All settings, for the page about the run."""
+        """All settings that are used, for the page about the run."""
         parts = self.source, task, self.network, replace(self.training, epochs=budget.epochs)
         settings = {k: v for part in parts for k, v in asdict(part).items()}
-        return settings | self._about() | {"steps": budget.steps, "minutes": self.minutes}
+        settings |= self._about() | {"steps": budget.steps, "minutes": self.minutes}
+        unused = set() if self.network.encoder else {"weights", "decoder_width"}
+        return {k: v for k, v in settings.items() if v not in (None, (), "") and k not in unused}
