@@ -200,6 +200,20 @@ def test_nothing_but_void_is_refused_before_the_first_step(tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_score_over_nothing_is_none(tmp_path, data, capsys):
+    options = ["--ignore-index", 255, "--num-classes", 2, "--steps", 2]
+    assert train(tmp_path / "run", *scribble(tmp_path / "half")[:4], *options) == 0
+    void = scribble(tmp_path / "void", all_void=True)[:4]
+    best = str(tmp_path / "run" / "best.pt")
+    assert main(["evaluate", best, *void]) == 2
+    assert "no pixel of these 8 images counts: their masks hold 255 alone" in error(capsys)
+    classes = [*data, "--target", "classes", "--steps", 2]
+    assert train(tmp_path / "classes", *classes) == 0
+    best = str(tmp_path / "classes" / "best.pt")
+    assert main(["evaluate", best, *data, "--threshold", "0.3"]) == 2
+    assert "tells classes apart, without a --threshold" in error(capsys)
+
+
 def test_one_class_alone_and_classes_that_never_occur(tmp_path, data, capsys):
     for file in (tmp_path / "data" / "masks").iterdir():
         Image.fromarray(np.zeros((40, 52), np.uint8)).save(file)
