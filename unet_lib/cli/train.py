@@ -148,7 +148,8 @@ class Train:
         """Trains; where memory runs out, the error says what would fit."""
         images = with_(task.apply(material.images("training")), target=None)
         view, _ = views(self.crop, self.augment, task.void)
-        crops = Crops(images, view, task.encode, kept=12 * sum(budget.areas) < KEPT)
+        kept = 12 * sum(budget.areas) < KEPT
+        crops = Crops(images, view, task.encode, task.void, kept)
         checks = WholeImages(material.some("validation", budget.checked_pixels))
         options: dict[str, Any] = {
             "settings": replace(self.training, epochs=budget.epochs),
