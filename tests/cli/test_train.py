@@ -131,6 +131,14 @@ def test_whole_images_are_judged_and_the_worst_are_named(tmp_path, data, capsys)
     assert dice == pytest.approx(float(score), abs=2e-3)
 
 
+def test_the_network_that_is_kept_is_the_one_that_is_judged(tmp_path, data, capsys):
+    assert train(tmp_path / "run", *data, "--steps", 4, "--keep", "last") == 0
+    assert f"{tmp_path / 'run' / 'last.pt'}: epoch 4, mean Dice" in capsys.readouterr().out
+    assert "predict " + str(tmp_path / "run" / "last.pt") in (
+        (tmp_path / "run" / "report.html").read_text()
+    )
+
+
 class Page(HTMLParser):
     """The tags of a page with their attributes."""
 

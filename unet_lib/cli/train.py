@@ -66,7 +66,8 @@ class Train:
     epochs: int | None = None
     """Passes through the training set. In place of steps: each shows every crop once."""
     minutes: float = 8.0
-    """End within that time, with fewer steps where they are slow; 0 sets no limit."""
+    """End within that time, with fewer steps where they are slow; 0 sets no limit. A run that
+    goes on has what it has left of them."""
     training: Annotated[Course, FLAT] = field(default_factory=Course)
     """How to train it."""
     crop: int = 128
@@ -111,7 +112,9 @@ class Train:
             rest = FOR_TRAINING * seconds - (time.perf_counter() - begin)
             history = self._fit(model, task, material, budget, max(0.0, rest / 60))
             if process.is_main_process:
-                result = Result(self.folder, Trained(model, task), material, history)
+                kept = self.training.keep == "best" and history.best() is not None
+                file = self.folder / ("best.pt" if kept else "last.pt")
+                result = Result(file, Trained(model, task), material, history)
                 result.write(self._shown(task, budget), begin + seconds)
 
     def _require_free(self) -> None:
