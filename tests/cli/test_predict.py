@@ -58,7 +58,8 @@ def folder(tmp_path):
 
 def test_the_unreadable_are_named_and_the_others_done(trained, folder, tmp_path, capsys) -> None:
     output = tmp_path / "out"
-    assert call("predict", trained, folder, "--output", output, "--tile", 64, "--instances") == 1
+    options = ["--tile", 64, "--instances", "--precision", "float32"]
+    assert call("predict", trained, folder, "--output", output, *options) == 1
     told = capsys.readouterr()
     assert told.out == f"5 images predicted, masks in {output / 'masks'}\n"
     first, *reasons = told.err.splitlines()

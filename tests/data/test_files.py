@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from unet_lib.data import DataError, UnreadableError, read_image, read_mask
@@ -72,16 +73,14 @@ def test_lossless_changes_of_color(save):
 
 TRANSPARENT = "of the pixels are transparent"
 RGBA = Image.fromarray(np.dstack([COLORS, RAMP * 11]))
-LABELS = Image.fromarray(RAMP.astype(np.int32))
 
 
 @pytest.mark.parametrize(
     ("name", "image", "mode", "start"),
     [
         ("a.png", Image.fromarray(COLORS), "L", "a color image (3 channels); expected one gray "),
-        ("a.png", RGBA, "RGB", f"100% {TRANSPARENT} (RGBA); expected an opaque image: paste it on"),
+        ("a.png", RGBA, "RGB", f"100% {TRANSPARENT}; expected an opaque image: paste it on"),
         ("a.jpg", Image.new("CMYK", (6, 4)), "RGB", "the image is stored as CMYK; expected gray"),
-        ("a.tif", LABELS, "L", "the image is stored as I; expected gray (8 or 16 bits, or float32"),
     ],
 )
 def test_fault_10_images_of_other_kinds(save, name, image, mode, start):
@@ -90,18 +89,17 @@ def test_fault_10_images_of_other_kinds(save, name, image, mode, start):
 
 def test_fault_10_a_transparent_value(save):
     text = message(read_image, save("b.png", Image.fromarray(RAMP), transparency=3))
-    assert text.startswith(f"4% {TRANSPARENT} (L)")
+    assert text.startswith(f"4% {TRANSPARENT}")
 
 
 @pytest.mark.parametrize(
     ("pixels", "layout", "text"),
     [
-        (COLORS.astype(np.uint16), {"photometric": "rgb"}, "16 bits a color, of which only 8"),
-        (COLORS[..., :2], {"planarconfig": "contig"}, "2 channels, of which only 1 would be read"),
+        (COLORS.astype(np.uint16), {"photometric": "rgb"}, "a color image (3 channels)"),
+        (COLORS[..., :2], {"planarconfig": "contig"}, "2 channels in one file; expected one"),
     ],
 )
 def test_fault_11_what_pillow_would_drop(tmp_path, pixels, layout, text):
-    tifffile = pytest.importorskip("tifffile")  # comes with scikit-image
     tifffile.imwrite(tmp_path / "a.tif", pixels, **{"photometric": "minisblack"} | layout)
     assert message(read_image, tmp_path / "a.tif").startswith(text)
 
@@ -117,7 +115,7 @@ def test_picture_too_large(save, monkeypatch):
 def test_several_pages(save, name):
     pages = [Image.fromarray(RAMP), Image.fromarray(RAMP + 1)]
     text = message(read_image, save(name, pages[0], save_all=True, append_images=pages[1:]))
-    assert text.startswith("2 pages in one file; expected one image a file: save each")
+    assert text.startswith("2 pages in one file; expected one ")
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -128,11 +126,7 @@ def test_fault_35_photograph_is_turned_upright(save, orientation):
     lying = RAMP.T, np.rot90(RAMP, -1), np.rot90(RAMP, 2).T, np.rot90(RAMP)
     turned = (*standing, *lying)[orientation - 1]
     assert np.array_equal(read_image(save("a.png", RAMP, exif=exif)), turned)
-    path = save("a.tif", RAMP, exif=exif)
-    if orientation <= 4:
-        assert np.array_equal(read_image(path), turned)
-    else:  # read wrongly by Pillow 13 when stored without compression
-        assert message(read_image, path).startswith("a TIFF with a note to turn it")
+    assert np.array_equal(read_image(save("a.tif", RAMP, exif=exif)), turned)
 
 
 def test_fault_04_palette_keeps_its_indices(save):
@@ -221,7 +215,9 @@ def test_fault_20_files_that_cannot_be_read(save, tmp_path, read):
     path.touch()
     assert message(read, path) == "the file is empty (0 bytes); copy it again or remove it"
     path.write_text("no image")
-    assert message(read, path).startswith("not an image that Pillow reads (of TIFF: 8 and 16 bits")
+    assert message(read, path).startswith(
+        "not an image that is read here (PNG, TIFF, JPEG, JPEG 2000"
+    )
     for name in ("a.png", "a.jpg", "a.tif", "a.bmp"):
         path = save(name, np.random.default_rng(0).integers(0, 255, (64, 64)).astype(np.uint8))
         path.write_bytes(path.read_bytes()[:-500])

@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from unet_lib.data import DSB2018, DataError, PairedFolder, foreground, normalize_percentiles
+from unet_lib.data.listing import LeftOutWarning
 
 
 class Folder:
@@ -203,8 +204,10 @@ def test_suffix_of_masks(folder):
     folder.add("a.png", mask_name="a_mask.png")
     assert len(folder.open(suffix="_mask")) == 1
     folder.add_mask("b.png")
-    text = folder.complaint(suffix="_mask")
-    assert "1 x mask whose name does not end with suffix='_mask'" in text
+    with pytest.warns(LeftOutWarning, match="1 of 2 files left out, their names do not end with"):
+        assert len(folder.open(suffix="_mask")) == 1
+    text = folder.complaint(suffix="_label")
+    assert "2 x mask whose name does not end with suffix='_label'" in text
 
 
 def test_images_and_masks_in_one_folder(folder):
@@ -237,8 +240,8 @@ def test_fewer_than_two_classes(folder):
 def test_fault_18_empty_folder(folder):
     (folder.images / "notes.txt").touch()
     assert folder.complaint() == (
-        f"{folder.images}: no images in this folder (1 other files, folders inside it are not "
-        "searched); endings searched: .bmp, .gif, .jpeg, .jpg, .png, .tif, .tiff, .webp"
+        f"{folder.images}: no images in this folder or in those inside it (1 other file: 1 .txt); "
+        "endings searched: .bmp, .gif, .j2k, .jp2, .jpeg, .jpg, .png, .tif, .tiff, .webp"
     )
 
 
@@ -260,7 +263,7 @@ def test_fault_20_every_unreadable_file_is_listed(folder):
     assert "9 x unreadable file" in text
     for number in range(8):
         assert f"{folder.images / str(number)}.png: the file is empty (0 bytes)" in text
-    assert f"{folder.masks / '7.png'}: not an image that Pillow reads" in text
+    assert f"{folder.masks / '7.png'}: not an image that is read here" in text
 
 
 def test_each_file_is_read_once_while_scanning(folder, monkeypatch):

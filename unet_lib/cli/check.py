@@ -15,7 +15,7 @@ from unet_lib.data.findings import Finding
 from unet_lib.data.folder import PairedFolder
 from unet_lib.data.normalize import Normalization
 from unet_lib.doctor.examine import check_dataset
-from unet_lib.doctor.files import check_folder, find_folders
+from unet_lib.doctor.files import check_folder, find_folders, holds_folders
 from unet_lib.doctor.finding import paragraph
 from unet_lib.doctor.parts import check_leak, check_series
 from unet_lib.doctor.run import check_run, checkpoint_of, stored_task
@@ -60,7 +60,7 @@ class Check(MaskOptions):
             raise ValueError("images and masks belong together: pass both folders, or none")
         runs = [path for path in self.folders if _is_run(path)]
         for folder in self.folders:
-            if folder not in runs:
+            if folder not in runs or holds_folders(folder):
                 pairs |= {f"{folder} {part}".strip(): p for part, p in find_folders(folder).items()}
         if not runs and not pairs:
             raise ValueError("nothing to examine: name a folder, or pass --images and --masks")
@@ -75,7 +75,7 @@ class Check(MaskOptions):
             task = replace(task, num_classes=classes)
         if not findings:
             findings = _examine(list(datasets.values()), runs, task)
-        numbered = self.instance_masks or task.target == "instances"
+        numbered = self.instance_masks or self.connected or task.target == "instances"
         return _report(findings, [*pairs, *map(str, runs)], datasets, numbered)
 
     def _task(self, runs: Sequence[Path]) -> Task:

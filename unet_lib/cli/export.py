@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from tyro.conf import Positional
 
-from unet_lib.data.files import list_images
+from unet_lib.data.listing import list_images
 from unet_lib.shipping.export import ExportError, export_onnx
 from unet_lib.shipping.quantize import halve, quantize
 from unet_lib.training.trained import Trained

@@ -6,6 +6,7 @@ texts below them. What a command does is done by the library; here it is only pu
 
 import inspect
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -60,6 +61,11 @@ COMMANDS = {
 }
 
 
+def _noted(message: Warning | str, *_: Any, **__: Any) -> str:
+    """A warning as a shell shows it: no place in the code, which the user has not written."""
+    return f"note: {message}\n"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; 0, or 2 after an error that the user can mend, told on one line or list.
 
@@ -71,6 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff)
     commands = [Annotated[kind, _named(kind, name)] for name, kind in COMMANDS.items()]
     command: Any = reduce(or_, commands)
+    shown, warnings.formatwarning = warnings.formatwarning, _noted
     try:
         status = tyro.cli(command, args=arguments, prog="python -m unet_lib", config=options)()
     except (ValueError, OSError, TrainingError) as error:  # ours: data, checkpoints, settings
@@ -80,4 +87,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+    finally:
+        warnings.formatwarning = shown
     return status or 0

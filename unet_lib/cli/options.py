@@ -28,8 +28,14 @@ class MaskOptions:
     """The same for masks stored in color, as in 0,0,0:0 255,0,0:1"""
     suffix: str = ""
     """What the name of a mask has at its end beside its image's, for example _mask"""
+    image_suffix: str = ""
+    """What the name of an image has at its end beside its mask's, for example _leftImg8bit"""
+    channel: int | None = None
+    """Of images with several channels the one to read, counted from 0."""
     instance_masks: bool = False
-    """The masks number objects 1 to n and hold no classes."""
+    """The masks number objects 1 to n, or show each in a color, and hold no classes."""
+    connected: bool = False
+    """The masks hold one value for all objects, whose connected parts are to be numbered."""
 
     def folder_options(self) -> dict[str, Any]:
         """The same as keyword arguments of `PairedFolder`."""
@@ -37,7 +43,9 @@ class MaskOptions:
             "mask_values": pairs(self.mask_values) or None,
             "palette": pairs(self.palette) or None,
             "suffix": self.suffix,
-            "instances": self.instance_masks,
+            "image_suffix": self.image_suffix,
+            "channel": self.channel,
+            "instances": "connected" if self.connected else self.instance_masks,
         }
 
 
@@ -66,13 +74,13 @@ class Source(MaskOptions):
     """Which images to simulate; another seed gives others."""
 
     def __post_init__(self) -> None:
-        of_folders = self.mask_values, self.palette, self.suffix, self.instance_masks
+        of_folders = [value for name, value in self.folder_options().items() if name != "channel"]
         if (self.images is None) != (self.masks is None):
             raise ValueError("images and masks belong together: pass both folders, or none")
         if self.images is None and any(of_folders):
             raise ValueError(
-                "mask_values, palette, suffix and instance_masks describe masks of your own: "
-                "pass their folders as images and masks"
+                "mask_values, palette, suffixes, instance_masks and connected describe masks of "
+                "your own: pass their folders as images and masks"
             )
         if self.images is not None and self.dataset != "simulated":
             raise ValueError(f"pass either images and masks or dataset {self.dataset}, not both")
@@ -81,7 +89,8 @@ class Source(MaskOptions):
 
     def numbers_objects(self, task: Task) -> bool:
         """Whether the labels number objects, so that instances can be scored."""
-        return self.images is None or self.instance_masks or task.target == "instances"
+        own = self.instance_masks or self.connected
+        return self.images is None or own or task.target == "instances"
 
     def open(self, task: Task, split: Literal["train", "test"] = "train") -> SegmentationDataset:
         """The data set; its images are normalized as the task says, its labels as they are.
@@ -97,7 +106,8 @@ class Source(MaskOptions):
                 num_classes=task.num_classes,
                 ignore_index=task.ignore_index,
                 normalize=task.normalization,
-                **self.folder_options() | {"instances": self.numbers_objects(task)},
+                **self.folder_options()
+                | {"instances": "connected" if self.connected else self.numbers_objects(task)},
             )
         if task.mode == "RGB" or task.target == "classes":
             raise ValueError(
@@ -125,11 +135,14 @@ def pairs(texts: tuple[str, ...]) -> dict[Any, int]:
         try:
             key, index = text.split(":")
             numbers = tuple(int(part) for part in key.split(","))
-            result[numbers if len(numbers) > 1 else numbers[0]] = int(index)
+            value = numbers if len(numbers) > 1 else numbers[0]
+            stands_for = result.setdefault(value, int(index))
         except ValueError as error:
             raise ValueError(
                 f"{text!r}: expected a value and its class, as in 255:1 or 255,0,0:1"
             ) from error
+        if stands_for != int(index):
+            raise ValueError(f"{text!r}: {key} stands for {stands_for} already; name it once")
     return result
 
 
@@ -145,7 +158,9 @@ def shell_words(finding: Finding) -> str:
 def _words(name: str, value: Any) -> str:
     """One keyword argument as an option."""
     if name == "instances":
-        return "--instance-masks"
+        return "--connected" if value == "connected" else "--instance-masks"
+    if name == "normalize":
+        return f"--normalize {value}"
     if isinstance(value, Mapping):
         value = " ".join(
             f"{key if isinstance(key, int) else ','.join(map(str, key))}:{index}"

@@ -3,59 +3,89 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 from tqdm import tqdm
 from tyro.conf import Positional
 
-from unet_lib.data.files import list_images
-from unet_lib.data.write import new_files, save_gray, save_labels
-from unet_lib.training.trained import Trained
+from unet_lib.cli.overlap import overlapped
+from unet_lib.data.files import pages_of
+from unet_lib.data.write import new_files, save_gray, save_labels, save_stack
+from unet_lib.doctor.files import find_images
+from unet_lib.evaluation.fast import Precision
+from unet_lib.training.task import Task
+from unet_lib.training.trained import Trained, naming
+
+
+class Job(NamedTuple):
+    """An image, or pages of a stack, and what is to be written: mask and perhaps instances."""
+
+    image: Path
+    pages: tuple[int | None, ...]
+    """Of a stack those to predict; (None,) of an image."""
+    written: tuple[Path, ...]
 
 
 @dataclass(frozen=True)
 class Predict:
     """Write the mask of every image as PNG, of 0 and 255 or of class indices.
 
-    An image that cannot be predicted is named at the end, and the others are done.
+    Of a TIFF stack, all masks as one. An image that cannot be predicted is named at the end, and
+    the others are done.
     Exit status 0: all predicted; 1: some not; 2: the command itself could not be followed.
     """
 
     checkpoint: Positional[Path]
     """What train wrote, for example runs/unet/best.pt."""
     images: Positional[tuple[Path, ...]]
-    """Images, or folders of images."""
+    """Images, or folders of images, and of folders inside them."""
     output: Path = Path("predictions")
     """Gets masks/NAME.png and instances/NAME.png; no file is ever overwritten."""
     instances: bool = False
     """Number the objects, too: 16-bit PNG, 0 is background."""
     threshold: float | None = None
     """Probability from which on a pixel is foreground; the checkpoint's if it is not given."""
+    pages: str = ""
+    """Of stacks those to predict, counted from 0, as in 0,4-9; all if it is not given."""
+    channel: int | None = None
+    """Of images with several channels the one to read, counted from 0; that of the training if it
+    is not given."""
+    suffix: str | None = None
+    """Leave out files whose names end so, as masks beside images; that of the training's masks if
+    it is not given."""
     tile: int | None = None
-    """Side of the parts in which an image is predicted, 256 or more if it is not given; smaller
-    needs less memory."""
+    """Side of the parts in which an image is predicted, the largest that fit into 1 GB if it is not
+    given; smaller needs less memory."""
     halo: int | None = None
     """Pixels of context around each part; those that the network looks at, if it is not given. A
     network with GroupNorm looks at the whole image: name a number to predict it in parts."""
+    precision: Precision = "auto"
+    """Numbers to compute in: what is fastest here and changes next to nothing, which is told; or
+    float32, to have the network exactly as it was trained."""
     resume: bool = False
     """Leave out the images whose files exist, as after an interruption."""
 
     def __call__(self) -> int:
         """Predict every image."""
-        trained = Trained.load(self.checkpoint, threshold=self.threshold, halo=self.halo)
+        how = {"threshold": self.threshold, "halo": self.halo, "channel": self.channel}
+        trained = Trained.load(self.checkpoint, precision=self.precision, **how)
         self._require_finite(trained)
-        files = self._files()
-        done, failed = 0, []
-        for file, written in tqdm(files.items(), unit="image", disable=None):  # on a terminal
-            if all(path.exists() for path in written):
-                continue
-            try:
-                self._predict(trained, file, *written)
-                done += 1
-            except ValueError as error:  # an OSError, as of a full disk, concerns all the others
-                failed.append(str(error))
-        self._report(done, len(files) - done - len(failed), failed)
+        jobs = self._jobs(trained)
+        todo = [job for job in jobs if not all(path.exists() for path in job.written)]
+        outcomes = overlapped(
+            todo,
+            read=lambda job: [trained.prepare(job.image, page) for page in job.pages],
+            compute=lambda job, images: self._compute(trained, job, images),
+            write=lambda job, found: self._write(trained.task, job, found),
+        )
+        shown = tqdm(outcomes, total=len(todo), unit="image", disable=None)  # on a terminal
+        failed = [str(error) for error in shown if error]  # an OSError concerns all the others
+        self._report(len(todo) - len(failed), len(jobs) - len(todo), failed)
+        if self.precision != "float32" and trained.way:
+            print(f"computed in {trained.way}")
         return 1 if failed else 0
 
     def _report(self, done: int, there: int, failed: list[str]) -> None:
@@ -65,36 +95,67 @@ class Predict:
             print(f"error: {_images(len(failed))} could not be predicted", file=sys.stderr)
             print(*(f"- {message}" for message in failed), sep="\n", file=sys.stderr)
 
-    def _files(self) -> dict[Path, tuple[Path, ...]]:
-        """What is to be written for each image: its mask and, if asked for, its instances."""
+    def _jobs(self, trained: Trained) -> list[Job]:
+        """What is to be read, and written, for each image."""
         if self.images and not any(path.exists() for path in self.images):
             raise ValueError(f"{self.images[0]}: no such file or folder; check the path")
-        images = [
-            file
-            for path in self.images
-            for file in (list_images(path) if path.is_dir() else [path])
-        ]
+        suffix = self.suffix if self.suffix is not None else getattr(trained.images, "suffix", "")
+        images = find_images(self.images, suffix)
         if not images:
             raise ValueError("no images: name them, or a folder of them, after the checkpoint")
+        pages = [self._pages(path) for path in images]
+        names = [
+            name.with_name(f"{name.stem}.{'png' if numbers == (None,) else 'tif'}")
+            for name, numbers in zip(images.values(), pages, strict=True)
+        ]
         kinds = ("masks", "instances") if self.instances else ("masks",)
-        written = [new_files(self.output / kind, images, self.resume) for kind in kinds]
-        return dict(zip(images, zip(*written, strict=True), strict=True))
+        written = [new_files(self.output / kind, names, self.resume) for kind in kinds]
+        return list(map(Job, images, pages, zip(*written, strict=True)))
 
-    def _predict(self, trained: Trained, file: Path, mask: Path, *instances: Path) -> None:
-        """One image; what is there already stays, as the mask when instances are asked later."""
-        task, logits = trained.task, torch.from_numpy(trained.logits(file, self.tile))
+    def _pages(self, path: Path) -> tuple[int | None, ...]:
+        """The pages of a stack to predict; (None,) for an image."""
+        count = pages_of(path)
+        if count == 1:
+            return (None,)
+        numbers: list[int] = []
+        for part in self.pages.replace(" ", "").split(",") if self.pages else [f"0-{count - 1}"]:
+            first, _, last = part.partition("-")
+            if not first.isdecimal() or not (last or first).isdecimal():
+                raise ValueError(f"--pages {self.pages}: numbers and ranges, as in 0,4-9")
+            numbers += range(int(first), int(last or first) + 1)
+        if not numbers or max(numbers) >= count:
+            raise ValueError(f"--pages {self.pages}: {path} has pages 0 to {count - 1}")
+        return tuple(numbers)
+
+    def _compute(self, trained: Trained, job: Job, images: list[Tensor]) -> list[np.ndarray]:
+        """Masks (H, W), or logits (K, H, W) where instances are asked for."""
+        found = trained.logits if self.instances else trained.mask
+        with naming(job.image):
+            return [found(image, self.tile) for image in images]
+
+    def _write(self, task: Task, job: Job, found: list[np.ndarray]) -> None:
+        """What is there already stays, as the mask when instances are asked for later."""
+        mask, *instances = job.written
+        logits, classes = [torch.from_numpy(one) for one in found], task.target == "classes"
+        stack = job.pages != (None,)
         for path in instances:
             if not path.exists():
-                save_labels(path, task.instances(logits))
+                labels = [task.instances(one) for one in logits]
+                save_stack(path, labels) if stack else save_labels(path, labels[0])
         if mask.exists():
             return
-        if task.target == "classes":
-            save_labels(mask, task.mask(logits), as_classes=True)
+        masks = [task.mask(one) for one in logits] if instances else found
+        masks = masks if classes else [np.where(one, 255, 0).astype(np.uint8) for one in masks]
+        if stack:
+            save_stack(mask, masks)
+        elif classes:
+            save_labels(mask, masks[0], as_classes=True)
         else:
-            save_gray(mask, 255 * task.mask(logits))
+            save_gray(mask, masks[0])
 
     def _require_finite(self, trained: Trained) -> None:
         """What is wrong with network or options, found on a black image before any is read."""
+        trained = Trained(trained.model, trained.task, self.halo, "float32")
         side = trained.context.smallest
         black = np.zeros((side, side, 3)[: 3 if trained.task.mode == "RGB" else 2], np.uint8)
         if self.instances:

@@ -2,12 +2,13 @@
 
 from unet_lib.data.balance import count_classes, median_frequency_weights
 from unet_lib.data.base import SegmentationDataset, cached, origin, with_
-from unet_lib.data.files import UnreadableError, read_image
+from unet_lib.data.files import read_image
 from unet_lib.data.findings import DataError, Finding
 from unet_lib.data.folder import PairedFolder
 from unet_lib.data.in_memory import InMemory
 from unet_lib.data.masks import read_mask
 from unet_lib.data.normalize import normalize_percentiles, scale_by_dtype
+from unet_lib.data.raster import UnreadableError
 from unet_lib.data.sets.camvid import CAMVID_CLASSES, CamVid
 from unet_lib.data.sets.download import fetch_archive
 from unet_lib.data.sets.nuclei import DSB2018

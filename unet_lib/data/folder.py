@@ -4,18 +4,19 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Unpack
+from typing import Literal, Unpack
 
 import numpy as np
+from scipy import ndimage
 
 from unet_lib.data.arrays import ImageArray, LabelArray, check_pair
 from unet_lib.data.base import Options, SegmentationDataset
-from unet_lib.data.files import Mode, read_image
-from unet_lib.data.findings import DataError, Finding, as_keywords, listed
-from unet_lib.data.masks import BLENDED, MANY, Color, read_mask
+from unet_lib.data.contents import Contents, judge_images, judge_instances, judge_values
+from unet_lib.data.files import Mode, open_raster, read_image
+from unet_lib.data.findings import DataError, Finding
+from unet_lib.data.masks import Color, labels_of
+from unet_lib.data.normalize import scale_by_dtype
 from unet_lib.data.pairing import Pair, pair_files
-
-_COMPRESSED = (".jpg", ".jpeg")
 
 
 class PairedFolder(SegmentationDataset):
@@ -23,7 +24,8 @@ class PairedFolder(SegmentationDataset):
 
     On construction every file is read once, and all that is wrong is reported together: files
     that are corrupt or without a partner, sizes that differ, values that are no class. This takes
-    about as long as loading one epoch. Hidden files and endings that are no image's are skipped.
+    about as long as loading one epoch. Folders inside the two are read, too, TIFF stacks page by
+    page; hidden files are skipped, and a warning counts files with endings that are not read.
 
     Args:
         images, masks: two folders, or one and the same, with a `suffix`.
@@ -34,7 +36,10 @@ class PairedFolder(SegmentationDataset):
             0 to K-1 without a gap.
         ignore_index: one further value, for pixels that do not count, often 255.
         suffix: what the name of a mask has at its end beside its image's, `"_mask"`.
-        instances: the values number objects, 1 to n, and are no classes.
+        image_suffix: what the name of an image has at its end, `"_leftImg8bit"`.
+        channel: of images with several, counted from 0.
+        instances: the values, or the colors of RGB masks, number objects and are no classes;
+            "connected" numbers the connected parts of masks of two values.
         options: `normalize`, `transform`, `target`, as in `SegmentationDataset`.
 
     Raises DataError with every finding of both folders.
@@ -61,7 +66,9 @@ class PairedFolder(SegmentationDataset):
         num_classes: int | None = None,
         ignore_index: int | None = None,
         suffix: str = "",
-        instances: bool = False,
+        image_suffix: str = "",
+        channel: int | None = None,
+        instances: bool | Literal["connected"] = False,
         **options: Unpack[Options],
     ) -> None:
         super().__init__(**options)
@@ -72,13 +79,19 @@ class PairedFolder(SegmentationDataset):
         self.palette = palette
         self.num_classes = num_classes
         self.ignore_index = ignore_index
-        self.pairs, findings = pair_files(Path(images), Path(masks), suffix)
+        self.suffix, self.image_suffix, self.channel = suffix, image_suffix, channel
+        self.instances = instances
+        self.pairs, findings = pair_files(Path(images), Path(masks), suffix, image_suffix)
         with ThreadPoolExecutor() as pool:  # every pair is read once, several at a time
             examined = list(pool.map(self._examine, self.pairs))
         findings += [problem for problems, _ in examined for problem in problems]
-        values = {pair.mask: found for pair, (_, found) in zip(self.pairs, examined, strict=True)}
-        if not instances:
-            self.num_classes, odd = _judge(values, num_classes, ignore_index)
+        contents = [content for _, content in examined if content is not None]
+        if self.normalize is scale_by_dtype:
+            findings += judge_images(contents)
+        if instances:
+            findings += judge_instances(contents, bool(instances) and instances != "connected")
+        else:
+            self.num_classes, odd = judge_values(contents, num_classes, ignore_index)
             findings += odd
         if findings:
             raise DataError(*findings, where=f"images {images} and masks {masks}")
@@ -92,19 +105,29 @@ class PairedFolder(SegmentationDataset):
         return self._read_image(pair), self._read_mask(pair)
 
     def name(self, index: int) -> str:
-        """The image's file."""
-        return str(self.pairs[index].image)
+        """The image's file and, of a stack, its page."""
+        return self.pairs[index].name
 
     def _read_image(self, pair: Pair) -> ImageArray:
-        return read_image(pair.image, self.mode)
+        return read_image(pair.image, self.mode, pair.page, self.channel)
 
     def _read_mask(self, pair: Pair) -> LabelArray:
-        return read_mask(pair.mask, self.mask_values, self.palette)
+        return self._read_labels(pair)[0]
 
-    def _examine(self, pair: Pair) -> tuple[list[Finding], list[int]]:
-        """What is wrong with one pair, and the values of its mask."""
+    def _read_labels(self, pair: Pair) -> tuple[LabelArray, dict[int, Color]]:
+        """The labels, and the colors that a palette shows them in."""
+        raster, drawn = open_raster(pair.mask, pair.page), self.instances is True
+        labels = labels_of(pair.mask, raster, self.mask_values, self.palette, drawn)
+        if self.instances == "connected" and len(np.unique(labels)) <= 2:
+            labels = ndimage.label(labels, np.ones((3, 3)))[0].astype(np.int32)
+        if raster.palette is None or self.palette is not None or self.mask_values is not None:
+            return labels, {}
+        return labels, {v: tuple(raster.palette[v].tolist()) for v in np.unique(labels).tolist()}
+
+    def _examine(self, pair: Pair) -> tuple[list[Finding], Contents | None]:
+        """What is wrong with one pair, and what it holds."""
         problems, arrays = [], []
-        for read in (self._read_image, self._read_mask):
+        for read in (self._read_image, self._read_labels):
             try:
                 arrays.append(read(pair))
             except DataError as error:
@@ -112,8 +135,8 @@ class PairedFolder(SegmentationDataset):
                 kind = "unreadable file" if unreadable else "file that cannot be used as it is"
                 problems += [replace(finding, kind=kind) for finding in error.findings]
         if problems:
-            return problems, []
-        image, labels = arrays
+            return problems, None
+        image, (labels, colors) = arrays
         try:
             check_pair(image, labels)
             if image.dtype.kind == "f":  # of other types every value suits
@@ -121,66 +144,4 @@ class PairedFolder(SegmentationDataset):
         except DataError as error:
             files, kind = (f"{pair.image} and {pair.mask}",), "pair that cannot be used"
             problems = [replace(finding, files=files, kind=kind) for finding in error.findings]
-        return problems, np.unique(labels).tolist()
-
-
-def _judge(
-    values: Mapping[Path, list[int]], num_classes: int | None, ignore_index: int | None
-) -> tuple[int, list[Finding]]:
-    """The number of classes K of these masks, and their values that are no class.
-
-    K is `num_classes` if it is known; else it is the number of values that occur, and these must
-    be 0 to K-1, at least two.
-    """
-    shown = {mask: set(inside) - {ignore_index} for mask, inside in values.items()}
-    blended = {mask for mask, inside in shown.items() if len(inside) > MANY}
-    if num_classes is not None or len(blended) == len(shown):
-        blended = set()  # every value is judged by num_classes, or nothing else is left to judge
-    found = sorted(set().union(*(shown[mask] for mask in shown if mask not in blended)))
-    classes = max(2, len(found)) if num_classes is None else num_classes
-    unclear = num_classes is None and len(found) > MANY
-    many = _many_values(sorted(set().union(*shown.values())))
-    few = _few_values(found, classes, num_classes or 0)
-    findings = []
-    for mask, inside in shown.items():
-        outside = sorted(v for v in inside if unclear or not 0 <= v < classes)
-        compressed = mask.suffix.lower() in _COMPRESSED
-        odd = unclear or compressed or mask in blended or len(outside) > MANY
-        if outside:
-            findings.append(replace(many if odd else few, files=(f"{mask}: {listed(outside)}",)))
-    if num_classes is None and any(values.values()) and set(found) <= {0}:
-        nothing = "mask without any object: there is nothing to learn (if meant: num_classes=2)"
-        empty = Finding("empty-masks", nothing, arguments=({"num_classes": 2},))
-        findings += [replace(empty, files=(str(mask),)) for mask in values]
-    return classes, findings
-
-
-def _many_values(found: list[int]) -> Finding:
-    """Values that nobody has drawn, or that number objects."""
-    cure = (
-        f"{BLENDED}. If they number objects, pass instances=True; if they are classes, "
-        f"num_classes={max(found, default=0) + 1}"
-    )
-    ways = {"instances": True}, {"num_classes": max(found, default=0) + 1}
-    text = f"many values, {len(found)} different ones"
-    return Finding("mask-blended", text, cure=cure, arguments=ways)
-
-
-def _few_values(found: list[int], classes: int, at_least: int) -> Finding:
-    """Values that become classes, with what to pass."""
-    values = found if len(found) > 1 else [0, *found]
-    mapping = {"mask_values": {value: index for index, value in enumerate(values)}}
-    regular = [value for value in values if 0 <= value < 255]
-    special = [value for value in values if value not in regular]
-    ways, cure = [mapping], as_keywords(mapping)
-    if len(regular) > 1 and len(special) <= 1:
-        numbers = {"num_classes": max(at_least, regular[-1] + 1)}
-        ways, cure = [mapping, numbers], f"{cure} or, if they are classes already, "
-        cure += as_keywords(numbers)
-        if special:  # a void border, most likely: it must not become a class
-            numbers["ignore_index"] = special[0]
-            ways, cure = [numbers, mapping], as_keywords(numbers)
-            cure += f" if they are classes with a void border, else {as_keywords(mapping)}"
-    expected, cure = f"0 to {classes - 1}", f"pass {cure}"
-    text = f"mask values {listed(found)}"
-    return Finding("mask-values", text, expected, cure, arguments=tuple(ways))
+        return problems, Contents.of(pair, str(image.dtype), labels, colors)

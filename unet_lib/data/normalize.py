@@ -8,6 +8,11 @@ from jaxtyping import Float32, Shaped
 
 from unet_lib.data.findings import DataError, Finding
 
+FEW = 8  # pixels at each end of an image's values that may be hot or dead
+LEAST = 0.25  # share of the values' extent, without those pixels, that is stretched at least
+MOST = 10.0  # largest absolute value that leaves the stretching
+FAR = 20.0  # times the range of all others, from which on one value stands for no data
+
 
 def normalize_percentiles(
     image: Shaped[np.ndarray, "H W *C"], low: float = 1.0, high: float = 99.8
@@ -16,8 +21,13 @@ def normalize_percentiles(
 
     Microscopes leave the brightness to whoever turned the knob: many images use only the lowest
     gray values. Percentiles, unlike minimum and maximum, ignore one hot pixel. Values beyond them
-    are kept (below 0, above 1): nothing is clipped.
-    A channel whose two percentiles are equal holds no contrast to stretch and becomes zeros.
+    are kept (below 0, above 1), up to 10 and down to -10.
+
+    An image can neither vanish nor explode: at least a quarter of what lies between its ninth
+    smallest and ninth largest value is stretched, so that small objects on flat ground stay in
+    proportion, and noise remains noise. A strip of one value far from all others (more than 20
+    times their range) is no data: it becomes 0, and the others are stretched without it.
+    A channel without any contrast becomes zeros.
 
     Raises ValueError unless 0 <= low < high <= 100.
 
@@ -28,10 +38,52 @@ def normalize_percentiles(
     """
     if not 0 <= low < high <= 100:
         raise ValueError(f"percentiles {low} and {high}: expected 0 <= low < high <= 100")
-    bottom, top = np.percentile(image, (low, high), axis=(0, 1))
-    contrast = top - bottom
-    scale = np.divide(1.0, contrast, out=np.zeros_like(contrast), where=contrast > 0)
-    return ((image - bottom) * scale).astype(np.float32)
+    planes = image[..., np.newaxis] if image.ndim == 2 else image
+    each = [_stretched(planes[..., channel], low, high) for channel in range(planes.shape[-1])]
+    return each[0] if image.ndim == 2 else np.stack(each, axis=-1)
+
+
+def _stretched(
+    plane: Shaped[np.ndarray, "H W"], low: float, high: float
+) -> Float32[np.ndarray, "H W"]:
+    plane = plane.astype(np.float64) if plane.dtype.kind == "f" else plane
+    ordered = np.sort(plane, axis=None)
+    seen, missing = without_missing(ordered)
+    bottom, top = (_percentile(seen, percent) for percent in (low, high))
+    few = min(FEW, len(seen) // 100)
+    extent = float(seen[-1 - few]) - float(seen[few])
+    contrast = max(top - bottom, LEAST * extent)
+    scale = 1 / contrast if contrast > 0 else 0.0
+    values = ((plane - bottom) * scale).clip(-MOST, MOST)
+    if missing is not None:
+        values[plane == missing] = 0.0
+    return values.astype(np.float32)
+
+
+def without_missing(ordered: Shaped[np.ndarray, " N"]) -> tuple[np.ndarray, float | None]:
+    """Sorted values without those that stand for no data, and the value that does, if any.
+
+    It is the smallest or the largest, of more than a few pixels and less than half, and far away.
+    """
+    for value in (ordered[0], ordered[-1]):
+        first, last = (int(np.searchsorted(ordered, value, side)) for side in ("left", "right"))
+        rest = ordered[last:] if first == 0 else ordered[:first]
+        if not FEW < last - first < len(ordered) / 2:
+            continue
+        bottom, top = _percentile(rest, 1.0), _percentile(rest, 99.8)
+        gap = bottom - float(value) if first == 0 else float(value) - top
+        if 0 < FAR * (top - bottom) < gap:
+            return rest, float(value)
+    return ordered, None
+
+
+def _percentile(ordered: Shaped[np.ndarray, " N"], percent: float) -> float:
+    """As numpy.percentile, of values that are sorted already."""
+    place = percent / 100 * (len(ordered) - 1)
+    below = int(place)
+    a, b = (float(ordered[min(at, len(ordered) - 1)]) for at in (below, below + 1))
+    share = place - below
+    return a + (b - a) * share if share < 0.5 else b - (b - a) * (1 - share)
 
 
 def scale_by_dtype(image: Shaped[np.ndarray, "H W *C"]) -> Float32[np.ndarray, "H W *C"]:

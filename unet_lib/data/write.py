@@ -1,16 +1,20 @@
 """Write images and labels as PNG, and never over another file (chapters 5 and 13)."""
 
 import os
+import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+import tifffile
 from jaxtyping import Integer, UInt8
 from PIL import Image
 
 from unet_lib.data.findings import DataError
+
+WRITTEN = (".png", ".tif")
 
 
 def write_atomically(path: Path | str, write: Callable[[BinaryIO], Any]) -> None:
@@ -26,7 +30,7 @@ def write_atomically(path: Path | str, write: Callable[[BinaryIO], Any]) -> None
     'whole'
     """
     path = Path(path)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside = path.with_name(f".{os.getpid()}.{zlib.crc32(path.name.encode()):08x}")  # always short
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -45,12 +49,16 @@ def write_atomically(path: Path | str, write: Callable[[BinaryIO], Any]) -> None
 
 
 def new_files(folder: Path, images: Iterable[Path | str], existing_too: bool = False) -> list[Path]:
-    """For each image a PNG of its name in `folder`, which is made if need be.
+    """For each name, as 0001 or ward/0001.png, a file in `folder`, which is made if need be.
+
+    Names without .png or .tif get .png.
 
     Raises DataError, before anything is written, where two images have one name, such a file
     exists, unless `existing_too`, or the folder cannot be made.
     """
-    files = [folder / f"{Path(image).stem}.png" for image in images]
+    names = [Path(image) for image in images]
+    names = [name if name.suffix in WRITTEN else Path(f"{name}.png") for name in names]
+    files = [folder / name for name in names]
     if double := [file.name for file, times in Counter(files).items() if times > 1]:
         raise DataError(
             f"{folder}: several images would become {', '.join(double[:5])}; rename them, or "
@@ -86,18 +94,26 @@ def voc_palette() -> UInt8[np.ndarray, "256 3"]:
 
 
 def save_labels(path: Path, labels: Integer[np.ndarray, "H W"], as_classes: bool = False) -> None:
-    """Writes labels as PNG: as instances, 16 bits, or as classes, 8 bits with VOC's palette.
+    """Writes labels as PNG: as classes, 8 bits with VOC's palette, or as instances, 16 bits.
 
-    A palette image keeps its indices: they are the classes, the colors only show them.
-    Raises DataError for labels that the file cannot hold.
+    A palette image keeps its indices: they are the classes, the colors only show them. More than
+    256 classes take 16 bits, too. Raises DataError for labels that the file cannot hold.
     """
-    largest = 255 if as_classes else 65535
-    if labels.min() < 0 or labels.max() > largest:
-        raise DataError(f"{path}: labels up to {labels.max()}; the file holds 0 to {largest}")
+    if labels.min() < 0 or labels.max() > 65535:
+        raise DataError(f"{path}: labels up to {labels.max()}; the file holds 0 to 65535")
+    as_classes = as_classes and labels.max() <= 255
     picture = Image.fromarray(labels.astype(np.uint8 if as_classes else np.uint16))
     if as_classes:
         picture.putpalette(voc_palette().tobytes())
     write_atomically(path, lambda file: picture.save(file, "png"))
+
+
+def save_stack(path: Path, pages: Sequence[Integer[np.ndarray, "H W"]]) -> None:
+    """Writes images of one size as the pages of a TIFF, compressed, as ImageJ reads it."""
+    smallest = np.result_type(*(np.min_scalar_type(int(page.max(initial=0))) for page in pages))
+    stack = np.stack(pages).astype(smallest)
+    how = {"compression": "zlib", "photometric": "minisblack", "metadata": {"axes": "ZYX"}}
+    write_atomically(path, lambda file: tifffile.imwrite(file, stack, **how))
 
 
 def save_gray(path: Path, image: UInt8[np.ndarray, "H W"]) -> None:

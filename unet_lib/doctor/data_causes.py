@@ -78,6 +78,16 @@ DATA_CAUSES = {
         "store masks as PNG; resize, turn and deform them with nearest neighbor only "
         "(unet_lib.transforms.Joint does); never blur them",
     ),
+    "values-vary": Cause(
+        "one class becomes several, none of which is learned well",
+        "one value for one class",
+        "pass mask_values with every value that means the same mapped to one class",
+    ),
+    "palettes-differ": Cause(
+        "classes are exchanged between files, and none is learned well",
+        "one color a class in all masks",
+        "give all masks one palette, or pass palette={color: class}",
+    ),
     "empty-masks": Cause(
         "the prediction is black, and the loss small from the beginning",
         "objects in the masks",
@@ -105,6 +115,16 @@ DATA_CAUSES = {
         "one number for all objects of a class",
         'choose target "foreground" or "instances" (--instance-masks), which read numbers as '
         "objects",
+    ),
+    "binary-as-instances": Cause(
+        "all objects of an image count as one, and instances score near 0",
+        "a number an object",
+        'pass instances="connected" to number their connected parts, or leave instances out',
+    ),
+    "instances-wrapped": Cause(
+        "distant objects share a number, because the file could count to 255 only",
+        "a number an object, in 16 bits where there are more than 255",
+        "write the masks again as 16-bit PNG or TIFF",
     ),
     "inverted-masks": Cause(
         "the prediction is the negative of what you want",
@@ -154,6 +174,17 @@ DATA_CAUSES = {
         "the prediction is the same everywhere on some images",
         "images with content",
         "look at these files: an empty channel, a shutter that stayed closed, a failed export",
+    ),
+    "no-data": Cause(
+        "strips or single pixels that nobody measured are learned as if they were image",
+        "measured values, or a note in the file which value stands for none",
+        "crop them away, or mark them in the masks with ignore_index; percentiles leave a strip "
+        "of one value out of the stretching",
+    ),
+    "mixed-types": Cause(
+        "some images are nearly black to the network, others bright",
+        "one type of numbers",
+        "convert them to one, or pass normalize=normalize_percentiles",
     ),
     "not-normalized": Cause(
         "the loss begins in the hundreds and stays high, or becomes NaN",

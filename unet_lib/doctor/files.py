@@ -5,6 +5,7 @@ A folder is recognized by the names of the folders in it: `images` and `masks`, 
 """
 
 import contextlib
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -15,9 +16,9 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from unet_lib.data.files import list_images, require_folder
 from unet_lib.data.findings import DataError, Finding, grouped, listed
 from unet_lib.data.folder import PairedFolder
+from unet_lib.data.listing import LeftOutWarning, list_images, require_folder
 from unet_lib.data.masks import MANY, read_mask
 from unet_lib.data.write import voc_palette
 from unet_lib.doctor.finding import diagnosis
@@ -47,6 +48,38 @@ def find_folders(folder: Path) -> dict[str, tuple[Path, Path]]:
         f"{', '.join(inside) or 'nothing'}. Looked for {names}, also inside {', '.join(PARTS)}, "
         "and for *.pt: rename the folders, or pass --images and --masks"
     )
+
+
+def holds_folders(folder: Path) -> bool:
+    """Whether `find_folders` would find any."""
+    return any(_pair(base) for base in (folder, *(folder / part for part in PARTS)))
+
+
+def find_images(paths: Sequence[Path], suffix: str = "") -> dict[Path, Path]:
+    """The images that are named, or lie in folders, with their names inside their folder.
+
+    A folder that holds images and masks gives its images alone, and files whose names end with
+    `suffix` are left out, which is said (LeftOutWarning).
+    """
+    found: dict[Path, Path] = {}
+    for path in paths:
+        if not path.is_dir():
+            found[path] = Path(path.name)
+            continue
+        folders = (
+            [images for images, _ in find_folders(path).values()] if holds_folders(path) else []
+        )
+        for folder in folders or [path]:
+            found |= {file: file.relative_to(folder) for file in list_images(folder)}
+        if folders:
+            text = f"{path}: images of {', '.join(folder.name for folder in folders)} alone"
+            warnings.warn(text, LeftOutWarning, stacklevel=2)
+    masks = [file for file in found if suffix and file.stem.endswith(suffix)]
+    if masks and len(masks) < len(found):
+        text = f"{len(masks)} files left out, their names end with {suffix!r} as masks do"
+        warnings.warn(text, LeftOutWarning, stacklevel=2)
+        found = {file: name for file, name in found.items() if file not in masks}
+    return found
 
 
 def _pair(base: Path) -> tuple[Path, Path] | None:

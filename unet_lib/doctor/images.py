@@ -3,10 +3,12 @@
 import numpy as np
 
 from unet_lib.data.findings import Finding
+from unet_lib.data.normalize import without_missing
 from unet_lib.doctor.finding import diagnosis
 from unet_lib.doctor.setup import Sample
 
 LARGE = 10.0  # 99th percentile of a typical image's values, from which on they are not scaled
+HOT = 100.0  # ranges beyond the others, from which on a pixel is no measurement
 FLAT = 0.02  # range of the values of all images, below which nothing is left to see
 
 
@@ -34,4 +36,28 @@ def check_images(sample: Sample) -> list[Finding]:
     if ends[:, 1].max() - ends[:, 0].min() < FLAT:
         found = f"values from {ends[:, 0].min():.3g} to {ends[:, 1].max():.3g} in all images"
         return [diagnosis("scaled-away", found)]
+    return _far_values(sample)
+
+
+def _far_values(sample: Sample) -> list[Finding]:
+    """One value far from all others, as where there is no data, or single pixels like that."""
+    strips, hot = [], []
+    for image in sample.images:
+        ordered = np.sort(image.astype(np.float64), axis=None)
+        seen, missing = without_missing(ordered)
+        strips.append(missing)
+        low, high = np.percentile(seen, (1, 99.8))
+        far = HOT * (high - low)
+        hot.append(high > low and (ordered[0] < low - far or ordered[-1] > high + far))
+    missing = np.array([value is not None for value in strips])
+    if missing.any():
+        value = next(value for value in strips if value is not None)
+        found = (
+            f"the value {value:g}, far from all others, in {missing.sum()} of {len(sample)} images"
+        )
+        return [diagnosis("no-data", found, sample.where(missing))]
+    alone = np.array(hot) & ~missing
+    if alone.any():
+        found = f"single pixels far from all others in {alone.sum()} of {len(sample)} images"
+        return [diagnosis("no-data", found, sample.where(alone))]
     return []

@@ -18,6 +18,8 @@ MORE = 1.5  # islands of background for each region of foreground
 EMPTY = 0.1  # share of parts with an object, below which crops are empty
 HOLD = 0.5  # share of whole images with an object, from which on crops should hold some
 DRAWS = 4
+FULL = 200  # numbers in a mask, from which on their type may have been full
+SHARED = 0.1  # share of numbers in several places, from which on they were given twice
 
 
 def check_masks(sample: Sample, task: Task) -> list[Finding]:
@@ -28,7 +30,7 @@ def check_masks(sample: Sample, task: Task) -> list[Finding]:
     >>> check_masks(draw_sample(SimulatedNuclei(8, size=(64, 64))), Task())
     []
     """
-    checks = (_divided, _instances, _void, _range, _blended, _empty, _inverted, _crops)
+    checks = (_divided, _instances, _wrapped, _void, _range, _blended, _empty, _inverted, _crops)
     return next((findings for check in checks if (findings := check(sample, task))), [])
 
 
@@ -70,6 +72,23 @@ def _instances(sample: Sample, task: Task) -> list[Finding]:
         f"{min(highest)} to {max(highest)}"
     )
     return [diagnosis("instances-as-classes", found)]
+
+
+def _wrapped(sample: Sample, task: Task) -> list[Finding]:
+    """Numbers of objects that began again at 1 when their type was full."""
+    wrapped = []
+    for labels in sample.labels:
+        values = np.unique(labels[labels > 0])
+        full = task.target != "classes" and len(values) > FULL and values[-1] in (255, 65535)
+        some = values[:: len(values) // 50 or 1] if full else []
+        pieces = np.array([ndimage.label(labels == value)[1] for value in some])
+        wrapped.append(bool(full and np.mean(pieces > 1) > SHARED))
+    if not any(wrapped):
+        return []
+    found = (
+        f"numbers up to the largest of their type in {sum(wrapped)} masks, many in several places"
+    )
+    return [diagnosis("instances-wrapped", found, sample.where(wrapped))]
 
 
 def _void(sample: Sample, task: Task) -> list[Finding]:

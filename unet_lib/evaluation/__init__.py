@@ -1,6 +1,7 @@
 """How good a mask is, and how an image of any size becomes one (chapter 5)."""
 
 from unet_lib.evaluation.context import Context, find_context, measure_context
+from unet_lib.evaluation.fast import Fast, Way, find_way
 from unet_lib.evaluation.instances import average_precision, label_instances, match_instances
 from unet_lib.evaluation.metrics import (
     Counts,
@@ -25,12 +26,15 @@ from unet_lib.evaluation.tiles import (
 __all__ = [
     "Context",
     "Counts",
+    "Fast",
     "SegmentationScores",
+    "Way",
     "average_precision",
     "confusion_matrix",
     "count_pixels",
     "dice",
     "find_context",
+    "find_way",
     "foreground_probability",
     "iou",
     "label_instances",

@@ -74,6 +74,12 @@ def confusion_matrix(
             f"{tuple(prediction.shape)} and {tuple(target.shape)}"
         )
     k = num_classes
+    for what, x in (("prediction", prediction), ("target", target)):
+        if x.is_floating_point() and not torch.equal(x, x.round()):  # nan differs from itself
+            raise ValueError(
+                f"the {what} holds fractions or NaN; masks of whole numbers or bools were "
+                "expected: compare probabilities with a threshold first"
+            )
     prediction, target = (x.flatten(1).long() for x in (prediction, target))
     valid = torch.ones_like(target, dtype=torch.bool)
     if ignore_index is not None:

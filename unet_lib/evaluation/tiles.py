@@ -1,17 +1,23 @@
 """Prediction: an image of any size by overlapping tiles, then a mask and instances (chapter 5)."""
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
 from unet_lib.evaluation.context import Context, find_context
 from unet_lib.model.base import evaluated
+from unet_lib.model.counter import MemoryCounter
 
 Network = Callable[..., Any]
 """Images (N, C, H, W) -> logits (N, K, H, W): a module, or any function."""
+
+MEMORY = 1_000_000_000
+"""Bytes that the network's maps may take, unless another budget is given."""
+ALWAYS = 512  # pixels: an image up to that high and wide is predicted whole, without measuring
 
 
 def predict(
@@ -20,15 +26,18 @@ def predict(
     tile: int | None = None,
     halo: int | None = None,
     grid: int | None = None,
+    memory: float = MEMORY,
 ) -> Float[Tensor, "... K H W"]:
     """Logits of one image (C, H, W) or a batch (N, C, H, W), on the CPU, tile by tile.
 
     Each step shows the model `tile` by `tile` pixels and a `halo` of context around them, and
-    keeps only the tile: memory follows the tile, not the image. The default tile is 256 pixels, or
-    twice the halo, so that context is not most of the work. With the default halo, which covers
-    the receptive field, the result equals that of the whole image; a smaller one is faster
-    and may leave seams. Both are rounded up to multiples of the model's grid, so that every tile
-    meets the pooling grid where the whole image does. Runs in eval mode, on the model's device.
+    keeps only the tile: memory follows the tile, not the image. By default the whole image is one
+    tile where the network's maps fit into `memory` bytes, as up to 512 x 512 pixels they always
+    do; else the largest that fits, but 256 pixels or twice the halo at least, so that context is
+    not most of the work. With the default halo, which covers the receptive field, the result
+    equals that of the whole image; a smaller one is faster and may leave seams. Both are rounded
+    up to multiples of the model's grid, so that every tile meets the pooling grid where the whole
+    image does. Runs in eval mode, on the model's device, in float32.
 
     A network that is no `SegmentationModel` does not know halo and grid: pass them, or they are
     measured (`measure_context`). Where every pixel depends on the whole image there is no halo:
@@ -44,7 +53,8 @@ def predict(
     >>> torch.allclose(predict(model, image, tile=16), predict(model, image, tile=80), atol=1e-5)
     True
     """
-    return predict_tiles(model, image, find_context(model, image.shape[-3], halo, grid), tile)
+    context = find_context(model, image.shape[-3], halo, grid)
+    return predict_tiles(model, image, context, tile, memory)
 
 
 def predict_tiles(
@@ -52,8 +62,13 @@ def predict_tiles(
     image: Float[Tensor, "... C H W"],
     context: Context,
     tile: int | None = None,
-) -> Float[Tensor, "... K H W"]:
+    memory: float = MEMORY,
+    finish: Callable[[Tensor], Tensor] = Tensor.float,
+) -> Shaped[Tensor, "... K H W"]:
     """The same as `predict` where the context is known already, for many images.
+
+    What is kept of each tile is made of its logits (N, K, h, w) by `finish`: a mask, for example,
+    so that no logits of a large image are held.
 
     >>> image = torch.rand(1, 30, 20)
     >>> torch.equal(predict_tiles(torch.neg, image, Context(halo=0, grid=1), tile=7), -image)
@@ -61,32 +76,50 @@ def predict_tiles(
     """
     images = image[None] if image.ndim == 3 else image
     height, width = images.shape[-2:]
-    tile, halo = _tile_and_halo(context, tile, max(height, width))
-    first = next(model.parameters(), images) if isinstance(model, nn.Module) else images
-    logits = torch.empty(0)
+    device = next(model.parameters(), images).device if isinstance(model, nn.Module) else "cpu"
+    whole = torch.empty(0)
     with evaluated(model) if isinstance(model, nn.Module) else torch.no_grad():
+        tile = _fitting_tile(model, images, context, memory) if tile is None else tile
+        tile, halo = _on_the_grid(context, tile, max(height, width))
         for rows, seen_rows, top in _windows(height, tile, halo, context):
             for columns, seen_columns, left in _windows(width, tile, halo, context):
                 seen = _mirrored(_mirrored(images, seen_rows, -2), seen_columns, -1)
-                part = model(seen.to(first.device))
+                part = model(seen.to(device))
                 _check_size(part, seen, context.border)
-                if not logits.numel():
-                    logits = torch.empty(len(images), part.shape[1], height, width)
                 part = part[..., top : top + rows.stop - rows.start, :]
-                logits[..., rows, columns] = part[..., left : left + columns.stop - columns.start]
-    return logits[0] if image.ndim == 3 else logits
+                part = finish(part[..., left : left + columns.stop - columns.start].cpu())
+                if not whole.numel():
+                    whole = part.new_empty(*part.shape[:2], height, width)
+                whole[..., rows, columns] = part
+    return whole[0] if image.ndim == 3 else whole
 
 
-def _tile_and_halo(context: Context, tile: int | None, longest: int) -> tuple[int, int]:
-    """Both as multiples of the grid; the halo is what exceeds the border."""
-    if context.halo is None and tile is not None and tile < longest:
+def _fitting_tile(model: Network, images: Tensor, context: Context, memory: float) -> int:
+    """The longer side where the network's maps of the whole fit, else the largest tile that does.
+
+    What a pixel takes is counted on a small image.
+    """
+    number, channels, height, width = images.shape
+    if context.halo is None or number * height * width <= ALWAYS**2:
+        return max(height, width)
+    side = context.admissible(64)
+    first = next(model.parameters(), images) if isinstance(model, nn.Module) else images
+    with MemoryCounter() as counter:
+        model(images.new_zeros(1, channels, side, side, device=first.device))
+    pixels = memory * side**2 / max(1, counter.peak_of_tensors) / number
+    if (height + 2 * context.border) * (width + 2 * context.border) <= pixels:
+        return max(height, width)
+    return max(256, 2 * context.halo, math.isqrt(int(pixels)) - 2 * context.halo)
+
+
+def _on_the_grid(context: Context, tile: int, longest: int) -> tuple[int, int]:
+    """Tile and halo as multiples of the grid; the halo is what exceeds the border."""
+    if context.halo is None and tile < longest:
         raise ValueError(
             f"the network takes means over the whole image, so {longest} pixels in tiles of {tile} "
             "would give other logits: leave tile out, or pass the halo that is enough for you"
         )
     halo = context.halo or 0
-    if tile is None:
-        tile = longest if context.halo is None else max(256, 2 * halo)
     if tile < 1 or halo < 0:
         raise ValueError(f"tile must be at least 1 and halo at least 0, got {tile} and {halo}")
     sizes = tile, max(0, halo - context.border)

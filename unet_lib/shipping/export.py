@@ -3,12 +3,10 @@
 A file is written only after it has been compared with the network it came from.
 """
 
-import copy
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from torch import nn
 from unet_lib import __version__
 from unet_lib.data.write import write_atomically
 from unet_lib.evaluation.context import Context
+from unet_lib.model.fold import fold_batch_norm
 from unet_lib.shipping.compare import ExportError, compare, facts_of, require_onnx, session_of
 from unet_lib.shipping.graph import write_graph
 from unet_lib.training.task import Task
@@ -79,27 +78,6 @@ def export_onnx(
             )
         write_atomically(path, lambda file: file.write(draft.read_bytes()))
     return difference
-
-
-def fold_batch_norm(model: nn.Module) -> nn.Module:
-    """A copy in eval mode in which each BatchNorm behind a convolution has become part of it.
-
-    In eval mode BatchNorm multiplies and adds constants, per channel; so can the convolution.
-
-    >>> from unet_lib.model import UNet
-    >>> folded = fold_batch_norm(UNet(1, width=2, depth=1, norm="batch"))
-    >>> any(isinstance(layer, nn.BatchNorm2d) for layer in folded.modules())
-    False
-    """
-    model = copy.deepcopy(model).eval()
-    for block in model.modules():
-        if type(block) is not nn.Sequential:
-            continue
-        for (name, layer), (after, norm) in pairwise(list(block.named_children())):
-            if type(layer) is nn.Conv2d and type(norm) is nn.BatchNorm2d:
-                setattr(block, name, nn.utils.fuse_conv_bn_eval(layer, norm))
-                setattr(block, after, nn.Identity())
-    return model
 
 
 def read_metadata(path: Path | str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 from torch import nn
 
 from unet_lib.data.base import PADDING
+from unet_lib.data.facts import ImageFacts
 from unet_lib.model.base import unwrapped
 from unet_lib.training.checkpoint import load_weights
 from unet_lib.training.epoch import LossFunction, OnStep
@@ -110,7 +111,8 @@ def fit(
     loader = new_loader("training", train, s, task, collate, sampler)
     checks = new_checks(validation, s, task, collate)
     loss = loss or (partial(segmentation_loss, ignore_index=PADDING) if task is None else task.loss)
-    with RunFolder(folder, s, task, about or {}, monitor=monitor, mode=mode) as files:
+    facts = None if folder is None else ImageFacts.of(loader.dataset)
+    with RunFolder(folder, s, task, about or {}, facts, monitor=monitor, mode=mode) as files:
         stored = files.stored(resume)
         chosen = stored.get("mode") or agree_on_mode(model, loader, loss, s.precision, verbose)
         groups = groups_of(model, parameter_groups)

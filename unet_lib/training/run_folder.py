@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from unet_lib.data.facts import ImageFacts
 from unet_lib.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from unet_lib.training.lock import locked
 from unet_lib.training.precision import process_state
@@ -27,11 +28,12 @@ class RunFolder:
         settings: TrainingSettings,
         task: Task | None,
         about: Mapping[str, Any],
+        images: ImageFacts | None = None,
         **judged_by: str,
     ) -> None:
         self.folder, self.task = None if folder is None else Path(folder), task
         self.settings, self.about = asdict(settings), json.loads(json.dumps(about))
-        self.judged_by = judged_by
+        self.judged_by, self.images = judged_by, images
 
     def __enter__(self) -> "RunFolder":
         """Keeps other programs out: the first process holds the lock for all."""
@@ -49,6 +51,7 @@ class RunFolder:
             task = {} if self.task is None else self.task.stored()
             about = {"training": self.settings, "judged_by": self.judged_by, "about": self.about}
             texts = {key: json.dumps(value) for key, value in about.items()}
+            texts |= {} if self.images is None else {"images": self.images.stored()}
             save_checkpoint(self.folder / name, model, **texts, **task, **state)
 
     def read(self, name: str) -> dict[str, Any]:

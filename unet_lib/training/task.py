@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
-from jaxtyping import Float, Int32, Int64, Shaped, UInt8
+from jaxtyping import Float, Int32, Int64, Integer, Shaped
 from torch import Tensor
 from torch.utils.data import Dataset, Subset
 
@@ -166,15 +166,17 @@ class Task:
         """An empty collection of scores: of the foreground, or means over the classes."""
         return SegmentationScores(self.threshold, self.void, self.target == "instances")
 
-    def mask(self, logits: Float[Tensor, "K H W"]) -> UInt8[np.ndarray, "H W"]:
+    def mask(self, logits: Float[Tensor, "K H W"]) -> Integer[np.ndarray, "H W"]:
         """The classes that the logits of an image stand for; 1 is foreground where there is one.
+
+        Of the smallest type that holds all classes: uint8, or uint16 from 257 on.
 
         >>> import torch
         >>> Task().mask(torch.tensor([[[-1.0, 2.0]]]))
         array([[0, 1]], dtype=uint8)
         """
         if self.target == "classes":
-            return logits.argmax(0).numpy().astype(np.uint8)
+            return logits.argmax(0).numpy().astype(np.min_scalar_type(len(logits) - 1))
         return (foreground_probability(logits) > self.threshold).numpy().astype(np.uint8)
 
     def instances(self, logits: Float[Tensor, "K H W"]) -> Int32[np.ndarray, "H W"]:

@@ -17,7 +17,8 @@ from torch.utils.data import Dataset
 from unet_lib import plots
 from unet_lib.course.clinic.case import Folders
 from unet_lib.data.base import DataError, image_name, origin
-from unet_lib.data.files import list_images, read_image
+from unet_lib.data.files import read_image
+from unet_lib.data.listing import list_images
 from unet_lib.data.masks import read_mask
 from unet_lib.doctor import Finding, SetUp
 from unet_lib.doctor.setup import draw_sample
