@@ -114,7 +114,8 @@ class Train:
             if process.is_main_process:
                 kept = self.training.keep == "best" and history.best() is not None
                 file = self.folder / ("best.pt" if kept else "last.pt")
-                result = Result(file, Trained(model, task), material, history)
+                trained = Trained(model, task, precision="float32")
+                result = Result(file, trained, material, history)
                 result.write(self._shown(task, budget), begin + seconds)
 
     def _require_free(self) -> None:
