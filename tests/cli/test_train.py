@@ -101,9 +101,10 @@ def test_a_run_repeats_and_goes_on_to_the_bit(tmp_path, data, monkeypatch):
     assert not equal(tmp_path / "one", tmp_path / "seed")
 
 
-def test_a_run_ends_in_time_and_its_schedule_with_it(tmp_path, data):
+def test_a_run_ends_in_time_and_its_schedule_with_it(tmp_path, data, capsys):
     folder = tmp_path / "run"
     assert train(folder, *data, "--steps", 100_000, "--minutes", 0.03) == 0
+    assert re.search(r"over after \d+ of 100000 steps: more --minutes", capsys.readouterr().out)
     last = load_checkpoint(folder / "last.pt")
     assert last["schedule"]["last_epoch"] == last["steps"] >= 100_000
     assert last["optimizer"]["param_groups"][0]["lr"] < 1e-4
