@@ -160,8 +160,7 @@ class Train:
         """Trains; where memory runs out, the error says what would fit."""
         images = with_(task.apply(material.images("training")), target=None)
         view, _ = views(self.crop, self.augment, task.void)
-        kept = 12 * sum(budget.areas) < KEPT
-        crops = Crops(images, view, task.encode, task.void, kept)
+        crops = Crops(images, view, task.encode, task.void, 12 * sum(budget.areas) < KEPT)
         checks = WholeImages(material.some("validation", budget.checked_pixels))
         options: dict[str, Any] = {
             "settings": replace(self.training, epochs=budget.epochs),
