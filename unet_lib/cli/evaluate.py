@@ -1,6 +1,7 @@
 """`python -m unet_lib evaluate`: the scores of a checkpoint."""
 
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -30,15 +31,23 @@ class Evaluate:
         """Score, and print the result."""
         trained = Trained.load(self.checkpoint, threshold=self.threshold)
         task = trained.task
+        if task.target == "classes" and self.threshold is not None:
+            raise ValueError(f"{self.checkpoint} tells classes apart, without a --threshold")
         dataset = self.source.open(task, split="test")
         scores = trained.scores(dataset, self.source.numbers_objects(task))
+        if math.isnan(scores["pixel_accuracy"]):
+            raise ValueError(
+                f"no pixel of these {len(dataset)} images counts: their masks hold {task.void} "
+                "alone, so there is no score"
+            )
+        scores = {name: value if math.isfinite(value) else None for name, value in scores.items()}
         if self.json:
             about = {"images": len(dataset), "task": asdict(task), "scores": scores}
             print(json.dumps(about, indent=1))
             return
         print(f"{len(dataset)} images, {task.target}, threshold {task.threshold}")
         for name, value in scores.items():
-            print(f"  {name:20} {value:.4f}")
+            print(f"  {name:20} {'nothing to score' if value is None else f'{value:.4f}'}")
         if task.target == "classes":
             print("means over the classes, background included")
         print("per_image: mean of the images' scores (1 where there is nothing, and nothing was")

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from unet_lib.data.base import SegmentationDataset
 from unet_lib.data.division import divide, refuse_copies
 from unet_lib.training.checkpoint import CheckpointError, load_checkpoint
+from unet_lib.training.precision import process_state
 from unet_lib.training.task import Task
 
 SHOWN = 5  # names in a message
@@ -151,8 +152,8 @@ def _as_stored(
             "same images, or train into another --folder"
         )
     if new := [name for name in places if name not in known]:
-        print(f"{len(new)} new images are left out: the run goes on with its own", end=" ")
-        print(f"({', '.join(new[:SHOWN])})")
+        told = f"{len(new)} new images are left out: the run goes on with its own"
+        process_state().print(f"{told} ({', '.join(new[:SHOWN])})")
     return {part: [places[name] for name in stored[part]] for part in PARTS}
 
 

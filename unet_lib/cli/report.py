@@ -43,7 +43,7 @@ KEYS = {"right": "#eee", "wrong": "#d55e00", "missed": "#56b4e9", "does not coun
 class Report:
     """What the page is made of; `scores` and `ranked` name images by their place."""
 
-    folder: Path
+    file: Path
     trained: Trained
     material: Material
     history: History
@@ -55,9 +55,8 @@ class Report:
         """The page as HTML."""
         rows = self.history.rows
         loss, score = curves(rows, LOSSES, "Loss"), curves(rows, SCORES, "Dice and IoU")
-        best = self.folder / "best.pt"
-        command = f"python -m unet_lib predict {best} FOLDER-OF-IMAGES --output masks"
-        title = f"{self.folder.name}: mean Dice {self.mean:.3f}"
+        command = f"python -m unet_lib predict {self.file} FOLDER-OF-IMAGES --output masks"
+        title = f"{self.file.absolute().parent.name}: mean Dice {self.mean:.3f}"
         body = (
             f"<h1>{escape(title)}</h1>",
             *(f"<p>{escape(line)}</p>" for line in told),

@@ -25,7 +25,8 @@ SCORE = "dice_per_image"
 class Result:
     """A run that has come to its end."""
 
-    folder: Path
+    file: Path
+    """The checkpoint whose network is judged."""
     trained: Trained
     material: Material
     history: History
@@ -40,9 +41,9 @@ class Result:
         judged = [place for place in scores if not math.isnan(scores[place][SCORE])]
         ranked = sorted(judged, key=lambda place: scores[place][SCORE])
         lines = self._told(scores, ranked)
-        parts = self.folder, self.trained, self.material, self.history
-        self._write("report.html", Report(*parts, scores, ranked).page(settings, lines))
-        print(*lines, f"{self.folder / 'report.html'}: curves, images, settings", sep="\n")
+        parts = self.file, self.trained, self.material, self.history
+        report = self._write("report.html", Report(*parts, scores, ranked).page(settings, lines))
+        print(*lines, f"{report}: curves, images, settings", sep="\n")
 
     def scores(self, until: float) -> dict[int, dict[str, float]]:
         """The scores of each whole validation image, by its place; nan where no pixel counts."""
@@ -56,22 +57,24 @@ class Result:
 
     def _told(self, scores: Mapping[int, Mapping[str, float]], ranked: list[int]) -> list[str]:
         """The lines at the end."""
-        best = self.history.best()
-        row, file = best or self.history.rows[-1], "best.pt" if best else "last.pt"
+        best = self.history.best() if self.file.name == "best.pt" else None
+        row = best or self.history.rows[-1]
         mean = fmean(scores[place][SCORE] for place in ranked)
         all_of = len(self.material.parts["validation"])
         part = f" ({len(ranked)} of {all_of})" if len(ranked) < all_of else ""
         worst = (
-            f"{self.material.pictures[place].name} {scores[place][SCORE]:.3f}"
+            f"{self.material.pictures[place].name} ({scores[place][SCORE]:.3f})"
             for place in ranked[:WORST]
         )
         late = ["time was over before all validation images were scored"]
         return [
             *(late if len(scores) < all_of else []),
-            f"{self.folder / file}: epoch {row['epoch']}, mean Dice of the validation images{part} "
+            f"{self.file}: epoch {row['epoch']}, mean Dice of the validation images{part} "
             f"{mean:.3f} (trained in {self.history.mode})",
             f"worst: {', '.join(worst)}",
         ]
 
-    def _write(self, name: str, text: str) -> None:
-        write_atomically(self.folder / name, lambda file: file.write(text.encode()))
+    def _write(self, name: str, text: str) -> Path:
+        path = self.file.with_name(name)
+        write_atomically(path, lambda file: file.write(text.encode()))
+        return path

@@ -32,6 +32,7 @@ from unet_lib.training.whole import WholeImages
 from unet_lib.transforms.recipes import views
 
 KEPT = 2**30  # bytes of images that stay in memory, read and normalized
+MINUTES = 8.0  # that a run may take, where nothing is said
 FOR_TRAINING = 0.85  # of the minutes; the rest is for the scores and the pages about them
 
 
@@ -65,8 +66,9 @@ class Train:
     """Steps of the optimizer; if not given, 15 times the area of the images, 360 to 1200."""
     epochs: int | None = None
     """Passes through the training set. In place of steps: each shows every crop once."""
-    minutes: float = 8.0
-    """End within that time, with fewer steps where they are slow; 0 sets no limit."""
+    minutes: float | None = None
+    """End within that time, with fewer steps where they are slow; 0 sets no limit. If not given,
+    8, or no limit where steps or epochs are given. A run that goes on has what it left of them."""
     training: Annotated[Course, FLAT] = field(default_factory=Course)
     """How to train it."""
     crop: int = 128
@@ -99,7 +101,7 @@ class Train:
         """Train, and say where the result is: once, however many processes train together."""
         self._check()
         begin, process = time.perf_counter(), process_state()
-        seconds = 60 * self.minutes or math.inf
+        seconds = 60 * self._limit or math.inf
         with locked(self.folder if process.is_main_process else None):
             self._require_free()
             task, material = self._task_and_material()
@@ -111,8 +113,18 @@ class Train:
             rest = FOR_TRAINING * seconds - (time.perf_counter() - begin)
             history = self._fit(model, task, material, budget, max(0.0, rest / 60))
             if process.is_main_process:
-                result = Result(self.folder, Trained(model, task), material, history)
+                kept = self.training.keep == "best" and history.best() is not None
+                file = self.folder / ("best.pt" if kept else "last.pt")
+                trained = Trained(model, task, precision="float32")
+                result = Result(file, trained, material, history)
                 result.write(self._shown(task, budget), begin + seconds)
+
+    @property
+    def _limit(self) -> float:
+        """The minutes that a run may take; 0 for no limit."""
+        if self.minutes is not None:
+            return self.minutes
+        return MINUTES if self.steps is self.epochs is None else 0.0
 
     def _require_free(self) -> None:
         """Raises CheckpointError where files of another run would be replaced."""
@@ -148,7 +160,7 @@ class Train:
         """Trains; where memory runs out, the error says what would fit."""
         images = with_(task.apply(material.images("training")), target=None)
         view, _ = views(self.crop, self.augment, task.void)
-        crops = Crops(images, view, task.encode, kept=12 * sum(budget.areas) < KEPT)
+        crops = Crops(images, view, task.encode, task.void, 12 * sum(budget.areas) < KEPT)
         checks = WholeImages(material.some("validation", budget.checked_pixels))
         options: dict[str, Any] = {
             "settings": replace(self.training, epochs=budget.epochs),
@@ -158,13 +170,19 @@ class Train:
             "resume": self.resume,
             "minutes": rest,
         }
+        steps = [budget.steps]
+        options["on_step"] = lambda step, _: steps.append(step)
         try:
-            return fit(model, crops, checks, task=task, **options)
+            history = fit(model, crops, checks, task=task, **options)
         except OutOfMemoryError as error:
             if not error.shape:
                 raise
             advice = advice_for(model, error.shape, error.precision)
             raise TrainingError(f"{error}; {advice}") from error
+        if steps[-1] < budget.steps and not self.training.patience:
+            told = f"time was over after {steps[-1]} of {budget.steps} steps"
+            process_state().print(f"{told}: more --minutes may give a better network")
+        return history
 
     def _about(self) -> dict[str, Any]:
         """What has to be the same where a run goes on; which images is in its split."""
@@ -174,7 +192,9 @@ class Train:
         return source | {name: getattr(self, name) for name in own}
 
     def _shown(self, task: Task, budget: Budget) -> dict[str, Any]:
-        """All settings, for the page about the run."""
+        """All settings that are used, for the page about the run."""
         parts = self.source, task, self.network, replace(self.training, epochs=budget.epochs)
         settings = {k: v for part in parts for k, v in asdict(part).items()}
-        return settings | self._about() | {"steps": budget.steps, "minutes": self.minutes}
+        settings |= self._about() | {"steps": budget.steps, "minutes": self._limit}
+        unused = set() if self.network.encoder else {"weights", "decoder_width"}
+        return {k: v for k, v in settings.items() if v not in (None, (), "") and k not in unused}

@@ -7,8 +7,9 @@ import numpy as np
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from unet_lib.data.base import Transform, image_name
+from unet_lib.data.base import PADDING, Transform, image_name
 
+TRIES = 10  # to cut out a part with a pixel that counts, where most are void
 MOST = 256  # crops that one image gives in a pass: it may be a slide, among photographs
 
 
@@ -28,6 +29,7 @@ class Crops(Dataset):
         images: Gives image (C, H, W) and labels (H, W).
         view: Cuts and turns both, if given.
         encode: Makes of the labels what the loss wants.
+        void: The label of pixels that do not count: a crop of nothing else is cut anew.
         kept: Keep each image in memory once it was read and normalized.
 
     >>> from unet_lib.data import SimulatedNuclei, foreground
@@ -42,9 +44,10 @@ class Crops(Dataset):
         images: Dataset,
         view: Transform | None,
         encode: Callable[[Tensor], Tensor],
+        void: int = PADDING,
         kept: bool = False,
     ) -> None:
-        self.images, self.view, self.encode = images, view, encode
+        self.images, self.view, self.encode, self.void = images, view, encode, void
         self.kept, self.memory = kept, dict[int, tuple[Tensor, Tensor]]()
 
     def __len__(self) -> int:
@@ -56,7 +59,11 @@ class Crops(Dataset):
         pair = self.memory.get(index) or self.images[index]
         if self.kept:
             self.memory[index] = pair
-        image, labels = pair if self.view is None else self.view(*pair)
+        image, labels = pair
+        for _ in range(TRIES):
+            image, labels = pair if self.view is None else self.view(*pair)
+            if bool((labels != self.void).any()):
+                break
         return image, self.encode(labels)
 
     def name(self, index: int) -> str:

@@ -73,7 +73,7 @@ def confusion_matrix(
             "expected a prediction and a target of one shape, got "
             f"{tuple(prediction.shape)} and {tuple(target.shape)}"
         )
-    k = num_classes
+    n, k = len(target), num_classes
     for what, x in (("prediction", prediction), ("target", target)):
         if x.is_floating_point() and not torch.equal(x, x.round()):  # nan differs from itself
             raise ValueError(
@@ -91,7 +91,6 @@ def confusion_matrix(
                 f"expected {what} values from 0 to {k - 1}, got {x[wrong].unique()[:6].tolist()}; "
                 "map the mask's values when it is loaded, or pass ignore_index"
             )
-    n = len(target)
     cell = torch.arange(n, device=target.device)[:, None] * k * k + target * k + prediction
     return torch.bincount(cell[valid], minlength=n * k * k).view(n, k, k)
 

@@ -23,6 +23,7 @@ from unet_lib.training.probes import learning_rate_range_test, overfit_one_batch
 from unet_lib.training.settings import History, TrainingSettings
 from unet_lib.training.task import Task, load_task
 from unet_lib.training.trained import Trained
+from unet_lib.training.whole import WholeImages
 
 __all__ = [
     "CheckpointError",
@@ -34,6 +35,7 @@ __all__ = [
     "Trained",
     "TrainingError",
     "TrainingSettings",
+    "WholeImages",
     "bce_dice_loss",
     "bce_loss",
     "choose_mode",

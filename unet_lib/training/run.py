@@ -71,7 +71,7 @@ class Run:
         """
         self.tells = tell and self.accelerator.is_main_process
         hide = None if self.tells else True
-        self.bar = tqdm(total=self.pace.steps, unit="step", leave=False, smoothing=0, disable=hide)
+        self.bar = tqdm(unit="batch", leave=False, smoothing=0, disable=hide)
         try:
             yield
         finally:
@@ -139,7 +139,7 @@ class Run:
             generator.manual_seed(seed)
 
         def counted(step: int, loss: float) -> None:
-            self.bar.total = self.bar.n + 1 + self.pace.steps_to_come
+            self.bar.total = self.bar.n + 1 + s.accumulation_steps * self.pace.steps_to_come
             self.bar.update()
             if on_step is not None:
                 on_step(before + step, loss)
@@ -221,5 +221,4 @@ class Run:
             self.accelerator.scaler.load_state_dict(contents["scaler"])
         self.history.rows = json.loads(contents["history"])
         self.pace.seconds -= sum(self.history.column("seconds"))
-        self.bar.reset(self.pace.left)
         return files.read("best.pt").get("weights")

@@ -1,8 +1,9 @@
 """Validation on whole images of any size, each predicted by tiles (chapters 4 and 5)."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 from torch.utils.data import Dataset
@@ -27,7 +28,7 @@ class WholeImages:
     2
     """
 
-    dataset: Dataset
+    dataset: Dataset | Sequence[Any]
 
     def __len__(self) -> int:
         """The number of images."""
@@ -37,7 +38,9 @@ class WholeImages:
         """The same images as the task prepares them; raises ValueError where there is none."""
         if not len(self):
             raise ValueError("the validation set is empty; check its folder, or how it was split")
-        return self if task is None else WholeImages(task.apply(self.dataset))
+        if task is None or not isinstance(self.dataset, Dataset):
+            return self
+        return WholeImages(task.apply(self.dataset))
 
     def evaluate(
         self,
