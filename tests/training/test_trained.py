@@ -8,11 +8,19 @@ import torch
 from PIL import Image
 from torch import nn
 
-from unet_lib.data import PairedFolder, SimulatedNuclei, simulate_nuclei
+from unet_lib.data import DataError, InMemory, PairedFolder, SimulatedNuclei, simulate_nuclei
 from unet_lib.data.write import save_gray, save_labels
 from unet_lib.evaluation import fast, label_instances, predict, probabilities
 from unet_lib.model import UNet
-from unet_lib.training import CheckpointError, Task, Trained, save_checkpoint
+from unet_lib.training import (
+    CheckpointError,
+    Task,
+    Trained,
+    TrainingSettings,
+    fit,
+    save_checkpoint,
+)
+from unet_lib.training.trained import OtherImagesWarning
 
 CLASSES = Task("classes", num_classes=3)
 
@@ -180,3 +188,35 @@ def test_scores_of_a_perfect_network_are_1(tmp_path) -> None:
         assert scores.keys() - trained.scores(data) == precision
     with pytest.raises(ValueError, match="tells classes apart"):
         new(CLASSES).scores(dataset, instances=True)
+
+
+def test_more_than_256_classes_are_kept_apart() -> None:
+    task = Task("classes", num_classes=300)
+    logits = torch.zeros(300, 4, 4)
+    logits[260] = 1.0
+    assert task.mask(logits).dtype == np.uint16
+    assert (task.mask(logits) == 260).all()
+
+
+def test_a_checkpoint_knows_what_its_images_were(tmp_path) -> None:
+    deep = [simulate_nuclei(seed=0, index=i, size=(32, 32)) for i in range(4)]
+    images = InMemory([image.astype(np.uint16) * 12 for image, _ in deep], [y for _, y in deep])
+    settings = TrainingSettings(epochs=1, precision="float32")
+    for normalize in ("type", "percentiles"):
+        folder, task = tmp_path / normalize, Task(normalize=normalize)
+        fit(UNet(1, width=2, depth=1), images, task=task, folder=folder, settings=settings)
+    trained = Trained.load(tmp_path / "type" / "last.pt", precision="float32")
+    trained.mask(deep[0][0].astype(np.uint16) * 12)
+    with pytest.raises(DataError, match="numbers of type uint8, uint16 in training; convert"):
+        trained.mask(deep[0][0])
+    trained = Trained.load(tmp_path / "percentiles" / "last.pt", precision="float32")
+    bright = deep[0][0].astype(np.uint16) * 200
+    for image, told in (
+        (deep[0][0], "numbers of type uint8, uint16 in training"),
+        (bright, "values from .* in training"),
+        (bright // 500, "less contrast than any in training"),
+        (np.tile(bright, (5, 5)), "160x160 pixels, sides of 32 to 32 in training"),
+    ):
+        with pytest.warns(OtherImagesWarning, match=told):
+            trained.mask(image)
+    trained.mask(deep[0][0])  # each is said once
