@@ -13,8 +13,9 @@ HTML := book/_build/html
 # The locks are complete and carry hashes, so pip has nothing to resolve and takes nothing else.
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --no-compile
 LOCKED := $(INSTALL) --no-deps --require-hashes
-# Every warning is an error. A failed build is removed: the next one would not repeat its warnings.
-BUILD := $(BIN)/jupyter-book build . --toc book/_toc.yml --path-output book -W -n --keep-going
+# Every warning is an error. After a failed build the next one reads all again, and repeats them.
+BUILD := $(BIN)/python $(BIN)/jupyter-book build . --toc book/_toc.yml --path-output book \
+    -W -n --keep-going
 
 # Real pictures, where they lie beside the project. UNET_DATA_DIR names any other folder.
 ifneq ($(wildcard ../shared/data),)
@@ -32,7 +33,7 @@ help:  ## list these commands
 
 book: $(VENV)/.book node_modules/.ready  ## build the pages and say where they lie
 	@echo "Building the pages"
-	@$(BUILD) > /dev/null || { rm -rf book/_build; exit 1; }
+	@$(BUILD) > /dev/null || { rm -rf book/_build/.doctrees; exit 1; }
 	@echo
 	@echo "The book is built. Open this file in a browser:"
 	@echo "    $(HTML)/index.html"
@@ -85,13 +86,22 @@ clean:  ## remove what was built (the environment stays: .venv, node_modules)
 
 # -- Environments. Each file named here stands for a step that is done.
 
+# An environment does not survive that its folder is moved or renamed: it is made anew.
+MADE_IN := $(shell cat $(VENV)/.python 2> /dev/null)
+ifneq ($(MADE_IN),)
+ifneq ($(MADE_IN),$(CURDIR))
+$(info This folder was $(MADE_IN): its environment is made anew.)
+$(shell rm -rf $(VENV))
+endif
+endif
+
 $(VENV)/.python:
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
+	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
 	    echo "Python 3.11, 3.12 or 3.13 is needed, and \`$(PYTHON)\` is not one of them."; \
 	    echo "Name another: make PYTHON=python3.12 ..."; exit 1; }
 	@echo "Making the environment $(VENV)"
-	@$(PYTHON) -m venv $(VENV)
-	@touch $@
+	@"$(PYTHON)" -m venv $(VENV)
+	@echo "$(CURDIR)" > $@
 
 $(VENV)/.book: requirements-book.lock | $(VENV)/.python
 	@echo "Installing what reading needs (requirements-book.lock)"

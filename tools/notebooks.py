@@ -121,7 +121,11 @@ def tidy(notebook: NotebookNode, name: str, seconds: float) -> NotebookNode:
         "language": "python",
         "name": "python3",
     }
-    notebook.metadata["language_info"] = {"name": "python"}
+    notebook.metadata["language_info"] = {
+        "name": "python",
+        "file_extension": ".py",  # what nbconvert needs to write a script
+        "nbconvert_exporter": "python",
+    }
     notebook.metadata["run_seconds"] = max(1, round(seconds))
     return tidy_widgets(notebook, name)
 
