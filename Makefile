@@ -67,6 +67,8 @@ notebooks: $(VENV)/.everything  ## execute and store the chapters again (FILES=â
 results: $(VENV)/.everything  ## repeat the long runs whose tables the chapters show (resumable)
 	@set -e; for run in $(filter-out results/table.py,$(wildcard results/*.py)) \
 	    benchmarks/throughput.py; do echo "$$run"; $(BIN)/python $$run; done
+	$(BIN)/python -m benchmarks.predict
+	$(BIN)/python -m benchmarks.predict --memory
 
 pdf: book $(VENV)/.everything  ## print the book into one PDF (needs Chromium or Chrome)
 	@$(BIN)/python -m tools.pdf

@@ -136,6 +136,20 @@ def seconds_of(train: Step, steps: int) -> float:
     return time.perf_counter() - start
 
 
+def in_turns(candidates: dict[str, Step], rounds: int, seconds: float) -> dict[str, list[float]]:
+    """Steps a second of each candidate, in each round."""
+    steps, speeds = {}, {name: [] for name in candidates}
+    for name, step in candidates.items():
+        step(1)  # warms up
+        steps[name] = max(1, round(seconds / seconds_of(step, 1)))
+    names = list(candidates)
+    for turn in range(rounds):
+        first = turn % len(names)
+        for name in names[first:] + names[:first]:
+            speeds[name].append(steps[name] / seconds_of(candidates[name], steps[name]))
+    return speeds
+
+
 def compare(settings: Settings, width: int) -> list[dict]:
     """One row for each candidate: its mode, images a second, ratio to the article's code."""
     torch.manual_seed(0)
@@ -148,15 +162,12 @@ def compare(settings: Settings, width: int) -> list[dict]:
         "library, same network": library("none", width, images, target),
         "library, with BatchNorm": library("batch", width, images, target),
     }
-    steps, speeds = {}, {name: [] for name in candidates}
-    for name, (train, _) in candidates.items():
-        train(1)  # warms up
-        steps[name] = max(1, round(settings.seconds / seconds_of(train, 1)))
+    trained = {name: train for name, (train, _) in candidates.items()}
+    speeds = {
+        name: [n * speed for speed in rounds]
+        for name, rounds in in_turns(trained, settings.rounds, settings.seconds).items()
+    }
     names = list(candidates)
-    for turn in range(settings.rounds):
-        for name in names[turn % 3 :] + names[: turn % 3]:
-            seconds = seconds_of(candidates[name][0], steps[name])
-            speeds[name].append(n * steps[name] / seconds)
     median = {name: statistics.median(values) for name, values in speeds.items()}
     return [
         {

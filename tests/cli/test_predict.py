@@ -1,20 +1,24 @@
 """Prediction of many images, and export, as a shell would call them."""
 
+import threading
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 
 from unet_lib.cli.main import main
-from unet_lib.data import read_mask, simulate_nuclei
-from unet_lib.evaluation import tiles
+from unet_lib.cli.overlap import overlapped
+from unet_lib.data import read_image, read_mask, simulate_nuclei
+from unet_lib.data.listing import LeftOutWarning
+from unet_lib.evaluation import predict, tiles
 from unet_lib.model import UNet
 from unet_lib.shipping.export import read_metadata
 from unet_lib.shipping.onnx_model import OnnxModel
-from unet_lib.training import Task, save_checkpoint
+from unet_lib.training import Task, Trained, load_model, save_checkpoint
 
 NAMES = ("a.png", "b 2.tif", "ü.png", "10.jpg", "-x.bmp")
 BAD = {  # and what is told of them
@@ -176,6 +180,44 @@ def test_a_network_with_group_norm_is_predicted_in_parts_with_a_halo(
     assert call(*command, "--halo", 8) == 0
 
 
+def test_it_tells_in_which_numbers_and_what_they_change(trained, folder, tmp_path, capsys) -> None:
+    command = ["predict", trained, folder / "a.png", "--output"]
+    assert call(*command, tmp_path / "auto") == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[0].startswith("1 image predicted, masks in")
+    assert told[1].startswith(("computed in float32, ", "computed in bf16, "))
+    assert call(*command, tmp_path / "exact", "--precision", "float32") == 0
+    assert capsys.readouterr().out.count("\n") == 1
+    task, model = Task(), load_model(trained)
+    mask = task.mask(predict(model, task.prepare(read_image(folder / "a.png"))))
+    assert np.array_equal(read_image(tmp_path / "exact" / "masks" / "a.png"), 255 * mask)
+
+
+def test_the_next_is_read_and_the_last_written_meanwhile() -> None:
+    """Each waits for the others at one place: one after the other they would never meet."""
+    meet, order = threading.Barrier(3, timeout=20), []
+
+    def step(name: str, index: int) -> int:
+        if name == {3: "read", 2: "compute", 1: "write"}.get(index):
+            meet.wait()
+        if index == 3 and name == "compute":
+            raise ValueError("no. 3")
+        order.append((name, index))
+        return index
+
+    outcomes = overlapped(
+        range(6),
+        read=lambda i: step("read", i),
+        compute=lambda i, content: step("compute", content),
+        write=lambda i, found: step("write", found) and None,
+    )
+    assert [str(outcome) for outcome in outcomes] == ["None"] * 3 + ["no. 3"] + ["None"] * 2
+    for name in ("read", "compute", "write"):
+        assert [i for kind, i in order if kind == name] == [
+            i for i in range(6) if i != 3 or name == "read"
+        ]
+
+
 def test_masks_stay_when_instances_are_asked_for_later(trained, folder, tmp_path) -> None:
     command = ["predict", trained, folder / "a.png", "--output", tmp_path / "out"]
     assert call(*command) == 0
@@ -202,3 +244,44 @@ def test_an_output_that_cannot_be_written_stops_at_once(
     told = capsys.readouterr().err
     assert "-x.png cannot be written ([Errno 28] No space left on device); check that" in told
     assert list((tmp_path / "out" / "masks").iterdir()) == []
+
+
+def test_wild_stacks_give_stacks_and_folders_stay_folders(trained, tmp_path, capsys) -> None:
+    images, masks = tmp_path / "data" / "images", tmp_path / "data" / "masks"
+    for place in (images / "ward", masks):
+        place.mkdir(parents=True)
+    stack = np.stack([simulate_nuclei(1, i, (24, 40))[0] for i in range(4)])
+    how = {"imagej": True, "metadata": {"axes": "ZYX"}}
+    tifffile.imwrite(images / "ward" / "a.tif", stack, **how)
+    two = np.stack([stack[0], stack[1]])
+    tifffile.imwrite(images / "b.tif", two, imagej=True, metadata={"axes": "CYX"})
+    Image.fromarray(stack[0]).save(masks / "a.png")
+    options = ["--output", tmp_path / "out", "--precision", "float32", "--instances"]
+    with pytest.warns(LeftOutWarning, match="holds masks, too: only the images in images"):
+        assert call("predict", trained, tmp_path / "data", *options) == 1
+    assert "b.tif: 2 channels in one file; expected one channel" in capsys.readouterr().err
+    found = tifffile.imread(tmp_path / "out" / "masks" / "ward" / "a.tif")
+    each = [Trained.load(trained, precision="float32").mask(page) for page in stack]
+    assert np.array_equal(found, 255 * np.stack(each))
+    assert tifffile.imread(tmp_path / "out" / "instances" / "ward" / "a.tif").shape == stack.shape
+    options = ["--output", tmp_path / "some", "--pages", "0,2-3", "--channel", 0]
+    assert call("predict", trained, images / "ward" / "a.tif", images / "b.tif", *options) == 0
+    assert tifffile.imread(tmp_path / "some" / "masks" / "a.tif").shape == (3, 24, 40)
+    for pages, told in (("4", "has pages 0 to 3"), ("x", "numbers and ranges, as in 0,4-9")):
+        assert call("predict", trained, images / "ward", "--pages", pages) == 2
+        assert told in capsys.readouterr().err
+
+
+def test_wild_masks_beside_images_are_left_out(trained, tmp_path) -> None:
+    for name in ("a.png", "a_mask.png"):
+        Image.fromarray(simulate_nuclei(1, 0, (24, 40))[0]).save(tmp_path / name)
+    with pytest.warns(LeftOutWarning, match="1 files left out, their names end with '_mask'"):
+        call("predict", trained, tmp_path, "--suffix", "_mask", "--output", tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out" / "masks").iterdir()] == ["a.png"]
+
+
+def test_wild_names_as_long_as_they_may_be(trained, tmp_path) -> None:
+    name = "x" * 250 + ".png"
+    Image.fromarray(simulate_nuclei(1, 0, (24, 40))[0]).save(tmp_path / name)
+    assert call("predict", trained, tmp_path, "--output", tmp_path / "out") == 0
+    assert (tmp_path / "out" / "masks" / name).is_file()

@@ -1,7 +1,10 @@
 """Folders of images and masks: everything that is wrong is found at once, with what to do."""
 
+import re
+
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 
@@ -316,3 +319,109 @@ def test_fault_05_instances_taken_for_classes(data_dir):
     root = data_dir / "dsb2018" / "test"
     with pytest.raises(DataError, match="If they number objects, pass instances=True"):
         PairedFolder(root / "images", root / "masks")
+
+
+def test_wild_folders_inside_folders_and_suffixes_of_both(folder):
+    for place in (folder.images, folder.masks):
+        (place / "aachen").mkdir()
+    for name in ("1", "aachen/1", "aachen/2"):
+        folder.add(f"{name}_image.png", mask_name=f"{name}_labels.png")
+        folder.add_mask(f"{name}_color.png")
+    with pytest.warns(LeftOutWarning, match="3 of 6 files left out, .* end with '_labels'"):
+        found = folder.open(suffix="_labels", image_suffix="_image")
+    assert [pair.mask.parent.name for pair in found.pairs] == ["masks", "aachen", "aachen"]
+    assert found.name(1).endswith("images/aachen/1_image.png")
+
+
+@pytest.mark.filterwarnings("ignore::unet_lib.data.listing.LeftOutWarning")
+def test_wild_masks_inside_the_folder_of_images(folder):
+    folder.masks = folder.images / "masks"
+    folder.masks.mkdir()
+    folder.add("a.png")
+    assert len(folder.open()) == 1
+
+
+def test_wild_stacks_are_paired_page_by_page(folder):
+    stack = np.arange(3 * 24, dtype=np.uint16).reshape(3, 4, 6)
+    how = {"photometric": "minisblack"}
+    tifffile.imwrite(folder.images / "a.tif", stack, imagej=True, metadata={"axes": "ZYX"})
+    tifffile.imwrite(folder.masks / "a.tif", (stack % 2).astype(np.uint8), **how)
+    pairs = folder.open()
+    assert len(pairs) == 3
+    assert pairs.name(2) == f"{folder.images / 'a.tif'}, page 2"
+    image, labels = pairs.load(2)
+    assert np.array_equal(image, stack[2])
+    assert np.array_equal(labels, stack[2] % 2)
+    tifffile.imwrite(folder.masks / "a.tif", np.zeros((2, 4, 6), np.uint8), **how)
+    assert "1 x 3 pages in the image and 2 in the mask" in folder.complaint()
+
+
+def test_wild_one_channel_of_several(folder):
+    both = np.random.default_rng(0).integers(0, 255, (2, 4, 6)).astype(np.uint8)
+    tifffile.imwrite(folder.images / "a.tif", both, imagej=True, metadata={"axes": "CYX"})
+    folder.add_mask("a.png", size=(4, 6))
+    assert "2 channels in one file" in folder.complaint()
+    assert np.array_equal(folder.open(channel=1).load(0)[0], both[1])
+
+
+def test_wild_files_that_are_not_read_are_counted_and_broken_links_named(folder):
+    folder.add("a.png")
+    for name in ("b.npy", "c.npy", "d.czi"):
+        (folder.images / name).touch()
+    (folder.images / "e.zarr").mkdir()
+    (folder.images / "e.zarr" / "0.png").touch()
+    told = r"4 other files: 2 .npy, 1 .czi, 1 .zarr left out, 1 images taken; .czi is not read here"
+    with pytest.warns(LeftOutWarning, match=told):
+        assert len(folder.open()) == 1
+    (folder.masks / "b.png").symlink_to("store/b.png")
+    (folder.images / "b.png").symlink_to("store/b.png")
+    with pytest.warns(LeftOutWarning):
+        assert "a link to store/b.png, which is not there; fetch the file" in folder.complaint()
+
+
+def test_wild_masks_that_mean_different_things_in_different_files(folder):
+    for number, value in enumerate((1, 200, 255)):
+        folder.add(f"{number}.png", values=(0, value))
+    assert "pass mask_values={0: 0, 1: 1, 200: 1, 255: 1} if they all mean" in folder.complaint()
+    assert folder.open(mask_values={0: 0, 1: 1, 200: 1, 255: 1}).num_classes == 2
+    for number, color in enumerate(((255, 0, 0), (0, 255, 0))):
+        folder.add_image(f"{number}.png")
+        palette = Image.fromarray(np.resize(np.uint8([0, 1]), (10, 12)), "P")
+        palette.putpalette([0, 0, 0, *color])
+        palette.save(folder.masks / f"{number}.png")
+    (folder.images / "2.png").unlink()
+    (folder.masks / "2.png").unlink()
+    assert "value 1 is (0, 255, 0) here and (255, 0, 0) in" in folder.complaint()
+    assert folder.open(palette={(0, 0, 0): 0, (255, 0, 0): 1, (0, 255, 0): 2}).num_classes == 3
+
+
+def test_wild_instances_in_one_value_and_in_colors(folder):
+    folder.add_image("a.png", (6, 9))
+    labels = np.zeros((6, 9), np.uint8)
+    labels[1:3, 1:3] = labels[4:, 6:] = 255
+    Image.fromarray(labels).save(folder.masks / "a.png")
+    told = 'mask of one value for all objects, .*; .*: pass instances="connected"'
+    assert re.search(told, folder.complaint(instances=True))
+    assert folder.open(instances="connected").load(0)[1].max() == 2
+    colors = np.zeros((6, 9, 3), np.uint8)
+    colors[1:3, 1:3], colors[4:, 6:] = (9, 0, 0), (0, 0, 7)
+    Image.fromarray(colors).save(folder.masks / "a.png")
+    assert np.unique(folder.open(instances=True).load(0)[1]).tolist() == [0, 1, 2]
+    assert "is stored in color" in folder.complaint()
+
+
+def test_wild_images_of_several_types(folder):
+    folder.add("a.png")
+    folder.add_mask("b.png")
+    deep = np.arange(120, dtype=np.uint16).reshape(10, 12)
+    Image.fromarray(deep).save(folder.images / "b.png")
+    assert "images of several types (1 of uint8, 1 of uint16), each div" in folder.complaint()
+    assert len(folder.open(normalize=normalize_percentiles)) == 2
+
+
+def test_wild_a_mask_in_transparency_alone(folder):
+    folder.add_image("a.png")
+    clear = np.zeros((10, 12, 4), np.uint8)
+    clear[2:, 3:, 3] = 255
+    Image.fromarray(clear).save(folder.masks / "a.png")
+    assert "the mask lies in its transparency (alpha channel)" in folder.complaint()

@@ -67,3 +67,35 @@ def test_fault_11_float_outside_the_unit_range(values):
 def test_fault_11_type_without_a_range(dtype):
     with pytest.raises(DataError, match=f"type {np.dtype(dtype)}; expected uint8, uint16 or float"):
         scale_by_dtype(np.zeros((2, 2), dtype))
+
+
+DISC = (np.mgrid[:256, :256] ** 2 - 2 * 100 * np.mgrid[:256, :256]).sum(0) + 20000 <= 36  # 113 px
+
+
+@pytest.mark.parametrize("noise", [0, 1, 2])
+def test_wild_a_small_object_neither_vanishes_nor_lets_noise_explode(noise):
+    ground = 40 + np.random.default_rng(0).normal(0, noise, DISC.shape)
+    image = np.where(DISC, 160, ground).round().astype(np.uint8)
+    whole, crop = normalize_percentiles(image), normalize_percentiles(image[70:134, 70:134])
+    assert whole[DISC].min() > 3
+    assert whole[~DISC].std() < 0.1
+    assert crop[30, 30] > 0.9
+
+
+@pytest.mark.parametrize("value", [-9999.0, -3.4e38, 3.4e38])
+def test_wild_a_strip_of_no_data_changes_nothing_else(value):
+    image = np.random.default_rng(0).normal(500, 10, (64, 64)).astype(np.float32)
+    expected = normalize_percentiles(image[6:])
+    image[:6] = value
+    found = normalize_percentiles(image)
+    assert np.allclose(found[6:], expected, atol=1e-6)
+    assert not found[:6].any()
+
+
+def test_wild_hot_pixels_stay_finite():
+    image = np.random.default_rng(0).random((64, 64)).astype(np.float32)
+    expected = normalize_percentiles(image)
+    image[0, :3] = 3e38, -3e38, 1e9
+    found = normalize_percentiles(image)
+    assert np.abs(found).max() == 10
+    assert np.abs(found - expected)[1:].max() < 0.01

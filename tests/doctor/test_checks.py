@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.data import Dataset, Subset, TensorDataset
 
 from unet_lib.course.clinic.materials import nuclei, small_unet
-from unet_lib.data import InMemory
+from unet_lib.data import InMemory, normalize_percentiles
 from unet_lib.doctor import (
     CAUSES,
     SetUp,
@@ -20,6 +20,8 @@ from unet_lib.doctor import (
     examine,
 )
 from unet_lib.doctor.agreement import agreement
+from unet_lib.doctor.images import check_images
+from unet_lib.doctor.masks import check_masks
 from unet_lib.doctor.outcome import check_history
 from unet_lib.doctor.parts import check_ranges
 from unet_lib.doctor.setup import batch_of, draw_sample, image_name
@@ -148,3 +150,27 @@ def test_checkpoints_without_a_task(tmp_path):
     assert "holds a Conv2d that does not say its channels, and no task; train with" in str(finding)
     with pytest.raises(CheckpointError, match="no checkpoint in"):
         check_run(tmp_path / "none")
+
+
+def test_wild_numbers_that_were_too_many_for_their_type():
+    numbers = np.arange(1, 401).reshape(20, 20).repeat(3, 0).repeat(3, 1)
+    numbers[::3], numbers[:, ::3] = 0, 0
+    image = (numbers > 0) * np.uint8(200)
+    for labels, expected in ((numbers, []), (numbers.astype(np.uint8), ["instances-wrapped"])):
+        dataset = InMemory([image] * 3, [labels.astype(np.int64)] * 3)
+        assert causes(check_masks(draw_sample(dataset, Task()), Task())) == expected
+
+
+@pytest.mark.parametrize("value", [-9999.0, 3e38])
+def test_wild_values_that_nobody_measured(value):
+    images = np.random.default_rng(0).normal(500, 9, (5, 40, 40)).astype(np.float32)
+    labels = [(image > 505).astype(np.int64) for image in images]
+    healthy = InMemory(list(images), labels, normalize=normalize_percentiles)
+    assert causes(check_images(draw_sample(healthy))) == []
+    for image in images[:2]:
+        image[0, 0] = value
+    found = check_images(
+        draw_sample(InMemory(list(images), labels, normalize=normalize_percentiles))
+    )
+    assert causes(found) == ["no-data"]
+    assert len(found[0].files) == 2

@@ -173,3 +173,14 @@ def test_foreground_scores_join_the_classes(ignore_index):
     scores.update(logits, torch.tensor([[[1, 2, 0, last]]]))
     wrong = 2 if ignore_index is None else 1
     assert [int(c) for c in scores.counts] == [2, wrong, 0, 0]
+
+
+def test_fractions_and_nan_are_no_answer():
+    truth = torch.ones(1, 4, 4)
+    for prediction in (torch.full((1, 4, 4), 0.9), torch.full((1, 4, 4), math.nan)):
+        with pytest.raises(ValueError, match="the prediction holds fractions or NaN; masks of"):
+            count_pixels(prediction, truth)
+        with pytest.raises(ValueError, match="the target holds fractions or NaN"):
+            count_pixels(truth, prediction)
+    with pytest.raises(ValueError, match="the logits hold NaN, which is no answer"):
+        SegmentationScores().update(torch.full((1, 1, 4, 4), math.nan), truth[None])

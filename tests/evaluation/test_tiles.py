@@ -5,13 +5,16 @@ import pytest
 import torch
 
 from unet_lib.evaluation import (
+    find_context,
     foreground_probability,
     measure_context,
     predict,
     predict_mask,
+    predict_tiles,
     probabilities,
     tile_slices,
 )
+from unet_lib.memory import measure_peak
 from unet_lib.model import UNet
 
 
@@ -38,6 +41,48 @@ def test_the_model_never_sees_more_than_tile_and_halo(model):
     hook.remove()
     assert len(seen) == 10 * 7
     assert max(max(shape[-2:]) for shape in seen) <= 32 + 2 * 16
+
+
+def seen_by(model, size, **options) -> list[tuple[int, int]]:
+    """Heights and widths that the model is shown."""
+    seen = []
+    hook = model.register_forward_pre_hook(lambda _, args: seen.append((*args[0].shape[-2:],)))
+    predict(model, torch.rand(1, *size), **options)
+    hook.remove()
+    return seen
+
+
+def test_the_whole_image_where_it_fits_into_the_memory_else_the_largest_tile(model):
+    assert seen_by(model, (512, 512), memory=1) == [(512, 512)]
+    assert seen_by(model, (700, 600))[1:] == [(700, 600)]  # the first is to count its memory
+    _, *tiles = seen_by(model, (700, 600), halo=16, memory=20e6)
+    assert len(tiles) == 2 * 2
+    assert max(max(tile) for tile in tiles) <= 550
+    assert seen_by(model, (700, 400), halo=16, memory=1)[1] == (256 + 16, 256 + 16)
+
+
+def test_memory_stays_within_the_budget_however_large_the_image(model):
+    def peak(size: int) -> int:
+        image = torch.rand(1, size, size)
+        predict(model, image, memory=30e6)
+        return measure_peak(lambda: predict(model, image, memory=30e6)) - 2 * image.nbytes  # logits
+
+    peaks = [peak(size) for size in (1500, 2500)]
+    assert max(peaks) <= 1.1 * peaks[0]
+    assert max(peaks) <= 1.7 * 30e6  # oneDNN's copies in a layout of its own come on top
+
+
+def test_a_mask_is_made_tile_by_tile(model):
+    image, context = torch.rand(1, 90, 100), find_context(model, 1)
+    shown = []
+
+    def finish(logits):
+        shown.append(logits.shape)
+        return logits.argmax(1, keepdim=True).to(torch.uint8)
+
+    mask = predict_tiles(model, image, context, 32, finish=finish)
+    assert (mask.dtype, mask.shape, len(shown)) == (torch.uint8, (1, 90, 100), 3 * 4)
+    assert torch.equal(mask[0], predict(model, image).argmax(0))
 
 
 def test_a_batch_and_training_mode(model):

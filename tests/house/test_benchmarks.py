@@ -1,13 +1,15 @@
 """The benchmark compares what it says, and writes what a page can quote."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
 
-from benchmarks import throughput
+from benchmarks import predict, throughput
 from unet_lib.training import Mode, precision
 
+ROOT = Path(__file__).resolve().parents[2]
 SMALL = ["--width", "2", "--rounds", "3", "--seconds", "0.01", "--size", "16", "--batch-size", "2"]
 
 
@@ -52,3 +54,40 @@ def test_where_nothing_is_faster_the_library_trains_as_the_article_does(monkeypa
     train, mode = throughput.library("none", 2, images, torch.ones(2, 1, 16, 16))
     assert mode == "float32"
     train(1)
+
+
+def test_prediction_is_compared_with_the_article_s_forward(tmp_path, capsys) -> None:
+    output = tmp_path / "predict.json"
+    small = ["--width", "2", "--size", "32", "--rounds", "3", "--seconds", "0.01", "--images", "3"]
+    predict.main([*small, "--no-compiled", "--output", str(output)])
+    told, stored = capsys.readouterr().out, json.loads(output.read_text())
+    first, *others = stored["rows"]
+    assert (first["candidate"], first["ratio"]) == ("article's forward", 1.0)
+    assert [row["candidate"] for row in others] == [
+        "predict, tiles of 256",
+        "predict",
+        "Trained",
+        predict.FOLDER,
+    ]
+    for row in stored["rows"]:
+        assert row["images_per_second"] == sorted(row["rounds"])[1]
+        assert row["candidate"] in told
+    predict.main(["--memory", "--width", "2", "--sides", "600", "--output", str(output)])
+    memory = json.loads(output.read_text())["memory"]
+    assert [(row["side"], row["tile"]) for row in memory] == [(600, 512), (600, None)]
+    assert all(0 <= row["megabytes"] < 200 for row in memory)
+    assert json.loads(output.read_text())["rows"] == stored["rows"]
+    assert str(tmp_path) not in output.read_text()
+
+
+def test_chapter_13_quotes_the_stored_numbers() -> None:
+    stored = json.loads((ROOT / "benchmarks" / "results" / "predict.json").read_text())
+    cells = json.loads((ROOT / "notebooks" / "13_ship.ipynb").read_text())["cells"]
+    text = "".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    names = ("width", "size", "candidate", "mode", "images_per_second", "ratio")
+    lines = [" | ".join(str(row[name]) for name in names) for row in stored["rows"]]
+    lines += [
+        f"{row['side']} | {row['tile'] or 'chosen'} | {row['megabytes']}"
+        for row in stored["memory"]
+    ]
+    assert [line for line in lines if f"| {line} |" not in text] == []

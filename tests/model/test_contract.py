@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unet_lib.evaluation import predict
+from unet_lib.evaluation import Fast, predict
 from unet_lib.evaluation.context import find_context
 from unet_lib.model import SegmentationModel, UNet, UNetSettings
 from unet_lib.shipping.compare import largest_difference
@@ -199,6 +199,13 @@ def test_fault_32_tiles_equal_the_whole_image(case, model):
         torch.testing.assert_close(logits, expected, atol=1e-5, rtol=1e-4)
     if not case.border:  # without padding, a tile brings its context along
         assert (predict(model, image, tile, halo=0) - expected).abs().max() > 1e-3
+
+
+@torch.no_grad()
+def test_a_fast_copy_gives_the_same(case, model):
+    for images in images_of(case):
+        expected = model.eval()(images)
+        torch.testing.assert_close(Fast(model, "float32")(images), expected, atol=1e-4, rtol=1e-4)
 
 
 def test_exported(case, model, tmp_path):

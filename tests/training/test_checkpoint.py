@@ -121,3 +121,26 @@ def test_fault_24_weights_that_do_not_fit():
         load_weights(model, nn.DataParallel(model).state_dict(), "old.pt")
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, before[name])  # all or nothing
+
+
+@pytest.mark.parametrize(
+    ("write", "told"),
+    [
+        (lambda path: path.write_bytes(b"version https://git-lfs.github.com/spec/v1\n"), "Git LFS"),
+        (lambda path: path.write_bytes(b"<!doctype html><html>"), "it is a web page"),
+        (lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(9)), "it is HDF5"),
+        (lambda path: torch.save(nn.Conv2d(1, 1, 1), path), "it holds objects, perhaps a model"),
+        (lambda path: torch.jit.script(nn.ReLU()).save(path), "it is TorchScript: load it with"),
+        (lambda path: torch.save({"network_weights": {}}, path), "a checkpoint of nnU-Net, whose"),
+        (lambda path: torch.save({"mask_values": [0, 1]}, path), "as Pytorch-UNet writes them"),
+        (
+            lambda path: torch.save({"state_dict": {}, "pytorch-lightning_version": "2"}, path),
+            "a checkpoint of PyTorch Lightning, whose weights are in 'state_dict'",
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore:.*TorchScript archive")
+def test_wild_files_of_others_are_named(tmp_path, write, told):
+    write(tmp_path / "a.pt")
+    with pytest.raises(CheckpointError, match=told):
+        load_checkpoint(tmp_path / "a.pt")

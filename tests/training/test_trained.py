@@ -8,18 +8,27 @@ import torch
 from PIL import Image
 from torch import nn
 
-from unet_lib.data import PairedFolder, simulate_nuclei
+from unet_lib.data import DataError, InMemory, PairedFolder, SimulatedNuclei, simulate_nuclei
 from unet_lib.data.write import save_gray, save_labels
-from unet_lib.evaluation import label_instances, predict, probabilities
+from unet_lib.evaluation import fast, label_instances, predict, probabilities
 from unet_lib.model import UNet
-from unet_lib.training import CheckpointError, Task, Trained, save_checkpoint
+from unet_lib.training import (
+    CheckpointError,
+    Task,
+    Trained,
+    TrainingSettings,
+    fit,
+    save_checkpoint,
+)
+from unet_lib.training.trained import OtherImagesWarning
 
 CLASSES = Task("classes", num_classes=3)
 
 
 def new(task: Task) -> Trained:
     torch.manual_seed(0)
-    return Trained(UNet(task.in_channels, task.out_channels, width=4, depth=1), task)
+    model = UNet(task.in_channels, task.out_channels, width=4, depth=1)
+    return Trained(model, task, precision="float32")  # to the last digit
 
 
 @pytest.mark.parametrize("task", [Task(threshold=0.4), Task("instances"), CLASSES])
@@ -38,6 +47,50 @@ def test_files_and_arrays_give_the_same(tmp_path, task) -> None:
         else:
             numbered = label_instances(logits, task.threshold, borders=task.target == "instances")
             np.testing.assert_array_equal(trained.instances(x), numbered)
+
+
+class Counted(UNet):
+    """Knows how often it is asked: a fast copy is asked in its place."""
+
+    calls = 0
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        return super().forward(images)
+
+
+@pytest.fixture
+def copied(monkeypatch):
+    """The fast copy in float32 wins every probe."""
+    monkeypatch.setattr(fast, "_has_bf16", lambda model: False)
+
+    def instead(network, sample, context):
+        return fast.predict_tiles(network, sample, context), float(isinstance(network, Counted))
+
+    monkeypatch.setattr(fast, "_timed", instead)
+
+
+def test_a_fast_copy_predicts_and_follows_the_weights(copied) -> None:
+    model = Counted(1, 1, width=4, depth=1, norm="batch")
+    trained, (image, _) = Trained(model, Task()), simulate_nuclei(seed=3, size=(41, 56))
+    assert trained.way is None
+    mask, calls = trained.mask(image), model.calls
+    assert (trained.way.precision, trained.way.changed) == ("float32", 0.0)
+    np.testing.assert_array_equal(trained.mask(image, tile=8), mask)
+    np.testing.assert_array_equal(trained.task.mask(torch.from_numpy(trained.logits(image))), mask)
+    assert model.calls == calls  # the probe asked it, and nobody since
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, fused=True)
+    model(torch.rand(2, 1, 8, 8)).sum().backward()
+    optimizer.step()  # which does not count as a change of the tensors
+    np.testing.assert_allclose(
+        trained.logits(image), predict(model, trained.prepare(image)).numpy(), atol=1e-4
+    )
+
+
+def test_scores_are_those_of_the_network_as_it_is(copied) -> None:
+    model = Counted(1, 1, width=4, depth=1)
+    Trained(model, Task()).scores(SimulatedNuclei(3, size=(16, 16)))
+    assert model.calls == 3
 
 
 BYTES, TYPE = np.zeros((8, 8), np.uint8), Task(normalize="type")
@@ -135,3 +188,35 @@ def test_scores_of_a_perfect_network_are_1(tmp_path) -> None:
         assert scores.keys() - trained.scores(data) == precision
     with pytest.raises(ValueError, match="tells classes apart"):
         new(CLASSES).scores(dataset, instances=True)
+
+
+def test_more_than_256_classes_are_kept_apart() -> None:
+    task = Task("classes", num_classes=300)
+    logits = torch.zeros(300, 4, 4)
+    logits[260] = 1.0
+    assert task.mask(logits).dtype == np.uint16
+    assert (task.mask(logits) == 260).all()
+
+
+def test_a_checkpoint_knows_what_its_images_were(tmp_path) -> None:
+    deep = [simulate_nuclei(seed=0, index=i, size=(32, 32)) for i in range(4)]
+    images = InMemory([image.astype(np.uint16) * 12 for image, _ in deep], [y for _, y in deep])
+    settings = TrainingSettings(epochs=1, precision="float32")
+    for normalize in ("type", "percentiles"):
+        folder, task = tmp_path / normalize, Task(normalize=normalize)
+        fit(UNet(1, width=2, depth=1), images, task=task, folder=folder, settings=settings)
+    trained = Trained.load(tmp_path / "type" / "last.pt", precision="float32")
+    trained.mask(deep[0][0].astype(np.uint16) * 12)
+    with pytest.raises(DataError, match="numbers of type uint8, uint16 in training; convert"):
+        trained.mask(deep[0][0])
+    trained = Trained.load(tmp_path / "percentiles" / "last.pt", precision="float32")
+    bright = deep[0][0].astype(np.uint16) * 200
+    for image, told in (
+        (deep[0][0], "numbers of type uint8, uint16 in training"),
+        (bright, "values from .* in training"),
+        (bright // 500, "less contrast than any in training"),
+        (np.tile(bright, (5, 5)), "160x160 pixels, sides of 32 to 32 in training"),
+    ):
+        with pytest.warns(OtherImagesWarning, match=told):
+            trained.mask(image)
+    trained.mask(deep[0][0])  # each is said once

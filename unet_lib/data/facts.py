@@ -20,7 +20,7 @@ FACTOR = 4.0  # between values, or sides, from which on they count as others
 class ImageFacts:
     """Types, values and sizes of raw images, from some of a data set; channel and suffixes.
 
-    >>> facts = ImageFacts(("uint8",), 3.0, 190.0, 64, 256)
+    >>> facts = ImageFacts(("uint8",), 3.0, 190.0, 20.0, 64, 256)
     >>> facts.remarks(np.full((100, 100), 900, np.uint16))
     {'type': 'numbers of type uint16, uint8 in training'}
     """
@@ -30,6 +30,8 @@ class ImageFacts:
     """The smallest 1st percentile."""
     high: float
     """The largest 99.8th percentile."""
+    contrast: float
+    """The smallest difference of both in an image."""
     shortest: int
     longest: int
     """Side of an image, in pixels."""
@@ -51,13 +53,14 @@ class ImageFacts:
         images = [place[0].load(place[1])[0] for place in places if place is not None]
         ends = np.array([np.percentile(image, (1, 99.8)) for image in images], float)
         finite = ends[np.isfinite(ends).all(1)] if len(ends) else ends
-        low, high = (finite[:, 0].min(), finite[:, 1].max()) if len(finite) else (0.0, 1.0)
+        finite = finite if len(finite) else np.array([[0.0, 1.0]])
         sides = [side for image in images for side in image.shape[:2]]
         base = places[0][0]
         return cls(
             tuple(sorted({str(image.dtype) for image in images})),
-            float(low),
-            float(high),
+            float(finite[:, 0].min()),
+            float(finite[:, 1].max()),
+            float((finite[:, 1] - finite[:, 0]).min()),
             min(sides),
             max(sides),
             getattr(base, "channel", None),
@@ -89,6 +92,9 @@ class ImageFacts:
         else:
             low, high = (float(x) for x in np.percentile(image, (1, 99.8)))
             span = self.high - self.low
+            if FACTOR * (high - low) < 2 * self.contrast:
+                text = f"values from {low:.4g} to {high:.4g}, less contrast than any in training"
+                found["contrast"] = f"{text}: noise may be taken for objects"
             if high - low > FACTOR * span or low < self.low - span or high > self.high + span:
                 known = f"{self.low:.4g} to {self.high:.4g}"
                 found["values"] = f"values from {low:.4g} to {high:.4g}, {known} in training"

@@ -87,7 +87,8 @@ def _whole(path: str | Path, raster: Raster) -> Integer[np.ndarray, "H W"]:
         if not set(np.unique(labels).tolist()) <= {0, top}:
             found = "the file says that white is 0, which turns its labels around"
             raise unusable(path, found, cure="save it with black as 0 (ImageJ: Edit > Invert LUT)")
-    return labels.astype(np.promote_types(labels.dtype, np.uint8))  # 1-bit masks become 0 and 1
+    number = np.promote_types(labels.dtype, np.uint8)  # 1-bit masks become 0 and 1
+    return labels.astype(number.name)  # int64 has two names in C, and one here
 
 
 def _refuse_drawn_in_alpha(path: str | Path, raster: Raster) -> None:

@@ -11,7 +11,8 @@ from unet_lib.data.findings import DataError, Finding
 FEW = 8  # pixels at each end of an image's values that may be hot or dead
 LEAST = 0.25  # share of the values' extent, without those pixels, that is stretched at least
 MOST = 10.0  # largest absolute value that leaves the stretching
-FAR = 20.0  # times the range of all others, from which on one value stands for no data
+FAR = 20.0  # times the range of all others, from which on a value may stand for no data
+HUGE = 1e30  # what nobody measures
 
 
 def normalize_percentiles(
@@ -25,8 +26,8 @@ def normalize_percentiles(
 
     An image can neither vanish nor explode: at least a quarter of what lies between its ninth
     smallest and ninth largest value is stretched, so that small objects on flat ground stay in
-    proportion, and noise remains noise. A strip of one value far from all others (more than 20
-    times their range) is no data: it becomes 0, and the others are stretched without it.
+    proportion, and noise remains noise. A value that stands for no data (-9999, -32768 and their
+    like, or beyond 1e30) and lies far from all others becomes 0, and these are stretched alone.
     A channel without any contrast becomes zeros.
 
     Raises ValueError unless 0 <= low < high <= 100.
@@ -63,18 +64,26 @@ def _stretched(
 def without_missing(ordered: Shaped[np.ndarray, " N"]) -> tuple[np.ndarray, float | None]:
     """Sorted values without those that stand for no data, and the value that does, if any.
 
-    It is the smallest or the largest, of more than a few pixels and less than half, and far away.
+    It is the smallest or the largest and far away: more than 20 times the range of the others.
     """
-    for value in (ordered[0], ordered[-1]):
+    for value in (float(ordered[0]), float(ordered[-1])):
+        if not _is_code(value):
+            continue
         first, last = (int(np.searchsorted(ordered, value, side)) for side in ("left", "right"))
         rest = ordered[last:] if first == 0 else ordered[:first]
-        if not FEW < last - first < len(ordered) / 2:
+        if not len(rest):
             continue
         bottom, top = _percentile(rest, 1.0), _percentile(rest, 99.8)
-        gap = bottom - float(value) if first == 0 else float(value) - top
-        if 0 < FAR * (top - bottom) < gap:
-            return rest, float(value)
+        if max(bottom - value, value - top) > FAR * (top - bottom):
+            return rest, value
     return ordered, None
+
+
+def _is_code(value: float) -> bool:
+    """Whether a value looks like one that was chosen to stand for no data."""
+    if abs(value) >= HUGE or value == -(2**15):
+        return True
+    return value <= -99 and value == int(value) and set(str(int(-value))) == {"9"}
 
 
 def _percentile(ordered: Shaped[np.ndarray, " N"], percent: float) -> float:

@@ -49,6 +49,16 @@ class Raster:
     turned_values: bool = False
     """Whether white was stored as 0, and has been turned around."""
 
+    def __post_init__(self) -> None:
+        """Raises ValueError for what only a damaged file can hold."""
+        pixels, alpha, palette = self.pixels, self.alpha, self.palette
+        if not pixels.size or pixels.ndim not in (2, 3):
+            raise ValueError(f"pixels of shape {pixels.shape}")
+        if alpha is not None and (alpha.shape != pixels.shape[:2] or alpha.dtype.kind != "u"):
+            raise ValueError(f"an alpha channel of shape {alpha.shape} and type {alpha.dtype}")
+        if palette is not None and (pixels.dtype.kind != "u" or pixels.max() >= len(palette)):
+            raise ValueError(f"a palette for values of type {pixels.dtype}")
+
     def upright(self, orientation: int) -> "Raster":
         """The same as a viewer shows it, for an orientation of EXIF or TIFF, 1 to 8."""
         transposed, rows, columns = _TURNS.get(orientation, (False, False, False))
@@ -90,7 +100,7 @@ def unusable(
 
 def require_opaque(path: Path | str, raster: Raster) -> None:
     """Raises DataError for an image that is transparent in places."""
-    if raster.alpha is None or not raster.alpha.size:
+    if raster.alpha is None:
         return
     clear = np.mean(raster.alpha < np.iinfo(raster.alpha.dtype).max)
     if clear > 0:

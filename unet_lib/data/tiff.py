@@ -73,6 +73,8 @@ def read_tiff(path: Path, page: int | None = None, channel: int | None = None) -
 def _opened(path: Path) -> Generator[tuple[tifffile.TiffFile, Any], None, None]:
     """The file and the one series of images in it, other than thumbnails and smaller copies."""
     with _heard() as complaints, tifffile.TiffFile(path) as file:
+        if not len(file.pages) or complaints:  # a circle of pages, which would never end
+            raise ValueError(", ".join(complaints) or "no page")
         whole = [s for s in file.series if not (s.keyframe.is_reduced or s.keyframe.is_mask)]
         if len(whole) != 1:
             sizes = ", ".join(sorted({"x".join(map(str, s.shape)) for s in whole})) or "none"
@@ -97,7 +99,7 @@ def _heard() -> Generator[list[str], None, None]:
     said: list[str] = []
     logger, handler = logging.getLogger("tifffile"), logging.Handler()
     handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
-    handler.addFilter(lambda record: "series" in record.getMessage())
+    handler.addFilter(lambda record: any(w in record.getMessage() for w in ("series", "circular")))
     logger.addHandler(handler)
     logger.propagate = False
     try:

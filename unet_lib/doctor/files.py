@@ -72,7 +72,9 @@ def find_images(paths: Sequence[Path], suffix: str = "") -> dict[Path, Path]:
         for folder in folders or [path]:
             found |= {file: file.relative_to(folder) for file in list_images(folder)}
         if folders:
-            text = f"{path}: images of {', '.join(folder.name for folder in folders)} alone"
+            text = (
+                f"{path} holds masks, too: only the images in {', '.join(f.name for f in folders)}"
+            )
             warnings.warn(text, LeftOutWarning, stacklevel=2)
     masks = [file for file in found if suffix and file.stem.endswith(suffix)]
     if masks and len(masks) < len(found):

@@ -24,7 +24,7 @@ def check_images(sample: Sample) -> list[Finding]:
     if broken.any():
         found = f"NaN or infinity in {broken.sum()} of {len(sample)} images"
         return [diagnosis("not-finite", found, sample.where(broken))]
-    flat = np.array([float(image.std()) < 1e-6 for image in sample.images])
+    flat = np.array([float(np.std(image, dtype=np.float64)) < 1e-6 for image in sample.images])
     if flat.any():
         found = f"one value everywhere in {flat.sum()} of {len(sample)} images"
         return [diagnosis("constant-images", found, sample.where(flat))]

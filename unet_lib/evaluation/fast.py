@@ -31,7 +31,7 @@ class Way(NamedTuple):
 
     >>> layer = nn.Conv2d(1, 1, 1)
     >>> str(Way(layer)), str(Way(Fast(layer, "bf16"), "bf16", 0.1, 0.4, changed=0.0001))
-    ('float32, the network as it is', "bf16, 4.0 times as fast ...; 0.01 % of the ... change")
+    ('float32, the network as it is', 'bf16, 4.0 times as fast ...; 0.01 % of the pixels ...')
     """
 
     network: Network
@@ -49,7 +49,7 @@ class Way(NamedTuple):
         faster = self.plain_seconds / self.seconds
         return (
             f"{self.precision}, {faster:.1f} times as fast as the network as it is; "
-            f"{100 * self.changed:.2g} % of the first image's pixels change"
+            f"{100 * self.changed:.2g} % of the pixels change in the middle of the first image"
         )
 
 

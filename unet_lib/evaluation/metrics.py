@@ -200,6 +200,10 @@ class SegmentationScores:
     def update(self, logits: Float[Tensor, "N K H W"], target: Tensor) -> None:
         """Adds a batch: logits and target as the losses take them."""
         k = logits.shape[1]
+        if logits.isnan().any():
+            raise ValueError(
+                "the logits hold NaN, which is no answer: look for NaN in images or weights"
+            )
         if k == 1:
             prediction = logits > math.log(self.threshold / (1 - self.threshold))
             counts = count_pixels(prediction, target, ignore_index=self.ignore_index)

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import TypeGuard, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +42,9 @@ class Joined(nn.Module):
         self.how = [[*layer.padding], [*layer.stride], [*layer.dilation], layer.groups]
         size = [1, layer.in_channels, 64, 64]  # a hint: other sizes work as well
         self.weight = torch.ops.mkldnn._reorder_convolution_weight(layer.weight, *self.how, size)
+
+    def __reduce__(self) -> tuple[Any, ...]:  # oneDNN's layout is no tensor that could be copied
+        return Joined, (self.layer, self.then == "relu")
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, K, H, W)."""

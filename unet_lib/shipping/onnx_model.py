@@ -161,10 +161,11 @@ def _stretched(plane: np.ndarray) -> np.ndarray:
     plane = plane.astype(np.float64)
     seen, missing = np.sort(plane, axis=None), None
     for value in (seen[0], seen[-1]):
+        nines = -value >= 99 and value == int(value) and set(str(int(-value))) == {"9"}
         rest = seen[seen != value]
-        if 8 < len(seen) - len(rest) < len(seen) / 2 and missing is None:
+        if missing is None and len(rest) and (nines or value == -(2**15) or abs(value) >= 1e30):
             low, high = np.percentile(rest, (1.0, 99.8))
-            if 0 < 20 * (high - low) < max(low - value, value - high):
+            if max(low - value, value - high) > 20 * (high - low):
                 seen, missing = rest, value
     low, high = np.percentile(seen, (1.0, 99.8))
     few = min(8, len(seen) // 100)

@@ -20,6 +20,7 @@ from torch import nn
 
 from unet_lib.data.write import write_atomically
 from unet_lib.model.base import SegmentationModel, unwrapped
+from unet_lib.training.foreign import what_it_is, whose_it_is
 
 # What unpickling raises, besides its own errors, for a file that is no pickle
 _JUNK = (KeyError, IndexError, ValueError, TypeError, AttributeError)
@@ -95,20 +96,20 @@ def load_checkpoint(path: Path | str) -> dict[str, Any]:
     except PermissionError as error:
         raise CheckpointError(f"{path} may not be read by you; ask for the permission") from error
     except (RuntimeError, OSError, EOFError, BadZipFile, pickle.UnpicklingError, *_JUNK) as error:
-        raise CheckpointError(
-            f"{path} ({path.stat().st_size} bytes) cannot be read: it is cut short, or not a file "
-            f"of weights alone; train again or take an older copy ({type(error).__name__})"
-        ) from error
+        told = what_it_is(path) or (
+            "it is cut short, or not a file of weights alone; train again or take an older copy "
+            f"({type(error).__name__})"
+        )
+        size = f"{path.stat().st_size} bytes"
+        raise CheckpointError(f"{path} ({size}) cannot be read: {told}") from error
     _check_contents(contents, path)
     return contents
 
 
 def _check_contents(contents: Any, path: Path) -> None:
     if not isinstance(contents, dict) or contents.get("format") != FORMAT:
-        keys = list(contents)[:4] if isinstance(contents, Mapping) else type(contents).__name__
         raise CheckpointError(
-            f"{path} is not a checkpoint of this library (format {FORMAT}), it holds {keys}; load "
-            "such weights with model.load_state_dict(torch.load(path, weights_only=True))"
+            f"{path} is not a checkpoint of this library (format {FORMAT}): {whose_it_is(contents)}"
         )
     if missing := {"model", "weights"} - set(contents):
         raise CheckpointError(

@@ -19,31 +19,17 @@ export function percentile(sorted, percent) {
   return share < 0.5 ? a + (b - a) * share : b - (b - a) * (1 - share);
 }
 
-/** The sorted values without a strip of one that is far from all others, and that one. */
-function withoutMissing(sorted) {
-  for (const value of [sorted[0], sorted.at(-1)]) {
-    const rest = sorted.filter((other) => other !== value);
-    const count = sorted.length - rest.length;
-    if (count <= 8 || count >= sorted.length / 2) continue;
-    const [low, high] = [percentile(rest, 1), percentile(rest, 99.8)];
-    const gap = Math.max(low - value, value - high);
-    if (high > low && 20 * (high - low) < gap) return [rest, value];
-  }
-  return [sorted, undefined];
-}
-
-/** The ends of what is stretched, percentiles 1 and 99.8 or more, and the value of no data. */
+/** The ends of what is stretched: percentiles 1 and 99.8, a quarter of the extent at least. */
 export function contrastOf(gray) {
-  const [seen, missing] = withoutMissing(gray.slice().sort());
-  const [low, high] = [percentile(seen, 1), percentile(seen, 99.8)];
-  const few = Math.min(8, Math.floor(seen.length / 100));
-  const extent = seen[seen.length - 1 - few] - seen[few];
-  return [low, low + Math.max(high - low, 0.25 * extent), missing];
+  const sorted = gray.slice().sort();
+  const [low, high] = [percentile(sorted, 1), percentile(sorted, 99.8)];
+  const few = Math.min(8, Math.floor(sorted.length / 100));
+  const extent = sorted[sorted.length - 1 - few] - sorted[few];
+  return [low, low + Math.max(high - low, 0.25 * extent)];
 }
 
 /** The low end becomes 0 and the high end 1; a picture without contrast becomes 0. */
-export function normalize(gray, [low, high, missing] = contrastOf(gray)) {
+export function normalize(gray, [low, high] = contrastOf(gray)) {
   const scale = high > low ? 1 / (high - low) : 0;
-  const stretched = (value) => Math.min(10, Math.max(-10, (value - low) * scale));
-  return Float32Array.from(gray, (value) => (value === missing ? 0 : stretched(value)));
+  return Float32Array.from(gray, (value) => Math.min(10, Math.max(-10, (value - low) * scale)));
 }
