@@ -21,7 +21,8 @@ from unet_lib.model.fold import fold_batch_norm, join_layers
 
 Precision = Literal["auto", "float32", "bf16"]
 
-SAMPLE = 256  # pixels: the probe looks at the middle of the first image, as high and wide
+SAMPLE = 256  # pixels: the masks of the first image's middle are compared, as high and wide
+TIMED = 128  # and its own middle is predicted for the time
 MARGIN = 1.2  # bf16 has to be that much faster than float32
 LIMIT = 0.001  # share of the sample's pixels that may change; more, and it is another way's turn
 
@@ -37,7 +38,7 @@ class Way(NamedTuple):
     network: Network
     precision: str = "float32"
     seconds: float = 0.0
-    """For the sample."""
+    """For the part that is timed."""
     plain_seconds: float = 0.0
     """The same of the network as it is, in float32."""
     changed: float = 0.0
@@ -101,7 +102,7 @@ def find_way(
     require("precision", precision, choices=get_args(Precision))
     if precision == "float32" or not isinstance(model, nn.Module):
         return Way(model)
-    sample, mask = _middle(image), mask or _likeliest
+    sample, mask = _middle(image, SAMPLE), mask or _likeliest
     logits, seconds = _timed(model, sample, context)
     classes = torch.as_tensor(mask(logits))
 
@@ -148,17 +149,17 @@ def _has_bf16(model: nn.Module) -> bool:
     return not on_cpu or torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
-def _middle(image: Tensor) -> Tensor:
-    top, left = (max(0, size - SAMPLE) // 2 for size in image.shape[-2:])
-    return image[..., top : top + SAMPLE, left : left + SAMPLE]
+def _middle(image: Tensor, side: int) -> Tensor:
+    top, left = (max(0, size - side) // 2 for size in image.shape[-2:])
+    return image[..., top : top + side, left : left + side]
 
 
 def _timed(network: Network, sample: Tensor, context: Context) -> tuple[Tensor, float]:
-    """Logits, and the seconds of the faster of two runs; the first one warms up."""
+    """Logits, and the seconds of the faster of two runs on the middle."""
     logits, seconds = predict_tiles(network, sample, context), []
     for _ in range(2):
         start = time.perf_counter()
-        predict_tiles(network, sample, context)
+        predict_tiles(network, _middle(sample, TIMED), context)
         seconds.append(time.perf_counter() - start)
     return logits, min(seconds)
 

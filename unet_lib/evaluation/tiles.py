@@ -81,8 +81,8 @@ def predict_tiles(
     with evaluated(model) if isinstance(model, nn.Module) else torch.no_grad():
         tile = _fitting_tile(model, images, context, memory) if tile is None else tile
         tile, halo = _on_the_grid(context, tile, max(height, width))
-        for rows, seen_rows, top in _windows(height, tile, halo, context):
-            for columns, seen_columns, left in _windows(width, tile, halo, context):
+        for rows, seen_rows, top in _largest_first(height, tile, halo, context):
+            for columns, seen_columns, left in _largest_first(width, tile, halo, context):
                 seen = _mirrored(_mirrored(images, seen_rows, -2), seen_columns, -1)
                 part = model(seen.to(device))
                 _check_size(part, seen, context.border)
@@ -125,6 +125,11 @@ def _on_the_grid(context: Context, tile: int, longest: int) -> tuple[int, int]:
     sizes = tile, max(0, halo - context.border)
     tile, halo = (-(-size // context.grid) * context.grid for size in sizes)
     return tile, halo
+
+
+def _largest_first(*along: Any) -> list[tuple[slice, range, int]]:
+    """The windows along one side: what a large one leaves in memory is enough for a smaller one."""
+    return sorted(_windows(*along), key=lambda window: -len(window[1]))
 
 
 def _windows(
