@@ -264,6 +264,9 @@ def test_wild_stacks_give_stacks_and_folders_stay_folders(trained, tmp_path, cap
     each = [Trained.load(trained, precision="float32").mask(page) for page in stack]
     assert np.array_equal(found, 255 * np.stack(each))
     assert tifffile.imread(tmp_path / "out" / "instances" / "ward" / "a.tif").shape == stack.shape
+    outlined = ["--output", tmp_path / "rois", "--outlines", "imagej"]
+    assert call("predict", trained, images / "ward", *outlined) == 0
+    assert (tmp_path / "rois" / "outlines" / "a.zip").is_file()
     options = ["--output", tmp_path / "some", "--pages", "0,2-3", "--channel", 0]
     assert call("predict", trained, images / "ward" / "a.tif", images / "b.tif", *options) == 0
     assert tifffile.imread(tmp_path / "some" / "masks" / "a.tif").shape == (3, 24, 40)

@@ -13,6 +13,7 @@ from tyro.conf import Positional
 
 from unet_lib.cli.overlap import overlapped
 from unet_lib.data.files import pages_of
+from unet_lib.data.outlines import ENDINGS, Outlines, write_outlines
 from unet_lib.data.write import new_files, save_gray, save_labels, save_stack
 from unet_lib.doctor.files import find_images
 from unet_lib.evaluation.fast import Precision
@@ -46,6 +47,9 @@ class Predict:
     """Gets masks/NAME.png and instances/NAME.png; no file is ever overwritten."""
     instances: bool = False
     """Number the objects, too: 16-bit PNG, 0 is background."""
+    outlines: Outlines = "none"
+    """Write the outlines of the objects, too: outlines/NAME.zip, a set of ImageJ's ROIs, or
+    NAME.geojson, which QuPath opens."""
     threshold: float | None = None
     """Probability from which on a pixel is foreground; the checkpoint's if it is not given."""
     pages: str = ""
@@ -88,6 +92,11 @@ class Predict:
             print(f"computed in {trained.way}")
         return 1 if failed else 0
 
+    @property
+    def _objects(self) -> bool:
+        """Whether anything is asked for that numbers objects."""
+        return self.instances or self.outlines != "none"
+
     def _report(self, done: int, there: int, failed: list[str]) -> None:
         known = f", {there} {'was' if there == 1 else 'were'} there already" if there else ""
         print(f"{_images(done)} predicted{known}, masks in {self.output / 'masks'}")
@@ -108,8 +117,11 @@ class Predict:
             name.with_name(f"{name.stem}.{'png' if numbers == (None,) else 'tif'}")
             for name, numbers in zip(images.values(), pages, strict=True)
         ]
-        kinds = ("masks", "instances") if self.instances else ("masks",)
-        written = [new_files(self.output / kind, names, self.resume) for kind in kinds]
+        kinds = {"masks": names} | ({"instances": names} if self.instances else {})
+        if self.outlines != "none":
+            ending = ENDINGS[self.outlines]
+            kinds["outlines"] = [name.with_name(f"{name.stem}{ending}") for name in names]
+        written = [new_files(self.output / kind, of, self.resume) for kind, of in kinds.items()]
         return list(map(Job, images, pages, zip(*written, strict=True)))
 
     def _pages(self, path: Path) -> tuple[int | None, ...]:
@@ -129,22 +141,24 @@ class Predict:
 
     def _compute(self, trained: Trained, job: Job, images: list[Tensor]) -> list[np.ndarray]:
         """Masks (H, W), or logits (K, H, W) where instances are asked for."""
-        found = trained.logits if self.instances else trained.mask
+        found = trained.logits if self._objects else trained.mask
         with naming(job.image):
             return [found(image, self.tile) for image in images]
 
     def _write(self, task: Task, job: Job, found: list[np.ndarray]) -> None:
         """What is there already stays, as the mask when instances are asked for later."""
-        mask, *instances = job.written
+        mask, *others = job.written
         logits, classes = [torch.from_numpy(one) for one in found], task.target == "classes"
         stack = job.pages != (None,)
-        for path in instances:
-            if not path.exists():
-                labels = [task.instances(one) for one in logits]
+        labels = [task.instances(one) for one in logits] if others else []
+        for path in (path for path in others if not path.exists()):
+            if path.suffix in ENDINGS.values():
+                write_outlines(path, labels)
+            else:
                 save_stack(path, labels) if stack else save_labels(path, labels[0])
         if mask.exists():
             return
-        masks = [task.mask(one) for one in logits] if instances else found
+        masks = [task.mask(one) for one in logits] if others else found
         masks = masks if classes else [np.where(one, 255, 0).astype(np.uint8) for one in masks]
         if stack:
             save_stack(mask, masks)
@@ -158,7 +172,7 @@ class Predict:
         trained = Trained(trained.model, trained.task, self.halo, "float32")
         side = trained.context.smallest
         black = np.zeros((side, side, 3)[: 3 if trained.task.mode == "RGB" else 2], np.uint8)
-        if self.instances:
+        if self._objects:
             trained.instances(black)
         if not np.isfinite(trained.logits(black, self.tile)).all():
             raise ValueError(

@@ -14,7 +14,7 @@ from PIL import Image
 
 from unet_lib.data.findings import DataError
 
-WRITTEN = (".png", ".tif")
+WRITTEN = (".png", ".tif", ".zip", ".geojson")
 
 
 def write_atomically(path: Path | str, write: Callable[[BinaryIO], Any]) -> None:
@@ -51,7 +51,7 @@ def write_atomically(path: Path | str, write: Callable[[BinaryIO], Any]) -> None
 def new_files(folder: Path, images: Iterable[Path | str], existing_too: bool = False) -> list[Path]:
     """For each name, as 0001 or ward/0001.png, a file in `folder`, which is made if need be.
 
-    Names without .png or .tif get .png.
+    Names without an ending of `WRITTEN` get .png.
 
     Raises DataError, before anything is written, where two images have one name, such a file
     exists, unless `existing_too`, or the folder cannot be made.
