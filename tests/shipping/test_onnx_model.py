@@ -48,7 +48,8 @@ class Foreign(nn.Module):
 def test_equal_to_the_library(tmp_path, name, kind) -> None:
     task = TASKS[name]
     torch.manual_seed(1)
-    trained = Trained(kind(task.in_channels, task.out_channels), task)
+    model = kind(task.in_channels, task.out_channels)
+    trained = Trained(model, task, precision="float32")
     names = ["sky", "road", "car", "tree"] if name == "classes" else []
     export_onnx(trained.model, tmp_path / "unet.onnx", task, names)
     image, _ = simulate_nuclei(seed=3, size=(41, 56))

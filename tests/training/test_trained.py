@@ -145,8 +145,7 @@ def test_a_network_of_ones_own_is_loaded_by_its_owner(tmp_path) -> None:
     save_checkpoint(path, model, **Task().stored())
     with pytest.raises(CheckpointError, match=r"weights of a Foreign of .* model=Foreign"):
         Trained.load(path)
-    exact = {"device": "cpu", "precision": "float32"}
-    trained = Trained.load(path, model=Foreign(), threshold=0.3, **exact)
+    trained = Trained.load(path, Foreign(), threshold=0.3, device="cpu", precision="float32")
     assert trained.task == Task(threshold=0.3)
     image = np.random.default_rng(0).integers(0, 255, (22, 31)).astype(np.uint8)
     assert trained.mask(image).shape == (22, 31)
