@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from unet_lib.cli.budget import Budget
+from unet_lib.cli.drawing import jpeg
 from unet_lib.cli.main import main
 from unet_lib.data import PairedFolder, simulate_nuclei
 from unet_lib.training import Task, Trained, fit, load_checkpoint
@@ -176,6 +177,11 @@ def test_the_page_stands_alone_and_can_be_read_without_seeing(tmp_path, data, ta
     assert f"predict {tmp_path / 'run' / 'best.pt'}" in text
     for setting in ("learning_rate", "crop", "batch_size", "normalize", "width"):
         assert f"<td>{setting}</td>" in text
+
+
+def test_nine_pictures_of_noise_are_light_enough():
+    noise = np.random.default_rng(0).integers(0, 256, (600, 800, 3), np.uint8)
+    assert 9 * max(len(jpeg(noise, exact)) for exact in (True, False)) < 950_000
 
 
 # What does not count

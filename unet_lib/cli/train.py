@@ -200,5 +200,8 @@ class Train:
         parts = self.source, task, self.network, replace(self.training, epochs=budget.epochs)
         settings = {k: v for part in parts for k, v in asdict(part).items()}
         settings |= self._about() | {"steps": budget.steps, "minutes": self._limit}
-        unused = set() if self.network.encoder else {"weights", "decoder_width"}
+        unused = {"in_channels", "out_channels"}
+        unused |= set() if self.network.encoder else {"weights", "decoder_width"}
+        if self.source.images is not None:
+            unused |= {"dataset", "download", "count", "size", "simulation_seed"}
         return {k: v for k, v in settings.items() if v not in (None, (), "") and k not in unused}
