@@ -64,7 +64,7 @@ class Train:
     network: Annotated[NetworkSettings, FLAT] = field(default_factory=NetworkSettings)
     """The network."""
     steps: int | None = None
-    """Steps of the optimizer; if not given, 15 times the area of the images, 600 to 1200, or 360
+    """Steps of the optimizer; if not given, 15 times the area of the images, 600 to 1500, or 360
     for simulated ones, which are easy."""
     epochs: int | None = None
     """Passes through the training set. In place of steps: each shows every crop once."""
