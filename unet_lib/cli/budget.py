@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from unet_lib.data.crops import ByArea, crops_of
 
 PASSES = 15  # over the area of the training images, within these bounds:
-FEWEST, MOST = 600, 1200  # steps
+FEWEST, MOST = 600, 1500  # steps
 STEPS = 100  # between two validations, about
 EPOCHS = 10  # at least, where their number is not given
 CHECKED = 0.2  # pixels that a validation sees, as a share of those that an epoch is trained on

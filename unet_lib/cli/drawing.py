@@ -12,6 +12,7 @@ from unet_lib.data.write import voc_palette
 
 LARGEST, SMALLEST = 420, 210  # longest side of a picture, in pixels
 RIGHT, WRONG, MISSED, VOID = (238, 238, 238), (213, 94, 0), (86, 180, 233), (119, 119, 119)
+HEAVIEST = 75_000  # bytes of a picture: there are up to nine on a page
 WIDTH, HEIGHT, MARGIN = 420, 220, 44  # of a curve
 
 
@@ -56,7 +57,12 @@ def jpeg(picture: np.ndarray, exact: bool = False) -> str:
         (width, height), Image.Resampling.LANCZOS if smooth else Image.Resampling.NEAREST
     )
     file = io.BytesIO()
-    image.save(file, "jpeg", quality=85, subsampling=0 if exact else 2)
+    for quality in (85, 70, 50, 30, 10):  # of noise much is left
+        file.seek(0)
+        file.truncate()
+        image.save(file, "jpeg", quality=quality, subsampling=0 if exact else 2)
+        if file.tell() < HEAVIEST:
+            break
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
 
 

@@ -24,7 +24,8 @@ body { font: 16px/1.5 system-ui, sans-serif; color: var(--text); background: var
   max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 h1, h2 { line-height: 1.2; } h2 { margin-top: 2.2rem; }
 .row { display: flex; flex-wrap: wrap; gap: 1rem; }
-figure { margin: 0 0 1.2rem; } img, svg { max-width: 100%; height: auto; display: block; }
+figure { margin: 0 0 1.2rem; flex: 1 1 240px; max-width: 420px; }
+.row img { width: 100%; } img, svg { max-width: 100%; height: auto; display: block; }
 figcaption, .note { color: var(--faint); font-size: .9rem; overflow-wrap: anywhere; }
 svg text { font: 12px system-ui, sans-serif; fill: var(--faint); }
 svg .axis { fill: none; stroke: var(--faint); } polyline { fill: none; stroke-width: 2; }

@@ -64,7 +64,7 @@ class Train:
     network: Annotated[NetworkSettings, FLAT] = field(default_factory=NetworkSettings)
     """The network."""
     steps: int | None = None
-    """Steps of the optimizer; if not given, 15 times the area of the images, 600 to 1200, or 360
+    """Steps of the optimizer; if not given, 15 times the area of the images, 600 to 1500, or 360
     for simulated ones, which are easy."""
     epochs: int | None = None
     """Passes through the training set. In place of steps: each shows every crop once."""
@@ -200,5 +200,8 @@ class Train:
         parts = self.source, task, self.network, replace(self.training, epochs=budget.epochs)
         settings = {k: v for part in parts for k, v in asdict(part).items()}
         settings |= self._about() | {"steps": budget.steps, "minutes": self._limit}
-        unused = set() if self.network.encoder else {"weights", "decoder_width"}
+        unused = {"in_channels", "out_channels"}
+        unused |= set() if self.network.encoder else {"weights", "decoder_width"}
+        if self.source.images is not None:
+            unused |= {"dataset", "download", "count", "size", "simulation_seed"}
         return {k: v for k, v in settings.items() if v not in (None, (), "") and k not in unused}

@@ -1,6 +1,7 @@
 """What the images of a training were, so that others can be told from them (chapter 5)."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -42,9 +43,11 @@ class ImageFacts:
     image_suffix: str = ""
 
     @classmethod
-    def of(cls, dataset: Dataset) -> "ImageFacts | None":
+    def of(cls, dataset: Dataset | Sequence[Any]) -> "ImageFacts | None":
         """Of a data set of this library, behind any Subsets; None for others."""
         dataset = dataset.images if isinstance(dataset, Crops) else dataset
+        if not isinstance(dataset, Dataset):
+            return None
         count = len(dataset)  # type: ignore[arg-type]  # torch declares no length
         indices = np.unique(np.linspace(0, count - 1, min(count, SOME)).astype(int)).tolist()
         places = [origin(dataset, index) for index in indices]
