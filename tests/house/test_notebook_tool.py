@@ -55,7 +55,8 @@ def test_volatile_metadata_goes_and_the_rest_stays() -> None:
     notebook = tool.tidy(notebook, "name", seconds=12.3)
     assert notebook.cells[0].metadata == {"tags": ["a"]}
     assert notebook.cells[0].id == "cell-001"
-    assert notebook.metadata.language_info == {"name": "python"}
+    how = {"file_extension": ".py", "nbconvert_exporter": "python"}
+    assert notebook.metadata.language_info == {"name": "python"} | how
     assert notebook.metadata.run_seconds == 12
 
 

@@ -43,6 +43,7 @@ def read_mask(
         ValueError: both mappings are given.
 
     >>> import tempfile
+    >>> from PIL import Image
     >>> path = Path(tempfile.mkdtemp()) / "mask.png"
     >>> Image.fromarray(np.array([[0, 255]], np.uint8)).save(path)
     >>> read_mask(path)

@@ -107,11 +107,11 @@ def average_precision(
         raise ValueError(f"expected as many predictions as truths, got {counts}")
     tables = [match_instances(p, t) for p, t in zip(predicted, true, strict=True)]
     instances = torch.tensor([sum(table.shape) for table in tables])[:, None]
-    zeros = torch.zeros_like(instances)
+    zeros, something = torch.zeros_like(instances), torch.ones_like(instances)  # to judge
     result = {}
     for threshold in thresholds:
         tp = torch.tensor([_matches(table, threshold) for table in tables])[:, None]
-        counts = Counts(tp, instances - 2 * tp, zeros, zeros)  # FP + FN in one
+        counts = Counts(tp, instances - 2 * tp, zeros, something)  # FP + FN in one
         result[threshold] = float(iou(counts, pooling))
     return result
 
