@@ -3,14 +3,15 @@
 import math
 import time
 from collections import deque
-from statistics import median
+from statistics import fmean
 
 from torch.optim.lr_scheduler import LRScheduler
 
 from unet_lib.training.precision import broadcast
 
 SETTLED = 0.05  # of the run, or of its time, before a speed is believed
-RECENT = 50  # steps whose median is the speed
+RECENT = 50  # steps whose mean is the speed
+WARM = 3  # steps that are slow because they are the first
 CHECKS = 0.25  # what validation adds to training, before one was seen
 
 
@@ -59,7 +60,8 @@ class Pace:
     def step(self) -> None:
         """What is due after a step of the optimizer."""
         now = time.perf_counter()
-        self.recent.append(now - self.before)
+        if self.schedule.last_epoch >= WARM:
+            self.recent.append(now - self.before)
         self.before = now
         if self.seconds < math.inf:  # several processes have to take the same number of steps
             self.stride = broadcast(self._stride(now - self.begin))
@@ -71,9 +73,10 @@ class Pace:
     def _stride(self, passed: float) -> float:
         """How many steps of the schedule the next one has to be."""
         done = self.schedule.last_epoch / self.steps
-        if max(done, passed / self.seconds if self.seconds > 0 else 1.0) < SETTLED:
+        late = self.seconds <= 0 or passed > self.seconds
+        if not late and (not self.recent or max(done, passed / self.seconds) < SETTLED):
             return 1.0
-        training = self.left * median(self.recent)
+        training = self.left * fmean(self.recent or [0.0])
         checks = math.ceil(self.left / self.steps_a_round) * self.check_seconds
         needed = training + (CHECKS * training if math.isnan(checks) else checks)
         rest = self.seconds - passed
