@@ -48,7 +48,7 @@ def check_scaling(scale: object) -> None:
     say(True, "0 becomes -0.992, 1 becomes 1, and the gray value 127 becomes 0.")
 
 
-class Pair(nn.Module):
+class Halves(nn.Module):
     """A small encoder and a small decoder, for the exercise on freezing."""
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ def check_frozen_training(prepare: object) -> None:
     >>> check_frozen_training(lambda model: model.train())
     Not yet: the encoder's parameters still get gradients: requires_grad_(False) on it.
     """
-    for model in (Pair().eval(), Pair().train()):
+    for model in (Halves().eval(), Halves().train()):
         ask(prepare, model)
         _judge_freezing(model)
     again = "each model.train() undoes the second half; EncoderUNet does it again by itself."
@@ -76,7 +76,7 @@ def check_frozen_training(prepare: object) -> None:
     say(True, f"{told} Remember that {again}")
 
 
-def _judge_freezing(model: Pair) -> None:
+def _judge_freezing(model: Halves) -> None:
     """Tells what keeps the decoder from learning, or lets the encoder change."""
     free = any(p.requires_grad for p in model.encoder.parameters())
     expect(not free, "the encoder's parameters still get gradients: requires_grad_(False) on it.")
