@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-KINDS = {1: 0, 2: 4, 3: 2, 4: 6}  # channels -> PNG's type of color
+KINDS = {2: 4, 3: 2}  # channels -> PNG's type of color
 
 
 def deep_png(path: Path, pixels: np.ndarray) -> None:

@@ -1,5 +1,7 @@
 """TIFF: what a file says about pages, channels and values is honored, or the file is refused."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import tifffile
@@ -154,3 +156,26 @@ def test_what_contradicts_itself_or_is_more_than_one_image_is_refused(save, tmp_
 def test_the_name_of_a_file_says_nothing(save, tmp_path):
     save(RAMP).rename(tmp_path / "a.png")
     assert np.array_equal(read_image(tmp_path / "a.png"), RAMP)
+
+
+def test_each_file_is_judged_alone_where_many_are_read_at_once(tmp_path):
+    paths = [tmp_path / f"{number}.tif" for number in range(40)]
+    for number, path in enumerate(paths):
+        about = {"description": IMAGEJ.format(5, 5, ""), "metadata": None} if number % 2 else {}
+        tifffile.imwrite(path, RAMP, photometric="minisblack", **about)
+
+    def contradicts(path):
+        try:
+            read_image(path)
+        except DataError:
+            return True
+        return False
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(contradicts, paths)) == [False, True] * 20
+
+
+def test_a_page_of_a_stack_in_one_piece_is_read_alone(save, monkeypatch):
+    path = save(STACK.astype(">u2"), description=IMAGEJ.format(3, 3, ""), metadata=None)
+    monkeypatch.setattr(tifffile.TiffPageSeries, "asarray", None)
+    assert np.array_equal(read_image(path, page=2), STACK[2])

@@ -13,9 +13,10 @@ from unet_lib.data.arrays import size_text
 from unet_lib.data.files import Mode
 from unet_lib.data.findings import Finding
 from unet_lib.data.folder import PairedFolder
+from unet_lib.data.layouts import find_folders, holds_folders
 from unet_lib.data.normalize import Normalization
 from unet_lib.doctor.examine import check_dataset
-from unet_lib.doctor.files import check_folder, find_folders, holds_folders
+from unet_lib.doctor.files import check_folder
 from unet_lib.doctor.finding import paragraph
 from unet_lib.doctor.parts import check_leak, check_series
 from unet_lib.doctor.run import check_run, checkpoint_of, stored_task
@@ -137,7 +138,7 @@ def _report(
 ) -> int:
     """Prints the findings, each once, or what is in the folders; 1 if there are findings."""
     count = sum(map(len, datasets.values()))
-    what = ", ".join(filter(None, examined)) or "the folders"
+    what = ", ".join(filter(None, dict.fromkeys(examined))) or "the folders"
     if not findings:
         print(f"{what}: nothing found ({count} image{'s' * (count != 1)})")
         for name, dataset in datasets.items():

@@ -26,7 +26,7 @@ class Simulate:
 
     def __call__(self) -> None:
         """Write them."""
-        names = [f"{index:04}" for index in range(self.count)]
+        names = [f"{index:04}.png" for index in range(self.count)]
         files = [new_files(self.output / kind, names) for kind in ("images", "masks", "instances")]
         for index, (image_file, mask_file, instance_file) in enumerate(zip(*files, strict=True)):
             image, labels = simulate_nuclei(self.simulation_seed, index, (self.size, self.size))

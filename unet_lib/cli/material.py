@@ -3,16 +3,14 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from torch.utils.data import Subset
 from tqdm import tqdm
 
 from unet_lib.data.base import SegmentationDataset
-from unet_lib.data.division import divide, refuse_copies
+from unet_lib.data.division import digest, divide, refuse_copies
 from unet_lib.training.checkpoint import CheckpointError, load_checkpoint
 from unet_lib.training.precision import process_state
 from unet_lib.training.task import Task
@@ -100,12 +98,9 @@ def look(dataset: SegmentationDataset, void: int) -> list[Picture]:
     names = short if len({*short}) == len(short) else files
     for index in tqdm(range(len(dataset)), "reading", leave=False, unit="image", disable=None):
         image, labels = dataset.load(index)
-        digest = sha256(f"{image.shape} {image.dtype}".encode() + image.tobytes())
-        kind = digest.hexdigest()[:32]
-        digest.update(labels.astype(np.int64).tobytes())
         values = frozenset(np.unique(labels).tolist()) - {void}
-        known = names[index], labels.size, values, kind, digest.hexdigest()[:32]
-        pictures.append(Picture(*known))
+        marks = digest(image), digest(image, labels.astype(np.int64))
+        pictures.append(Picture(names[index], labels.size, values, *marks))
     return pictures
 
 
@@ -125,7 +120,7 @@ def deal(
         dealt = divide(len(pictures), (1 - share, share), seed)
         parts = {part: indices.tolist() for part, indices in zip(PARTS, dealt, strict=True)}
     material = Material(dataset, pictures, parts)
-    refuse_copies(*(_named(material.of(part)) for part in PARTS))
+    refuse_copies(*([(p.name, p.image) for p in material.of(part)] for part in PARTS))
     return material
 
 
@@ -155,8 +150,3 @@ def _as_stored(
         told = f"{len(new)} new images are left out: the run goes on with its own"
         process_state().print(f"{told} ({', '.join(new[:SHOWN])})")
     return {part: [places[name] for name in stored[part]] for part in PARTS}
-
-
-def _named(pictures: Sequence[Picture]) -> list[tuple[str, Any]]:
-    """Names, and in place of the images numbers that are equal where these are."""
-    return [(p.name, np.frombuffer(bytes.fromhex(p.image), np.uint8)) for p in pictures]

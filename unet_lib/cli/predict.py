@@ -13,9 +13,9 @@ from tyro.conf import Positional
 
 from unet_lib.cli.overlap import overlapped
 from unet_lib.data.files import pages_of
+from unet_lib.data.layouts import find_images
 from unet_lib.data.outlines import ENDINGS, Outlines, write_outlines
 from unet_lib.data.write import new_files, save_gray, save_labels, save_stack
-from unet_lib.doctor.files import find_images
 from unet_lib.evaluation.fast import Precision
 from unet_lib.training.task import Task
 from unet_lib.training.trained import Trained, naming

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Subset
 
 from unet_lib.data.arrays import ImageArray, LabelArray, check_pair, image_tensor
-from unet_lib.data.division import divide, refuse_copies
+from unet_lib.data.division import digests, divide, refuse_copies
 from unet_lib.data.findings import DataError
 from unet_lib.data.normalize import scale_by_dtype
 from unet_lib.transforms.recipes import views
@@ -141,7 +141,7 @@ class SegmentationDataset(Dataset, ABC):
             Subset(self.with_(transform=self.transform or view), part.tolist())
             for view, part in zip(changed, indices, strict=True)
         )
-        refuse_copies(stored_images(train), stored_images(validation))
+        refuse_copies(*(digests(stored_images(part)) for part in (train, validation)))
         return train, validation
 
     @abstractmethod

@@ -40,10 +40,9 @@ class Contents(NamedTuple):
         colors: dict[int, Color],
     ) -> "Contents":
         """Looks at the arrays of a pair."""
-        page = "" if pair.page is None else f", page {pair.page}"
         values = np.unique(labels).tolist()
         parts = ndimage.label(labels, np.ones((3, 3)))[1] if len(values) == 2 else 0
-        return cls(pair.name, f"{pair.mask}{page}", numbers, values, parts, colors)
+        return cls(pair.name, pair.mask_name, numbers, values, parts, colors)
 
 
 def judge_images(contents: Sequence[Contents]) -> list[Finding]:
@@ -60,11 +59,9 @@ def judge_images(contents: Sequence[Contents]) -> list[Finding]:
     return [replace(finding, files=(one.image,)) for one in contents if one.numbers != usual]
 
 
-def judge_instances(contents: Sequence[Contents], numbered: bool) -> list[Finding]:
+def judge_instances(contents: Sequence[Contents]) -> list[Finding]:
     """Masks that were to number objects, and hold one value for all of them."""
-    if not numbered or any(len(one.values) > 2 for one in contents):
-        return []
-    if not any(one.parts > 1 for one in contents):
+    if any(len(one.values) > 2 for one in contents):
         return []
     found = "mask of one value for all objects, which do not tell them apart"
     cure = 'pass instances="connected" to number their connected parts, or leave instances out'

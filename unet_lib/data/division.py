@@ -1,6 +1,6 @@
 """Numbers dealt out into parts, and images that occur twice (chapter 3)."""
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from hashlib import sha256
 from math import isclose
 
@@ -8,7 +8,8 @@ import numpy as np
 
 from unet_lib.data.findings import DataError, Finding
 
-Named = Iterable[tuple[str, np.ndarray]]
+Named = Iterable[tuple[str, str]]
+"""Names of images, each with its `digest`."""
 
 
 def divide(
@@ -50,6 +51,19 @@ def _fill(groups: list[list[int]], wanted: list[float], seed: int) -> list[list[
     return parts
 
 
+def digest(*arrays: np.ndarray) -> str:
+    """Equal for arrays that are equal to the last bit, in shape and type, too."""
+    whole = sha256()
+    for array in arrays:
+        whole.update(f"{array.shape} {array.dtype}".encode() + array.tobytes())
+    return whole.hexdigest()
+
+
+def digests(images: Iterable[tuple[str, np.ndarray]]) -> Iterator[tuple[str, str]]:
+    """Images by name, each replaced by its digest: many take no memory."""
+    return ((name, digest(image)) for name, image in images)
+
+
 def copies(images: Iterable[np.ndarray]) -> list[tuple[int, int]]:
     """The places of images that are equal to the last bit, each with the first that it equals.
 
@@ -57,16 +71,16 @@ def copies(images: Iterable[np.ndarray]) -> list[tuple[int, int]]:
     [(0, 2)]
     """
     first: dict[str, int] = {}
-    pairs = [(first.setdefault(_digest(image), index), index) for index, image in enumerate(images)]
+    pairs = [(first.setdefault(digest(image), index), index) for index, image in enumerate(images)]
     return [(one, other) for one, other in pairs if one != other]
 
 
 def shared_images(first: Named, second: Named) -> list[tuple[str, str]]:
     """The names of equal images in two parts, in the first and in the second."""
     known: dict[str, str] = {}
-    for name, image in first:
-        known.setdefault(_digest(image), name)
-    return [(known[key], name) for name, image in second if (key := _digest(image)) in known]
+    for name, mark in first:
+        known.setdefault(mark, name)
+    return [(known[mark], name) for name, mark in second if mark in known]
 
 
 def refuse_copies(first: Named, second: Named) -> None:
@@ -81,7 +95,3 @@ def refuse_copies(first: Named, second: Named) -> None:
     ]
     if findings:
         raise DataError(*findings, where="the split")
-
-
-def _digest(image: np.ndarray) -> str:
-    return sha256(f"{image.shape} {image.dtype}".encode() + image.tobytes()).hexdigest()

@@ -83,9 +83,7 @@ class ImageFacts:
 
     def unlike(self, image: Shaped[np.ndarray, "..."], normalize: object) -> str:
         """Why an image of this type would be seen as something else; nothing where it is not."""
-        if normalize is not scale_by_dtype or str(image.dtype) in self.types:
-            return ""
-        return f"numbers of type {image.dtype}, {' and '.join(self.types)} in training"
+        return self.remarks(image).get("type", "") if normalize is scale_by_dtype else ""
 
     def remarks(self, image: Shaped[np.ndarray, "..."]) -> dict[str, str]:
         """In what an image differs from those of the training, by kind."""

@@ -88,9 +88,9 @@ class PairedFolder(SegmentationDataset):
         contents = [content for _, content in examined if content is not None]
         if self.normalize is scale_by_dtype:
             findings += judge_images(contents)
-        if instances:
-            findings += judge_instances(contents, bool(instances) and instances != "connected")
-        else:
+        if instances is True:
+            findings += judge_instances(contents)
+        elif not instances:
             self.num_classes, odd = judge_values(contents, num_classes, ignore_index)
             findings += odd
         if findings:

@@ -21,8 +21,17 @@ class Pair(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What messages call it: the image's file and, of a stack, its page."""
-        return str(self.image) + ("" if self.page is None else f", page {self.page}")
+        """What messages call the image: its file and, of a stack, its page."""
+        return f"{self.image}{self._page}"
+
+    @property
+    def mask_name(self) -> str:
+        """The same of the mask."""
+        return f"{self.mask}{self._page}"
+
+    @property
+    def _page(self) -> str:
+        return "" if self.page is None else f", page {self.page}"
 
 
 def pair_files(

@@ -6,7 +6,7 @@ import numpy as np
 from torch.utils.data import Subset
 
 from unet_lib.data.base import SegmentationDataset, stored_images
-from unet_lib.data.division import copies, divide, refuse_copies
+from unet_lib.data.division import copies, digests, divide, refuse_copies
 
 Part = SegmentationDataset | Subset
 
@@ -57,4 +57,4 @@ def require_disjoint(first: Part, second: Part) -> None:
     >>> from unet_lib.data import SimulatedNuclei
     >>> require_disjoint(*split(SimulatedNuclei(length=5, size=(32, 32))))
     """
-    refuse_copies(stored_images(first), stored_images(second))
+    refuse_copies(*(digests(stored_images(part)) for part in (first, second)))

@@ -6,6 +6,7 @@ by Pillow. A file whose metadata and pages contradict each other is refused.
 
 import logging
 import math
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -99,9 +100,10 @@ def _heard() -> Generator[list[str], None, None]:
     said: list[str] = []
     logger, handler = logging.getLogger("tifffile"), logging.Handler()
     handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    here = threading.get_ident()  # files are read in several threads, and the logger is one
+    handler.addFilter(lambda record: record.thread == here)
     handler.addFilter(lambda record: any(w in record.getMessage() for w in ("series", "circular")))
     logger.addHandler(handler)
-    logger.propagate = False
     try:
         yield said
     finally:
@@ -149,7 +151,11 @@ def _decoded(path: Path, file: tifffile.TiffFile, series: Any, plane: int) -> np
     pages = series.pages
     if len(pages) * math.prod(shape) == series.size:
         pixels = _page(path, pages[plane], file)
-    else:  # all planes in one page, as ImageJ writes large stacks
+    elif series.dataoffset is not None:  # all in one piece, as ImageJ writes large stacks
+        number = np.dtype(f"{file.byteorder}{series.dtype.char}")
+        at = series.dataoffset + plane * math.prod(shape) * number.itemsize
+        pixels = np.array(np.memmap(path, number, "r", at, tuple(shape))).astype(series.dtype)
+    else:
         pixels = series.asarray().reshape(-1, *shape)[plane]
     pixels = pixels.reshape(shape)
     return np.moveaxis(pixels, 0, -1) if order.startswith("S") else pixels

@@ -14,8 +14,6 @@ from PIL import Image
 
 from unet_lib.data.findings import DataError
 
-WRITTEN = (".png", ".tif", ".zip", ".geojson")
-
 
 def write_atomically(path: Path | str, write: Callable[[BinaryIO], Any]) -> None:
     """Calls `write` with a file beside `path`, flushes it to disk and renames it to `path`.
@@ -48,16 +46,12 @@ def write_atomically(path: Path | str, write: Callable[[BinaryIO], Any]) -> None
         ) from error
 
 
-def new_files(folder: Path, images: Iterable[Path | str], existing_too: bool = False) -> list[Path]:
-    """For each name, as 0001 or ward/0001.png, a file in `folder`, which is made if need be.
-
-    Names without an ending of `WRITTEN` get .png.
+def new_files(folder: Path, names: Iterable[Path | str], existing_too: bool = False) -> list[Path]:
+    """For each name, as 0001.png or ward/0001.png, a file in `folder`, which is made if need be.
 
     Raises DataError, before anything is written, where two images have one name, such a file
     exists, unless `existing_too`, or the folder cannot be made.
     """
-    names = [Path(image) for image in images]
-    names = [name if name.suffix in WRITTEN else Path(f"{name}.png") for name in names]
     files = [folder / name for name in names]
     if double := [file.name for file, times in Counter(files).items() if times > 1]:
         raise DataError(

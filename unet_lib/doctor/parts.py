@@ -7,7 +7,7 @@ from scipy import ndimage
 from torch.utils.data import Dataset
 
 from unet_lib.data.base import origin, stored_images
-from unet_lib.data.division import copies, shared_images
+from unet_lib.data.division import copies, digests, shared_images
 from unet_lib.data.findings import Finding
 from unet_lib.doctor.finding import diagnosis
 from unet_lib.doctor.setup import Sample
@@ -42,7 +42,7 @@ def check_leak(train: Dataset, validation: Dataset) -> list[Finding]:
     '3 of 3 images of the second part are in the first, too'
     """
     ours, theirs = (list(islice(stored_images(part), MOST)) for part in (train, validation))
-    if doubles := shared_images(ours, theirs):
+    if doubles := shared_images(digests(ours), digests(theirs)):
         found = f"{len(doubles)} of {len(theirs)} images of the second part are in the first, too"
         return [diagnosis("leak", found, [f"{other} equals {one}" for one, other in doubles])]
     table = _correlations(theirs, ours)

@@ -1,8 +1,8 @@
 """Which way of computing a network predicts fastest here, and how far it is off (chapter 13).
 
 Every way is a copy whose BatchNorm is folded into the convolutions, with channels last in memory;
-on a CPU each ReLU is computed with its convolution. bf16 halves the bytes and, where a processor
-has the instructions, doubles the speed or more: a short probe on the first image decides.
+on a CPU each ReLU is computed with its convolution. bf16 halves the bytes and is faster on some
+processors that have instructions for it: a short probe on the first image decides.
 """
 
 import time

@@ -52,8 +52,9 @@ def check_learning_rate(rate: object) -> None:
     expect(rate <= 0.007, told)
     flat = "the curve is still flat: this works, in ten times as many steps as needed or more."
     expect(rate >= 1e-3, f"at {rate:g} {flat} Go right, to where the loss is falling.")
-    good = "from 0.001 to 0.005 is a good answer; the longer the run, the more to the left."
-    say(True, f"at {rate:g} the loss is falling, and the edge at 0.1 is well away. Anything {good}")
+    good = "Anything from 0.001 to 0.005 is a good answer"
+    good = f"{good}; the longer the run, the more to the left."
+    say(True, f"at {rate:g} the loss is falling, and the edge at 0.1 is well away. {good}")
 
 
 @check

@@ -183,8 +183,9 @@ def _judge_result(result: object, train: _Bench) -> tuple[int, float]:
 def _judge_search(promised: float, worth: float, told: str) -> None:
     poor = f"the settings you choose are no better than any: {worth:.3f} on average."
     expect(worth >= 0.905, f"{poor} Try all of them once, to begin with.")
-    cure = "train the chosen setting again, with seeds that no choice has seen, and report their"
-    high = f"A score that was the reason for the choice is too high: {cure} mean alone."
+    cure = "train the chosen setting again, with seeds that no choice has seen"
+    cure = f"{cure}, and report their mean"
+    high = f"A score that was the reason for the choice is too high: {cure} alone."
     expect(promised <= worth + 0.002, f"{told} {high}")
     low = "Report the mean of the chosen setting, not of all settings."
     expect(promised >= worth - 0.002, f"{told} {low}")

@@ -154,6 +154,7 @@ def check_temperature(answer: object) -> None:
 def _judge_temperature(value: float, right: float, logits: np.ndarray, y: np.ndarray) -> None:
     expect(value > 0, "A temperature is positive.")
     yours, best = (_cross_entropy(logits / t, y) for t in (value, right))
-    told = f"The cross-entropy of sigmoid(logits / T) is {yours:.2f} at your T; it can"
+    told = f"The cross-entropy of sigmoid(logits / T) is {yours:.2f} at your T"
+    told = f"{told}; it can be {best:.2f}."
     wrong = [(1 / right, "That is 1/T: logits are divided by T.")]
-    judge(value, right, wrong, f"{told} be {best:.2f}.", within=0, relative=0.05)
+    judge(value, right, wrong, told, within=0, relative=0.05)
