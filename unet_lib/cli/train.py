@@ -32,7 +32,7 @@ from unet_lib.training.whole import WholeImages
 from unet_lib.transforms.recipes import views
 
 KEPT = 2**30  # bytes of images that stay in memory, read and normalized
-EASY = 360  # steps, for simulated nuclei: about a minute on two cores
+EASY = 360  # steps, for simulated nuclei: a minute and a half on two cores
 MINUTES = 8.0  # that a run may take, where nothing is said
 FOR_TRAINING = 0.85  # of the minutes; the rest is for the scores and the pages about them
 
@@ -51,7 +51,7 @@ class Train:
     It learns from crops, as many of each image as its area holds, for a number of steps that
     grows with the area of all images, within bounds, and ends within --minutes. It is judged on
     whole images that it did not learn from.
-    Without options: on simulated nuclei, in about a minute on two cores.
+    Without options: on simulated nuclei, in about a minute and a half on two cores.
 
     >>> Train(folder=Path("runs/nuclei")).crop
     128
