@@ -1,7 +1,9 @@
 """The README says what is there."""
 
+import json
 import re
 from pathlib import Path
+from statistics import mean
 
 import yaml
 
@@ -37,3 +39,19 @@ def test_plain_commands_are_those_of_the_makefile() -> None:
             command = line.partition(start)[2]
             if line.startswith(".venv/bin/") and command:
                 assert start + command in spaced, line
+
+
+def test_the_table_of_defaults_is_what_was_measured():
+    rows = json.loads((ROOT / "results" / "defaults.json").read_text())
+    for name, word, key in (
+        ("membranes", "membranes", "dice_per_image"),
+        ("dsb2018", "Data Science Bowl", "dice_per_image"),
+        ("streets", "CamVid", "iou_pooled"),
+    ):
+        runs = [row for row in rows if row["name"] == name]
+        line = next(line for line in README.splitlines() if line.startswith("|") and word in line)
+        scores = ", ".join(f"{row['scores'][key]:.3f}" for row in runs)
+        assert re.search(rf"\| {mean(row['seconds'] for row in runs) / 60:.1f} \| .*{scores}", line)
+        assert len({row["seed"] for row in runs}) == 3
+        assert all(row["seconds"] < 8 * 60 for row in runs)
+    assert f"one class everywhere {runs[0]['baseline']['mean_iou']:.3f}" in line
