@@ -17,6 +17,8 @@ BLENDED = (
     "them with nearest neighbor only"
 )
 
+NUMBERED = "or does each object have a color of its own? Then pass instances=True (--instance-masks)"
+
 
 def read_mask(
     path: str | Path,
@@ -159,7 +161,8 @@ def _unexpected_colors(
     what = "is stored in color, with" if palette is None else "holds, beside those of palette,"
     seen = f"{len(found)} color{'s' * (len(found) > 1)} {', '.join(map(str, colors))}{more}"
     if len(found) > MANY:
-        return unusable(path, f"the mask {what} {seen}", cure=BLENDED, cause="mask-blended")
+        cure = BLENDED if palette is not None else f"{BLENDED}; {NUMBERED}"
+        return unusable(path, f"the mask {what} {seen}", cure=cure, cause="mask-blended")
     cure, ways = "add them to palette, or correct the mask", []
     if palette is None:
         way = {"palette": {color: index for index, color in enumerate(sorted(colors))}}
