@@ -188,7 +188,7 @@ def test_masks_of_floats_and_of_many_colors(save):
     assert text.startswith("the mask holds float32 values; expected whole numbers: save it")
     text = message(read_mask, save("a.jpg", Image.fromarray(COLORS)))
     assert "look resized or compressed: store masks as PNG" in text
-    assert "does each object have a color of its own? Then pass instances=True" in text
+    assert "has each object a color of its own? Then pass instances=True" in text
 
 
 def test_palette_translates_colors(save):

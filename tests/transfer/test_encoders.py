@@ -105,7 +105,7 @@ def test_the_scaling_of_the_training_happens_inside(models):
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        ({"in_channels": 4}, r"in_channels must be one of \(1, 3\), got 4"),
+        ({"in_channels": 0}, r"in_channels must be at least 1, got 0"),
         ({"out_channels": 0}, "out_channels must be at least 1, got 0"),
         ({"decoder_width": 0}, "decoder_width must be at least 1, got 0"),
         ({"encoder": "resnet_18"}, "no backbone 'resnet_18'; near are resnet18"),
@@ -241,3 +241,24 @@ def test_a_plain_unet_needs_no_timm():
     code = "import sys, unet_lib.evaluation, unet_lib.training; print('timm' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("channels", [2, 4, 13])
+def test_more_channels_keep_what_imagenet_has_taught(channels):
+    """Equal channels give nearly what the colors gave: the filters are dealt out, not drawn."""
+    torch.manual_seed(0)
+    known = pretrained_unet(3, 1, decoder_width=2).eval()
+    more = pretrained_unet(channels, 1, decoder_width=2).eval()
+    first = [model.encoder.conv_stem.weight for model in (known, more)]
+    expected = torch.stack([3 / channels * first[0][:, c % 3] for c in range(channels)], dim=1)
+    torch.testing.assert_close(first[1], expected)
+    others = {n: p for n, p in more.encoder.state_dict().items() if n != "conv_stem.weight"}
+    assert all(torch.equal(p, known.encoder.state_dict()[n]) for n, p in others.items())
+    if channels == 13:
+        gray = torch.rand(1, 1, 64, 64)
+        maps = [
+            model.encoder(model.prepare(gray.expand(1, n, -1, -1)))[0].flatten()
+            for model, n in ((known, 3), (more, channels))
+        ]
+        assert torch.corrcoef(torch.stack(maps))[0, 1] > 0.98
+    assert more(torch.rand(1, channels, 33, 40)).shape == (1, 1, 33, 40)

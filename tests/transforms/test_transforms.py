@@ -38,7 +38,7 @@ from unet_lib.transforms import (
 GEOMETRY = {
     "RandomRightAngle": [Joint(RandomRightAngle())],
     "compose": [compose(random_scale(0.8, 1.2), random_rotation(180), random_elastic(3.0))],
-    "random_crop": [random_crop((20, 30)), random_crop((60, 70))],
+    "random_crop": [random_crop((20, 30)), random_crop((60, 70)), random_crop((9, 9), 0, 0.5)],
     "random_elastic": [random_elastic(3.0), random_elastic(3.0, fill=0.0)],
     "random_flips": [random_flips()],
     "random_rotation": [random_rotation(180), random_rotation((20, 70), fill="reflect")],
@@ -218,6 +218,51 @@ def test_crop_pads_small_images_and_marks_the_padding():
     assert (marked == 255).sum() == 12 * 12 - 8 * 8
     assert (crop[0][marked == 255] == 0).all()
     assert 255 not in random_crop((12, 12))(image, labels)[1]
+
+
+class TestCropsAroundObjects:
+    def scene(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """A large object, a small one, void, and each pixel's own number as its brightness."""
+        labels = torch.zeros(40, 50, dtype=torch.int64)
+        labels[:20, :20], labels[39, 49], labels[30:34, 5:9] = 1, 2, 255
+        return torch.arange(2000.0).reshape(1, 40, 50), labels
+
+    def test_each_label_is_met_alike_wherever_it_lies(self):
+        image, labels = self.scene()
+        cut = random_crop((8, 8), fill_labels=255, objects=1.0)
+        crops = [cut(image, labels) for _ in range(400)]
+        assert all((part == labels.flatten()[seen[0].long()]).all() for seen, part in crops)
+        met = [set(part.unique().tolist()) - {0, 255} for _, part in crops]
+        assert all(met), "every crop holds an object; void is none"
+        assert 150 < sum(2 in labels for labels in met) < 250, "half of them the single pixel"
+
+    def test_the_pixel_lies_anywhere_in_the_crop(self):
+        labels = torch.zeros(30, 30, dtype=torch.int64)
+        labels[15, 14] = 3
+        cut = random_crop((4, 4), objects=1.0)
+        places = {
+            tuple(cut(torch.rand(1, 30, 30), labels)[1].argwhere()[0].tolist()) for _ in range(300)
+        }
+        assert len(places) == 16
+
+    def test_a_share_of_the_crops(self):
+        image, labels = torch.rand(1, 90, 90), torch.zeros(90, 90, dtype=torch.int64)
+        labels[80, 80] = 1
+        cut = random_crop((9, 9), objects=1 / 3)
+        assert 60 < sum(bool(cut(image, labels)[1].any()) for _ in range(300)) < 150
+
+    def test_small_images_are_padded_and_empty_ones_cut_anywhere(self):
+        image, labels = self.scene()
+        seen, part = random_crop((64, 20), fill_labels=255, objects=1.0)(image, labels)
+        assert (seen.shape, part.shape) == ((1, 64, 20), (64, 20))
+        assert 1 in part or 2 in part
+        cut = random_crop((8, 8), objects=1.0)
+        assert cut(image, torch.zeros_like(labels))[1].shape == (8, 8)
+
+    @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
+    def test_a_share_is_a_probability(self, share):
+        with pytest.raises(ValueError, match="expected a probability"):
+            random_crop((4, 4), objects=share)
 
 
 @pytest.mark.parametrize("transform", cases(GEOMETRY, INTENSITY, BOTH))

@@ -75,6 +75,8 @@ class Train:
     """How to train it."""
     crop: int = 128
     """Height and width of the parts that are cut out, so that images of any size make a batch."""
+    objects: float = 0.0
+    """Share of the crops that are cut around an object, the classes drawn alike: for rare ones."""
     augment: Literal["all", "flip", "none"] = "all"
     """Flips and quarter turns; left to right alone, for photographs; or neither."""
     validation: float = 0.2
@@ -163,7 +165,7 @@ class Train:
     ) -> History:
         """Trains; where memory runs out, the error says what would fit."""
         images = with_(task.apply(material.images("training")), target=None)
-        view, _ = views(self.crop, self.augment, task.void)
+        view, _ = views(self.crop, self.augment, task.void, self.objects)
         crops = Crops(images, view, task.encode, task.void, 12 * sum(budget.areas) < KEPT)
         checks = WholeImages(material.some("validation", budget.checked_pixels))
         options: dict[str, Any] = {
@@ -192,7 +194,7 @@ class Train:
         """What has to be the same where a run goes on; which images is in its split."""
         places = ("images", "masks", "root", "download")
         source = {k: v for k, v in asdict(self.source).items() if k not in places}
-        own = ("crop", "augment", "validation", "steps")
+        own = ("crop", "augment", "objects", "validation", "steps")
         return source | {name: getattr(self, name) for name in own}
 
     def _shown(self, task: Task, budget: Budget) -> dict[str, Any]:

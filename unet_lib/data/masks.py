@@ -17,7 +17,7 @@ BLENDED = (
     "them with nearest neighbor only"
 )
 
-NUMBERED = "or does each object have a color of its own? Then pass instances=True (--instance-masks)"
+NUMBERED = "or has each object a color of its own? Then pass instances=True (--instance-masks)"
 
 
 def read_mask(

@@ -1,5 +1,6 @@
 """How good a mask is, and how an image of any size becomes one (chapter 5)."""
 
+from unet_lib.evaluation.comparison import Comparison, compare, mean_sd
 from unet_lib.evaluation.context import Context, find_context, measure_context
 from unet_lib.evaluation.fast import Fast, Way, find_way
 from unet_lib.evaluation.instances import average_precision, label_instances, match_instances
@@ -24,12 +25,14 @@ from unet_lib.evaluation.tiles import (
 )
 
 __all__ = [
+    "Comparison",
     "Context",
     "Counts",
     "Fast",
     "SegmentationScores",
     "Way",
     "average_precision",
+    "compare",
     "confusion_matrix",
     "count_pixels",
     "dice",
@@ -39,6 +42,7 @@ __all__ = [
     "iou",
     "label_instances",
     "match_instances",
+    "mean_sd",
     "measure_context",
     "pixel_accuracy",
     "precision",

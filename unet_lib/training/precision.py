@@ -132,6 +132,12 @@ def process_state() -> PartialState:
     return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
 
 
+def on_several_gpus() -> bool:
+    """Whether several processes train together, each on a graphics card."""
+    state = process_state()
+    return state.num_processes > 1 and str(state.device).startswith("cuda")
+
+
 def new_accelerator(precision: str, settings: TrainingSettings) -> Accelerator:
     """A new Accelerator: its state is global, and would keep the last run's precision.
 

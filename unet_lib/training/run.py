@@ -6,7 +6,7 @@ import math
 import time
 import warnings
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -22,9 +22,10 @@ from unet_lib.training.epoch import LossFunction, OnStep, TrainingError, evaluat
 from unet_lib.training.monitor import Direction, Metric, OneClassWarning, one_class
 from unet_lib.training.pace import Pace
 from unet_lib.training.parts import new_optimizer, new_schedule
-from unet_lib.training.precision import EPOCHS_PER_SEED, Mode, new_accelerator
+from unet_lib.training.precision import EPOCHS_PER_SEED, Mode, new_accelerator, on_several_gpus
 from unet_lib.training.run_folder import RunFolder
 from unet_lib.training.settings import History, TrainingSettings
+from unet_lib.training.shared_norm import shared_norm
 from unet_lib.training.task import Task
 from unet_lib.training.whole import WholeImages
 
@@ -48,6 +49,8 @@ class Run:
         self.settings, self.loss, self.unwrapped = settings, loss, model
         self.mode = mode = Mode(*mode)
         self.accelerator = new_accelerator(mode.precision, settings)
+        self.shared = ExitStack()
+        self.shared.enter_context(shared_norm(model, on_several_gpus()))
         if mode.channels_last:
             model.to(memory_format=torch.channels_last)
         fused = self.accelerator.device.type in ("cpu", "cuda")
@@ -78,6 +81,7 @@ class Run:
             self.bar.close()
             self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
             self.accelerator.free_memory()
+            self.shared.close()
 
     def goes_on(self, monitor: str, mode: Direction) -> bool:
         """Whether another epoch is due: there are more, and patience is not at its end."""

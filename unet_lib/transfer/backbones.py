@@ -50,11 +50,11 @@ def require_known(name: str) -> None:
         )
 
 
-def backbone(name: str) -> tuple[nn.Module, list[list[str]]]:
+def backbone(name: str, channels: int = 3) -> tuple[nn.Module, list[list[str]]]:
     """A backbone without its classifier, untrained, and the names of each stage's parameters.
 
-    (N, 3, H, W) -> a list of maps (N, channels, H / reduction, W / reduction), the largest first;
-    its `feature_info` says the channels and reductions. A parameter belongs to the first map that
+    (N, channels, H, W) -> a list of maps (N, C, H / reduction, W / reduction), the largest first;
+    its `feature_info` says their channels and reductions. A parameter belongs to the first map that
     it can change. Raises EncoderError for a backbone that gives other maps.
 
     >>> [len(names) for names in backbone("resnet18")[1]]
@@ -62,9 +62,10 @@ def backbone(name: str) -> tuple[nn.Module, list[list[str]]]:
     """
     require_known(name)
     try:
-        encoder = require_timm().create_model(name, pretrained=False, features_only=True)
+        options = {"pretrained": False, "features_only": True, "in_chans": channels}
+        encoder = require_timm().create_model(name, **options)
         with evaluated(encoder), torch.enable_grad():
-            maps = encoder(torch.zeros(1, 3, 64, 64))
+            maps = encoder(torch.zeros(1, channels, 64, 64))
         info = encoder.feature_info
         sizes = [
             (c, 64 // r, 64 // r) for c, r in zip(info.channels(), info.reduction(), strict=True)

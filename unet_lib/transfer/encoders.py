@@ -22,7 +22,14 @@ from unet_lib.model.checks import require
 from unet_lib.model.norms import Norm
 from unet_lib.model.sizes import Upsampling
 from unet_lib.model.unet import decode, double_convolution, upsample
-from unet_lib.transfer.backbones import LITE0, EncoderError, backbone, imagenet_classifier, scaling
+from unet_lib.transfer.backbones import (
+    LITE0,
+    EncoderError,
+    backbone,
+    imagenet_classifier,
+    require_timm,
+    scaling,
+)
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,7 @@ class EncoderUNetSettings:
     """
 
     in_channels: int = 3
-    """Channels of the images: 3 for color, or 1 for gray, shown to the encoder three times."""
+    """Channels of the images: 3 for color; gray, 1, is shown to the encoder three times."""
     out_channels: int = 1
     """Channels of the logits: 1 for a binary mask, else one a class."""
     encoder: str = LITE0
@@ -49,7 +56,7 @@ class EncoderUNetSettings:
     """Bilinear interpolation after a 1x1 convolution, or a learned transposed convolution."""
 
     def __post_init__(self) -> None:
-        require("in_channels", self.in_channels, choices=(1, 3))
+        require("in_channels", self.in_channels, low=1)
         require("out_channels", self.out_channels, low=1)
         require("decoder_width", self.decoder_width, low=1)
         require("norm", self.norm, choices=get_args(Norm))
@@ -93,14 +100,16 @@ class EncoderUNet(SegmentationModel):
         self.settings = EncoderUNetSettings(
             in_channels, out_channels, encoder, decoder_width, norm, upsampling
         )
-        self.encoder, self.stage_names = backbone(encoder)
+        seen = 3 if in_channels == 1 else in_channels
+        self.encoder, self.stage_names = backbone(encoder, seen)
         info: Any = self.encoder.feature_info
         self.channels, self.reductions = tuple(info.channels()), tuple(info.reduction())
-        mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in scaling(encoder))
+        colors = [channel % 3 for channel in range(seen)]
+        mean, std = (torch.tensor(of)[colors].view(-1, 1, 1) for of in scaling(encoder))
         self.register_buffer("mean", mean, persistent=False)
         self.register_buffer("std", std, persistent=False)
         widths = [decoder_width * 2**stage for stage in range(len(self.channels))][::-1]
-        skips = (3, *self.channels[:-1])[::-1]  # the finest is the image itself
+        skips = (seen, *self.channels[:-1])[::-1]  # the finest is the image itself
         factors = [b // a for a, b in pairwise((1, *self.reductions))][::-1]
         self.up = nn.ModuleList(
             upsample(i, o, upsampling=upsampling, factor=factor)
@@ -119,17 +128,17 @@ class EncoderUNet(SegmentationModel):
         """
         self.check_images(images)
         height, width = images.shape[-2:]
-        x = self.prepare(images)  # (N, 3, multiples of grid)
+        x = self.prepare(images)  # (N, 3 or more, multiples of grid)
         *skips, x = [x, *self.encoder(x)]  # (N, channels[i], H / reductions[i], W / ...)
         x = decode(x, skips, self.up, self.decoder)  # (N, decoder_width, H, W)
         return self.head(x)[..., :height, :width]
 
-    def prepare(self, images: Float[Tensor, "N C H W"]) -> Float[Tensor, "N 3 h w"]:
-        """What the encoder gets: three channels, scaled as it was trained, sides divisible by grid.
+    def prepare(self, images: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C2 h w"]:
+        """What the encoder gets: scaled as it was trained, with sides divisible by grid.
 
         The rows added below and on the right are zeros, as at every border of a convolution.
         """
-        x = (images.expand(-1, 3, -1, -1) - self.mean) / self.std
+        x = (images.expand(-1, len(self.mean), -1, -1) - self.mean) / self.std
         height, width = (-size % self.grid for size in images.shape[-2:])
         return F.pad(x, (0, width, 0, height))
 
@@ -208,6 +217,8 @@ def pretrained_unet(
 
     The weights come from the installed package for EfficientNet-Lite0; for any other name timm
     downloads them once and keeps them, unless `weights` is a file that you fetched by hand.
+    For other than 1 or 3 channels the filters of the first convolution for red, green and blue
+    are given to them in turn, weaker in proportion, so that their sum keeps its size.
     Raises EncoderError, with address and cure, where there are none.
 
     >>> pretrained_unet(1, 1, decoder_width=4)(torch.zeros(1, 1, 32, 40)).shape
@@ -227,7 +238,10 @@ def pretrained_unet(
     own = model.encoder.state_dict()
     if missing := [name for name in own if name.replace(".", "_") not in stored]:
         raise EncoderError(f"the weights of {encoder} lack {missing[:5]} of its encoder")
-    model.encoder.load_state_dict({name: stored[name.replace(".", "_")] for name in own})
+    weights_of = {name: stored[name.replace(".", "_")] for name in own}
+    for name in (name for name in own if own[name].shape != weights_of[name].shape):
+        weights_of[name] = require_timm().models.adapt_input_conv(in_channels, weights_of[name])
+    model.encoder.load_state_dict(weights_of)
     return model
 
 

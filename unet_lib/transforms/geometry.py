@@ -73,18 +73,23 @@ def random_scale(low: float, high: float) -> Joint:
     return Joint(_Resize(low=low, high=high))
 
 
-def random_crop(size: Size, fill_labels: int = 0) -> Joint:
+def random_crop(size: Size, fill_labels: int = 0, objects: float = 0.0) -> Joint:
     """Cut out a random part of `size` (height, width).
 
     An image that is smaller is padded first: the image with 0, the labels with `fill_labels`;
-    pass your `ignore_index` where the padding should not count as background. Raises ValueError for
-    a size that is not two whole numbers from 1 on.
+    pass your `ignore_index` where the padding should not count as background. With probability
+    `objects` the part holds a pixel of a label other than these and 0, drawn by chance: first the
+    label, of those in the image, then the pixel. So rare classes are seen often (Isensee et al.
+    2021 take a third). Raises ValueError for a size that is not two whole numbers from 1 on, and a
+    probability outside 0 to 1.
 
     >>> random_crop((4, 4))(torch.rand(1, 9, 3), torch.zeros(9, 3).long())[0].shape
     torch.Size([1, 4, 4])
     """
     fill: dict[type | str, Any] = {tv_tensors.Image: 0, tv_tensors.Mask: fill_labels}
-    return Joint(v2.RandomCrop(_checked(size), pad_if_needed=True, fill=fill))
+    if not 0 <= objects <= 1:
+        raise ValueError(f"objects={objects}: expected a probability, from 0 to 1")
+    return Joint(_Crop(_checked(size), fill, objects))
 
 
 def _checked(size: Size) -> Size:
@@ -92,6 +97,38 @@ def _checked(size: Size) -> Size:
     if [isinstance(side, int | np.integer) and side > 0 for side in sides] != [True, True]:
         raise ValueError(f"size {size}: expected (height, width) in pixels, each at least 1")
     return size
+
+
+class _Crop(v2.RandomCrop):
+    """Anywhere, or with probability `objects` around a pixel of a label that means something."""
+
+    def __init__(self, size: Size, fill: dict[type | str, Any], objects: float) -> None:
+        super().__init__(size, pad_if_needed=True, fill=fill)
+        self.objects, self.void = objects, fill[tv_tensors.Mask]
+
+    def make_params(self, flat_inputs: list) -> dict[str, Any]:
+        params = super().make_params(flat_inputs)
+        if self.objects and float(torch.rand(())) < self.objects:
+            labels = next(x for x in flat_inputs if isinstance(x, tv_tensors.Mask))
+            known = [label for label in labels.unique().tolist() if label not in (0, self.void)]
+            if known:
+                places = (labels == _drawn(known)).nonzero()
+                params |= self._around(_drawn(places), tuple(labels.shape), params["padding"])
+        return params
+
+    def _around(
+        self, place: Tensor, sides: Sequence[int], padding: Sequence[int]
+    ) -> dict[str, int]:
+        """Where to cut so that the place lies anywhere in the part."""
+        starts = []
+        for at, side, before, cut in zip(place, sides, padding[1::-1], self.size, strict=True):
+            at, most = int(at) + before, max(0, side + 2 * before - cut)
+            starts.append(min(max(at - int(torch.randint(cut, ())), 0), most))
+        return {"top": starts[0], "left": starts[1]}
+
+
+def _drawn(choices: Any) -> Any:
+    return choices[int(torch.randint(len(choices), ()))]
 
 
 class _Resize(v2.Transform):

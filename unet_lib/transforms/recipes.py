@@ -71,13 +71,16 @@ class Repeatable:
 
 
 def views(
-    crop: int | tuple[int, int] | None, augment: Literal["none", "flip", "all"], fill_labels: int
+    crop: int | tuple[int, int] | None,
+    augment: Literal["none", "flip", "all"],
+    fill_labels: int,
+    objects: float = 0.0,
 ) -> tuple[Joint | None, Repeatable | None]:
     """How images are seen in training, cropped and turned at random, and in validation.
 
-    "flip" mirrors left to right, "all" also top to bottom, with quarter turns. Validation sees
-    one and the same part of each image. Raises ValueError for another word, and for quarter turns
-    of a crop that is no square.
+    "flip" mirrors left to right, "all" also top to bottom, with quarter turns; `objects` is the
+    share of crops around one, in training. Validation sees one and the same part of each image.
+    Raises ValueError for another word, and for quarter turns of a crop that is no square.
 
     >>> training, validation = views(48, "all", fill_labels=0)
     >>> pair = torch.rand(1, 90, 70), torch.zeros(90, 70, dtype=torch.int64)
@@ -98,5 +101,6 @@ def views(
             'augment="flip"'
         )
     cut = [] if size is None else [random_crop(size, fill_labels)]
-    training = [*cut, *turns[augment]]
+    seen = [] if size is None else [random_crop(size, fill_labels, objects)]
+    training = [*seen, *turns[augment]]
     return compose(*training) if training else None, Repeatable(*cut) if cut else None
