@@ -49,7 +49,7 @@ def compare(a: Scores, b: Scores) -> Comparison:
     over the seeds of one test set it says nothing about other images.
     Raises ValueError for lists of different lengths, fewer than 3 pairs, or NaN.
 
-    >>> compare([0.92, 0.90, 0.93, 0.91], [0.91, 0.90, 0.91, 0.90]).verdict
+    >>> compare([0.92, 0.90, 0.93, 0.91, 0.92], [0.91, 0.89, 0.91, 0.90, 0.91]).verdict
     'A is better'
     """
     if len(a) != len(b):
