@@ -38,7 +38,7 @@ class Recipe:
     """ISBI 2012's slices 0 to 23, the 411 images of nuclei, eight frames of CamVid."""
 
 
-def membranes(folder: Path) -> tuple[Options, Options, Options]:
+def membranes(folder: Path) -> tuple[Options, Options]:
     """Writes ISBI 2012's slices as PNG pairs, membranes 255; the last six are kept for the test."""
     stacks = data_folder("isbi2012")
     for number in range(30):
@@ -51,15 +51,15 @@ def membranes(folder: Path) -> tuple[Options, Options, Options]:
         save_gray(part / "images" / f"{number:02}.png", image)
         save_gray(part / "masks" / f"{number:02}.png", np.where(label == 0, 255, 0).astype("uint8"))
     values = ["--mask-values", "0:0", "255:1"]
-    return _folders(folder / "train") + values, _folders(folder / "test") + values, []
+    return _folders(folder / "train") + values, _folders(folder / "test") + values
 
 
-def dsb2018(folder: Path) -> tuple[Options, Options, Options]:
+def dsb2018(folder: Path) -> tuple[Options, Options]:
     """The command line knows where they are."""
-    return ["--dataset", "dsb2018"], ["--dataset", "dsb2018"], []
+    return ["--dataset", "dsb2018"], ["--dataset", "dsb2018"]
 
 
-def streets(folder: Path) -> tuple[Options, Options, Options]:
+def streets(folder: Path) -> tuple[Options, Options]:
     """Links every eighth frame of CamVid's training part, and those of its test's unseen drive."""
     for part, chosen in (("train", slice(None, None, 8)), ("test", slice(None))):
         for kind, annotated in (("images", ""), ("masks", "annot")):
@@ -69,7 +69,7 @@ def streets(folder: Path) -> tuple[Options, Options, Options]:
             for path in names[chosen]:
                 (folder / part / kind / path.name).symlink_to(path)
     what = ["--target", "classes", "--mode", "RGB", "--ignore-index", str(VOID)]
-    return _folders(folder / "train"), _folders(folder / "test"), what
+    return _folders(folder / "train") + what, _folders(folder / "test")
 
 
 def always_the_same(folder: Path) -> Row:
@@ -87,9 +87,9 @@ def run(name: str, seed: int) -> Row:
     """Trains and scores once; seconds are those of `train`, from the shell's side."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        train, test, what = SETS[name](folder)
+        train, test = SETS[name](folder)
         begin = time.perf_counter()
-        _shell("train", *train, *what, "--seed", str(seed), "--folder", str(folder / "run"))
+        _shell("train", *train, "--seed", str(seed), "--folder", str(folder / "run"))
         seconds = time.perf_counter() - begin
         best = str(folder / "run" / "best.pt")
         scored = json.loads(_shell("evaluate", best, *test, "--json"))

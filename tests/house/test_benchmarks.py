@@ -91,3 +91,26 @@ def test_chapter_13_quotes_the_stored_numbers() -> None:
         for row in stored["memory"]
     ]
     assert [line for line in lines if f"| {line} |" not in text] == []
+
+
+def test_chapter_13_compares_ways_and_processors_as_measured() -> None:
+    cells = json.loads((ROOT / "notebooks" / "13_ship.ipynb").read_text())["cells"]
+    text = " ".join("".join("".join(cell["source"]) for cell in cells).split())
+    results = ROOT / "benchmarks" / "results"
+    speed = {
+        file: {
+            (row["width"], row["candidate"]): row["images_per_second"]
+            for row in json.loads((results / f"{file}.json").read_text())["rows"]
+        }
+        for file in ("predict", "predict-intel")
+    }
+    own = speed["predict"]
+    tiles = own[16, "predict"] / own[16, "predict, tiles of 256"]
+    assert f"takes {tiles:.1f} times as long as whole" in text
+    narrow, wide = (100 * (own[w, "torch.compile"] / own[w, "Trained"] - 1) for w in (16, 64))
+    assert f"{narrow:.0f} % faster at width 16 and {-wide:.0f} % slower at width 64" in text
+    here, there = (
+        [of[w, "article's forward"] / of[w, "Trained"] for w in (16, 64)] for of in speed.values()
+    )
+    told = "took {:.2f} and {:.2f} of the article's time in place of {:.2f} and {:.2f}"
+    assert told.format(*there, *here) in text

@@ -34,6 +34,7 @@ from unet_lib.transforms import (
     sometimes,
     warp,
 )
+from unet_lib.transforms.recipes import views
 
 GEOMETRY = {
     "RandomRightAngle": [Joint(RandomRightAngle())],
@@ -258,6 +259,14 @@ class TestCropsAroundObjects:
         assert 1 in part or 2 in part
         cut = random_crop((8, 8), objects=1.0)
         assert cut(image, torch.zeros_like(labels))[1].shape == (8, 8)
+
+    def test_training_sees_them_and_validation_the_part_it_always_saw(self):
+        image, labels = torch.rand(1, 60, 60), torch.zeros(60, 60, dtype=torch.int64)
+        labels[50, 50] = 1
+        training, validation = views(8, "none", fill_labels=0, objects=1.0)
+        assert all(training(image, labels)[1].any() for _ in range(20))
+        plain = views(8, "none", fill_labels=0)[1]
+        assert torch.equal(validation(image, labels)[0], plain(image, labels)[0])
 
     @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
     def test_a_share_is_a_probability(self, share):
