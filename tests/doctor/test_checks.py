@@ -22,7 +22,7 @@ from unet_lib.doctor import (
 from unet_lib.doctor.agreement import agreement
 from unet_lib.doctor.images import check_images
 from unet_lib.doctor.masks import check_masks
-from unet_lib.doctor.outcome import check_history
+from unet_lib.doctor.outcome import check_history, check_outcome
 from unet_lib.doctor.parts import check_ranges
 from unet_lib.doctor.setup import batch_of, draw_sample, image_name
 from unet_lib.doctor.trial import Trial
@@ -96,6 +96,34 @@ def test_softmax_in_the_model():
     dataset = InMemory(*nuclei(6), target=task.encode)
     assert causes(check_model(model, dataset, task)) == ["probabilities-in-loss"]
     assert check_model(small_unet(1, 3), dataset, task) == []
+
+
+@pytest.mark.parametrize(
+    ("predict", "cause"),
+    [
+        (lambda logits: logits.argmax(1), ["argmax-of-one-channel"]),
+        (lambda logits: logits.softmax(1)[:, 0] > 0.5, ["argmax-of-one-channel"]),
+        (lambda logits: logits[:, 0] > 0, []),
+    ],
+)
+def test_one_channel_is_compared_with_nothing(predict, cause):
+    model = small_unet()
+    setup = SetUp(InMemory(*nuclei(6)), model=model, predict=lambda images: predict(model(images)))
+    sample = draw_sample(setup.train, setup.task)
+    with torch.no_grad():
+        images, _ = batch_of(sample, 4, 64)
+        model.eval().head.bias -= model(images).median()  # an answer that differs by the pixel
+        assert causes(check_outcome(setup, sample)) == cause
+
+
+def test_a_history_whose_weights_are_not_there():
+    dataset, history = InMemory(*nuclei(6)), rows([1, 0.8, 0.5, 0.3])
+    model = small_unet()
+    assert causes(examine(SetUp(dataset, model=model, history=history))) == ["weights-not-loaded"]
+    assert causes(examine(SetUp(dataset, model=model))) == []
+    with torch.no_grad():
+        model(torch.stack([dataset[i][0] for i in range(6)]))  # BatchNorm has seen something
+    assert "weights-not-loaded" not in causes(examine(SetUp(dataset, model=model, history=history)))
 
 
 def test_nothing_is_changed():

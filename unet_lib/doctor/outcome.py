@@ -80,7 +80,7 @@ def check_outcome(setup: SetUp, sample: Sample) -> list[Finding]:
     own = [] if setup.predict is None else _own_way(setup.model, setup.predict, sample)
     if own or not setup.history:
         return own
-    checks = (_statistics, _channel_order, _one_class, _noise)
+    checks = (_untrained, _statistics, _channel_order, _one_class, _noise)
     found = (check(setup.model, setup.task, sample) for check in checks)
     return next((findings for findings in found if findings), [])
 
@@ -101,6 +101,23 @@ def _own_way(
     if logits.shape[1] > 1:
         return []
     masks = together.bool().reshape(logits.shape)
+    return _one_answer(masks, logits) or _other_threshold(masks, logits)
+
+
+def _one_answer(masks: Tensor, logits: Tensor) -> list[Finding]:
+    """Masks without a difference, from logits that make one: one channel compared with nothing."""
+    said, first = float((logits > 0).float().mean()), masks.flatten()[0]
+    if not bool((masks == first).all()) or not 1 - ONE_CLASS < said < ONE_CLASS:
+        return []
+    found = (
+        f"your masks are {int(first)} everywhere, and the network, with one output channel, says "
+        f"object for {said:.0%} of the pixels"
+    )
+    return [diagnosis("argmax-of-one-channel", found)]
+
+
+def _other_threshold(masks: Tensor, logits: Tensor) -> list[Finding]:
+    """Logits thresholded as if they were probabilities."""
     right = float((masks != (logits > 0)).float().mean())
     half = float((masks != (logits > 0.5)).float().mean())
     if right <= 10 * half:
@@ -150,6 +167,16 @@ def _dice(task: Task, logits: Tensor, target: Tensor) -> float:
 def _scores(task: Task, sample: Sample, logits: list[Tensor]) -> Tensor:
     pairs = zip(logits, sample.targets, strict=True)
     return torch.tensor([_dice(task, one, target) for one, target in pairs])
+
+
+def _untrained(model: nn.Module, task: Task, sample: Sample) -> list[Finding]:
+    """BatchNorm layers that have never seen a batch, in a model with a history."""
+    layers = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    kept = [x for m in layers for x in (m.num_batches_tracked, m.running_mean) if x is not None]
+    if not layers or any(bool(x.any()) for x in kept):
+        return []
+    found = f"a history of training, and {len(layers)} BatchNorm layers that never saw a batch"
+    return [diagnosis("weights-not-loaded", found)]
 
 
 def _statistics(model: nn.Module, task: Task, sample: Sample) -> list[Finding]:

@@ -44,7 +44,8 @@ RUN_CAUSES = {
     "batch-of-one": Cause(
         "the loss jumps, and the network is good in training and poor in eval mode",
         "at least 4 images a batch for BatchNorm",
-        'choose norm="group", or a larger batch of smaller crops',
+        'choose norm="group", which chapter 9b compares with BatchNorm, or put more and smaller '
+        "parts into a batch",
     ),
     # training
     "rate-too-high": Cause(
@@ -79,6 +80,17 @@ RUN_CAUSES = {
         "probability > 0.5, which is logit > 0",
         "threshold probabilities(logits), not the logits",
     ),
+    "argmax-of-one-channel": Cause(
+        "your own mask is black (argmax) or white (softmax), whatever the network says",
+        "probability > 0.5 where there is one output channel",
+        "threshold probabilities(logits); argmax and softmax compare channels, and need at least 2",
+    ),
+    "weights-not-loaded": Cause(
+        "the history is good, and the predictions are those of an untrained network",
+        "the weights that were trained",
+        'load them with strict=True, after taking a prefix such as "module." off their names; '
+        "strict=False passes over every name that does not fit",
+    ),
     "channel-order": Cause(
         "good in training, poor in use, on the same kind of images",
         "channels in the order that the network was trained with",
@@ -87,7 +99,9 @@ RUN_CAUSES = {
     "rare-foreground": Cause(
         "the prediction is black, the accuracy excellent",
         "objects in the prediction",
-        "add Dice to the loss (bce_dice_loss), weigh the foreground, or cut parts around objects",
+        "choose the threshold on validation images, and add Dice to the loss (bce_dice_loss); then "
+        "compare a weight for the foreground and parts cut around objects (random_crop, "
+        "objects=1/3), several seeds each",
     ),
     "one-class": Cause(
         "the prediction is one class everywhere",
@@ -97,10 +111,11 @@ RUN_CAUSES = {
     "overfitting": Cause(
         "training improves while validation gets worse",
         "a validation loss that follows the training loss",
-        "keep the best epoch, stop early (patience), augment, add images, make the network smaller",
+        "keep the best epoch, stop early (patience), augment, add images; a smaller network only "
+        "if it scores better on validation images",
     ),
     "label-noise": Cause(
-        "a few images score far below the others, in training as well",
+        "after a short training a few images score far below the others, in training as well",
         "a network that agrees with all masks about equally",
         "look at these images first: missing or doubled objects, another image's mask",
     ),

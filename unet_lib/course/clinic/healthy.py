@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from unet_lib.course.clinic.case import Cases, Folders
-from unet_lib.course.clinic.file_cases import MAPPED, white_masks
+from unet_lib.course.clinic.file_cases import MAPPED, dark_masks, white_masks
 from unet_lib.course.clinic.materials import nuclei, small_unet
 from unet_lib.course.clinic.outcome_cases import good_network, in_color
 from unet_lib.data.in_memory import InMemory
@@ -34,6 +34,11 @@ def _simulated(folder: Path) -> SetUp:
 @HEALTHY.named("Masks of 0 and 255 with their mapping")
 def _mapped(folder: Path) -> Folders:
     return white_masks(folder)._replace(options=MAPPED)
+
+
+@HEALTHY.named("Masks of 0 and 1, black in every viewer")
+def _dark(folder: Path) -> Folders:
+    return dark_masks(folder)
 
 
 @HEALTHY.named("Nuclei, scaled, cropped, flipped and turned")

@@ -1,6 +1,7 @@
 """Cases that show in a trained network: each trains for a few seconds."""
 
 import copy
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -70,6 +71,26 @@ def without_eval(folder: Path) -> SetUp:
 def logits_over_half(folder: Path) -> SetUp:
     """`model(images) > 0.5`: a logit of 0.5 is a probability of 0.62."""
     return good_network(threshold=0.5)
+
+
+@OUTCOME_CASES.named("Argmax of one channel", "argmax-of-one-channel")
+def argmax_of_one(folder: Path) -> SetUp:
+    """`model(images).argmax(1)` asks which channel is largest. There is one, number 0."""
+    setup = good_network()
+
+    def predict(images: Tensor) -> Tensor:
+        return _good()[0](images).argmax(1)
+
+    return replace(setup, predict=predict)
+
+
+@OUTCOME_CASES.named("Weights that were passed over", "weights-not-loaded")
+def passed_over(folder: Path) -> SetUp:
+    """Saved as "module.…", loaded with `strict=False`: no name fits, and nothing is said."""
+    trained_one, model = _good()[0], small_unet(seed=1)
+    saved = {f"module.{name}": value for name, value in trained_one.state_dict().items()}
+    model.load_state_dict(saved, strict=False)
+    return replace(good_network(), model=model, predict=None)
 
 
 @OUTCOME_CASES.named("Blue for red", "channel-order")
