@@ -1,17 +1,18 @@
 """Puts faults of graded severity into real pictures and masks, and asks the doctor.
 
-    UNET_DATA_DIR=... python results/doctor.py
+    python results/doctor.py               all draws, one after the other; interrupted, it goes on
+    python results/doctor.py --help        more draws
 
 The faults were written without looking at how the doctor's checks work. A row is a draw: thirty-two
 pictures in a row, a fault at one severity (0 is the set as it is), and the causes that were named.
 Rows go to results/doctor.json, with their seconds; about five minutes on one thread.
 """
 
-import os
 import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,11 +24,11 @@ from PIL import Image
 from scipy import ndimage
 from table import complete
 
+from unet_lib.data import DSB2018, CamVid, PairedFolder
 from unet_lib.doctor import check_dataset, check_folder
 from unet_lib.training import Task
 
 HERE = Path(__file__).resolve().parent
-DATA = Path(os.environ.get("UNET_DATA_DIR", HERE.parent.parent / "shared" / "data"))
 COUNT = 32  # pictures in a draw
 VOID = 11  # CamVid's pixels that do not count
 ROAD, PAVEMENT = 3, 4
@@ -46,30 +47,36 @@ class Options:
 # --- two sets, as their owner would hand them in: images and masks of classes ------------------
 
 
+@cache
+def whole(kind: str) -> PairedFolder:
+    """All training pictures of a set."""
+    return {"nuclei": DSB2018, "streets": CamVid}[kind](split="train")
+
+
+def some_pictures(kind: str, rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
+    """So many pictures in a row, each with its labels as whole numbers."""
+    dataset = whole(kind)
+    start = rng.integers(len(dataset) - COUNT)
+    pairs = (dataset.load(int(start) + i) for i in range(COUNT))
+    return [(image, labels.astype(int)) for image, labels in pairs]
+
+
 def nuclei(rng: np.random.Generator) -> tuple[Pictures, Pictures]:
     """DSB2018, up to 192 pixels from the middle of each picture; masks number the nuclei."""
-    files = sorted((DATA / "dsb2018/train/images").glob("*.tif"))
-    start = rng.integers(len(files) - COUNT)
     images, labels = [], []
-    for file in files[start : start + COUNT]:
-        both = [
-            np.array(Image.open(path)) for path in (file, file.parents[1] / "masks" / file.name)
-        ]
-        top, left = ((side - 192) // 2 if side > 192 else 0 for side in both[0].shape[:2])
+    for image, mask in some_pictures("nuclei", rng):
+        top, left = ((side - 192) // 2 if side > 192 else 0 for side in image.shape[:2])
         cut = slice(top, top + 192), slice(left, left + 192)
-        images.append(both[0][cut])
-        labels.append(both[1][cut].astype(int))
+        images.append(image[cut])
+        labels.append(mask[cut])
     return images, labels
 
 
 def streets(rng: np.random.Generator) -> tuple[Pictures, Pictures]:
     """CamVid's training frames at a third of their size; masks hold 11 classes, and 11."""
-    files = sorted((DATA / "CamVid/train").glob("*.png"))
-    start = rng.integers(len(files) - COUNT)
-    chosen = files[start : start + COUNT]
-    images = [np.array(Image.open(file).convert("RGB").reduce(3)) for file in chosen]
-    masks = [DATA / "CamVid/trainannot" / file.name for file in chosen]
-    return images, [np.array(Image.open(mask))[1::3, 1::3].astype(int) for mask in masks]
+    pairs = some_pictures("streets", rng)
+    images = [np.array(Image.fromarray(image).reduce(3)) for image, _ in pairs]
+    return images, [mask[1::3, 1::3] for _, mask in pairs]
 
 
 # --- the faults: each changes a draw, by its severity -------------------------------------------
@@ -240,14 +247,14 @@ def causes(folder: Path, kind: str, parts: tuple[str, ...]) -> list[str]:
 def measure(kind: str, fault: str, severity: float, draw: int) -> dict[str, Any]:
     """One draw, written to files and looked at."""
     start = time.perf_counter()
-    spoilt = spoiled(kind, fault, severity, draw)
+    pictures = spoiled(kind, fault, severity, draw)
     parts = {"training": slice(None)}
     if fault == "copied":
         parts = {"training": slice(COUNT // 2), "validation": slice(COUNT // 2, None)}
     with TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         for part, which in parts.items():
-            write(Path(folder) / part, spoilt, which)
+            write(Path(folder) / part, pictures, which)
         found = causes(Path(folder), kind, tuple(parts))
     return {"causes": found, "seconds": round(time.perf_counter() - start, 1)}
 

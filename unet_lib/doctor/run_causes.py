@@ -99,9 +99,9 @@ RUN_CAUSES = {
     "rare-foreground": Cause(
         "the prediction is black, the accuracy excellent",
         "objects in the prediction",
-        "choose the threshold on validation images, and add Dice to the loss (bce_dice_loss); then "
-        "compare a weight for the foreground and parts cut around objects (random_crop, "
-        "objects=1/3), several seeds each",
+        "choose the threshold on validation images; then compare Dice in the loss (bce_dice_loss), "
+        "a weight for the foreground and parts cut around objects (random_crop, objects=1/3), "
+        "several seeds each",
     ),
     "one-class": Cause(
         "the prediction is one class everywhere",
