@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from unet_lib.model import UNet, UNetSettings, center_crop, receptive_field
+from unet_lib.model.norms import NORMS
 
 
 def positive_average_pooling(model: UNet) -> UNet:
@@ -109,3 +110,11 @@ def test_dropout_acts_in_training_only():
     assert not torch.equal(model(image), model(image))
     model.eval()
     assert torch.equal(model(image), model(image))
+
+
+@pytest.mark.parametrize(
+    ("channels", "groups"), [(1, 1), (2, 1), (6, 1), (8, 2), (12, 3), (16, 4), (64, 16), (512, 32)]
+)
+def test_groups_of_a_narrow_network_are_not_single_maps(channels, groups):
+    (norm,) = NORMS["group"].layers(channels)
+    assert norm.num_groups == groups

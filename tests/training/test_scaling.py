@@ -99,3 +99,20 @@ def test_options_of_the_launchers_exist(name: str) -> None:
 def test_the_page_has_all_commands() -> None:
     ways = {"one-machine", "several-machines"}
     assert set(COMMANDS) == {"rehearsal", *ways, *(f"{way}-torchrun" for way in ways)}
+
+
+def test_the_page_quotes_what_was_measured() -> None:
+    rows = json.loads((ROOT / "results" / "scaling.json").read_text())
+    apart = {(r["norm"], r["loss"]): f"{100 * r['apart']:.1g}" for r in rows if "apart" in r}
+    for name, norm in (("none", "none"), ("GroupNorm", "group"), ("BatchNorm", "batch")):
+        cells = [float(apart[norm, loss]) for loss in ("BCE", "BCE + Dice")]
+        line = next(line for line in PAGE.splitlines() if line.startswith(f"| {name} |"))
+        assert [float(cell.strip(" %")) for cell in line.split("|")[2:4]] == cells
+    dice = {
+        (r["processes"], r["seed"]): f"{r['dice_per_image']:.3f}"
+        for r in rows
+        if "processes" in r and r["norm"] == "batch"
+    }
+    told = " ".join(PAGE.split())
+    assert f"Dice of {dice[2, 0]}, one process {dice[1, 0]}, and one process with" in told
+    assert f"another seed {dice[1, 1]}." in told

@@ -1,4 +1,4 @@
-"""Is A better than B? One rule, by seed or by image (chapter 5)."""
+"""Is A better than B? One rule for every table and figure (chapter 5)."""
 
 import math
 from collections.abc import Sequence
@@ -66,7 +66,7 @@ def compare(a: Scores, b: Scores) -> Comparison:
 
 
 def mean_sd(scores: Scores, digits: int = 3) -> str:
-    """Mean ± standard deviation (n - 1) as text.
+    """Mean ± standard deviation (n - 1) as text: what ± means everywhere in this book.
 
     It says how far apart single runs lie, not how well the mean is known.
 

@@ -2,6 +2,7 @@
 
 from unet_lib.model.base import SegmentationModel, count_parameters, evaluated
 from unet_lib.model.checks import require
+from unet_lib.model.head import Head
 from unet_lib.model.sizes import Trace, contexts, receptive_field, trace_sizes
 from unet_lib.model.unet import (
     UNet,
@@ -14,6 +15,7 @@ from unet_lib.model.unet import (
 )
 
 __all__ = [
+    "Head",
     "SegmentationModel",
     "Trace",
     "UNet",

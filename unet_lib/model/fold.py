@@ -8,6 +8,8 @@ from typing import Any, TypeGuard, TypeVar
 import torch
 from torch import Tensor, nn
 
+from unet_lib.model.head import Head
+
 Layer = TypeVar("Layer", bound=nn.Module)
 
 
@@ -73,7 +75,7 @@ def join_layers(model: nn.Module) -> nn.Module:
 
 
 def _can_be_joined(layer: nn.Module) -> TypeGuard[nn.Conv2d]:
-    plain = _is(layer, nn.Conv2d)
+    plain = _is(layer, nn.Conv2d) or _is(layer, Head)
     return plain and layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
 
 

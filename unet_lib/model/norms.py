@@ -12,7 +12,7 @@ class Normalization(NamedTuple):
     """One kind of normalization.
 
     >>> NORMS["group"].layers(12)[0].num_groups, NORMS["batch"].bias
-    (6, False)
+    (3, False)
     """
 
     layers: Callable[[int], list[nn.Module]]
@@ -25,9 +25,13 @@ class Normalization(NamedTuple):
     """Images that a batch should have at least."""
 
 
+GROUP = 4  # channels in a group at least: alone, each map would lose how strong its feature is
+MOST_GROUPS = 32  # as Wu and He (2018) have it
+
+
 def _group_norm(channels: int) -> list[nn.Module]:
-    groups = max(g for g in range(1, 9) if channels % g == 0)
-    return [nn.GroupNorm(groups, channels)]
+    most = max(1, min(MOST_GROUPS, channels // GROUP))
+    return [nn.GroupNorm(max(g for g in range(1, most + 1) if channels % g == 0), channels)]
 
 
 NORMS: dict[Norm, Normalization] = {

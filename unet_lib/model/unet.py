@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from unet_lib.model.base import SegmentationModel
 from unet_lib.model.checks import require
+from unet_lib.model.head import Head
 from unet_lib.model.norms import NORMS, Norm
 from unet_lib.model.sizes import Padding, Trace, Upsampling, contexts, trace_sizes
 
@@ -178,7 +179,7 @@ class UNet(SegmentationModel):
         self.dropout = nn.Dropout2d(dropout)
         self.up = nn.ModuleList(upsample(i, o, upsampling=upsampling) for i, o in pairwise(up))
         self.decoder = nn.ModuleList(block(2 * c, c) for c in reversed(channels))  # with the skip
-        self.head = nn.Conv2d(width, out_channels, kernel_size=1)
+        self.head = Head(width, out_channels, normalized=norm != "none")
 
     def forward(self, images: Shaped[Tensor, "N C H W"]) -> Float[Tensor, "N K h w"]:
         """Logits, one channel per class: (N, in_channels, H, W) -> (N, out_channels, H, W).

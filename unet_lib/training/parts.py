@@ -104,7 +104,7 @@ def new_optimizer(
     groups: list[dict[str, Any]], settings: TrainingSettings, fused: bool | None = None
 ) -> Optimizer:
     """The optimizer that the settings name."""
-    common = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay, "fused": fused}
+    common = {"lr": settings.learning_rate, "weight_decay": settings.decay, "fused": fused}
     if settings.optimizer == "sgd":
         return SGD(groups, momentum=0.9, **common)
     return {"adam": Adam, "adamw": AdamW}[settings.optimizer](groups, **common)

@@ -19,6 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from unet_lib.model.base import SegmentationModel, evaluated
 from unet_lib.model.checks import require
+from unet_lib.model.head import Head
 from unet_lib.model.norms import Norm
 from unet_lib.model.sizes import Upsampling
 from unet_lib.model.unet import decode, double_convolution, upsample
@@ -119,7 +120,7 @@ class EncoderUNet(SegmentationModel):
             double_convolution(width + skip, width, norm=norm)
             for width, skip in zip(widths, skips, strict=True)
         )
-        self.head = nn.Conv2d(decoder_width, out_channels, kernel_size=1)
+        self.head = Head(decoder_width, out_channels, normalized=norm != "none")
 
     def forward(self, images: Shaped[Tensor, "N C H W"]) -> Float[Tensor, "N K H W"]:
         """Logits, one channel per class: (N, in_channels, H, W) -> (N, out_channels, H, W).
