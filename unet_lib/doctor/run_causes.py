@@ -44,8 +44,8 @@ RUN_CAUSES = {
     "batch-of-one": Cause(
         "the loss jumps, and the network is good in training and poor in eval mode",
         "at least 4 images a batch for BatchNorm",
-        'choose norm="group", which chapter 9b compares with BatchNorm, or put more and smaller '
-        "parts into a batch",
+        'choose norm="group", which chapters 9a and 9b compare with BatchNorm, or put more and '
+        "smaller parts into a batch",
     ),
     # training
     "rate-too-high": Cause(

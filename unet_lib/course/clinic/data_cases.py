@@ -160,7 +160,7 @@ def nan_pixels(folder: Path) -> SetUp:
     return SetUp(train=InMemory(floats, labels))
 
 
-@DATA_CASES.named("Pictures without content", "constant-images")
+@DATA_CASES.named("Images without content", "constant-images")
 def closed_shutter(folder: Path) -> SetUp:
     """The shutter stayed closed, or an empty channel was exported."""
     images, labels = nuclei(10)

@@ -78,6 +78,6 @@ def _frozen_encoder(folder: Path) -> SetUp:
     return SetUp(InMemory(*nuclei(12)), model=model, settings=settings, optimizer=optimizer)
 
 
-@HEALTHY.named("A trained network on colored pictures")
+@HEALTHY.named("A trained network on colored images")
 def _in_color(folder: Path) -> SetUp:
     return in_color()

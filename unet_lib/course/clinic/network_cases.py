@@ -10,6 +10,7 @@ from unet_lib.course.clinic.materials import nuclei, small_unet
 from unet_lib.data.in_memory import InMemory
 from unet_lib.data.sets.voc import VOC, write_voc_scenes
 from unet_lib.doctor import SetUp
+from unet_lib.model.head import Head
 from unet_lib.training.settings import TrainingSettings
 from unet_lib.training.task import Task
 
@@ -20,7 +21,7 @@ def _pictures() -> InMemory:
     return InMemory(*nuclei(12))
 
 
-@NETWORK_CASES.named("A color network on gray pictures", "model-rejects-pictures")
+@NETWORK_CASES.named("A color network on gray images", "model-rejects-pictures")
 def color_network(folder: Path) -> SetUp:
     """The article's `UNet(3, 1)` is taken over, and the pictures have one channel."""
     return SetUp(train=_pictures(), model=small_unet(3))
@@ -45,7 +46,7 @@ def old_head(folder: Path) -> SetUp:
     """The head was replaced after the optimizer had been made; it still moves the old one."""
     model = small_unet()
     optimizer = torch.optim.AdamW(model.parameters(), 2e-3)
-    model.head = nn.Conv2d(8, 1, kernel_size=1)
+    model.head = Head(8, 1)
     return SetUp(train=_pictures(), model=model, optimizer=optimizer)
 
 

@@ -57,7 +57,7 @@ def stale_statistics(folder: Path) -> SetUp:
     for layer in model.modules():
         if isinstance(layer, nn.BatchNorm2d):
             layer.momentum = 0.001  # 0.999, as other libraries count it
-    rows = trained(model, dataset, epochs=10)
+    rows = trained(model, dataset, epochs=30)
     return SetUp(train=dataset, model=model, history=rows)
 
 

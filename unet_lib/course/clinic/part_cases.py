@@ -13,7 +13,7 @@ from unet_lib.doctor import SetUp
 PART_CASES = Cases()
 
 
-@PART_CASES.named("The same pictures in both parts", "leak")
+@PART_CASES.named("The same images in both parts", "leak")
 def same_pictures(folder: Path) -> SetUp:
     """Copies under other names: a folder was merged from two sources."""
     images, labels = nuclei(20)

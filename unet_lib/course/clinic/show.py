@@ -144,12 +144,34 @@ def _image(
     return lambda ax: plots.show_image(image, ax, title, limits)
 
 
-def _mask(mask: Tensor, title: str) -> Panel:
-    """Whole numbers in the book's colors, fractions in gray."""
+def _mask(mask: Tensor, title: str, empty: str = "no object") -> Panel:
+    """Whole numbers in the book's colors, fractions in gray; a mask of nothing says so."""
     mask = mask[0] if mask.ndim == 3 else mask
-    if (mask == mask.round()).all():
-        return lambda ax: plots.show_mask(mask.long(), ax, title)
-    return lambda ax: plots.show_image(mask, ax, title, UNIT)
+    if (mask != mask.round()).any():
+        return lambda ax: plots.show_image(mask, ax, title, UNIT)
+
+    def paint(ax: Axes) -> None:
+        plots.show_mask(mask.long(), ax, title)
+        if not mask.any():
+            _say(ax, empty, "white")
+
+    return paint
+
+
+def _say(ax: Axes, words: str, color: str) -> None:
+    """Writes into the middle of a panel that shows nothing else."""
+    ax.text(0.5, 0.5, words, color=color, ha="center", va="center", transform=ax.transAxes)
+
+
+def _probability(logits: Tensor) -> Panel:
+    """Probabilities in gray; where none is a number, the panel says so."""
+
+    def paint(ax: Axes) -> None:
+        plots.show_image(logits.sigmoid()[0], ax, "probability", UNIT)
+        if logits.isnan().all():
+            _say(ax, "NaN", "black")
+
+    return paint
 
 
 def _panels(setup: SetUp, train: Dataset, findings: Sequence[Finding]) -> list[Panel]:
@@ -207,19 +229,19 @@ def _prediction(setup: SetUp, train: Dataset, image: Tensor) -> list[Panel]:
         with evaluated(setup.model):
             logits = setup.model(image[None])[0]
     except ValueError:
-        return [_text(["no prediction:", "the model rejects", "the picture"])]
+        return [_text(["no prediction:", "the model rejects", "the image"])]
     if setup.predict is not None:
         right = logits[0] > 0
         batch = torch.stack([train[i][0] for i in range(4)])
         own = setup.predict(torch.cat([image[None], batch]))[0]
         return [
-            _mask(right.long(), "right prediction"),
-            _mask(own.long(), "your prediction"),
-            _mask((own != right).long(), "difference"),
+            _mask(right.long(), "right prediction", "nothing found"),
+            _mask(own.long(), "your prediction", "nothing found"),
+            _mask((own != right).long(), "difference", "none"),
         ]
     if setup.task.target == "classes":
-        return [_mask((logits[:1] > 0).long(), "prediction")]
-    return [_image(logits.sigmoid()[0], "probability", UNIT)]
+        return [_mask((logits[:1] > 0).long(), "prediction", "nothing found")]
+    return [_probability(logits)]
 
 
 def _trials(own: Trial, known: Trial) -> Panel:
