@@ -3,14 +3,18 @@
     python results/classes.py               all runs, one after the other; interrupted, it goes on
     python results/classes.py --help        fewer seeds, one of the two parts, another recipe
 
-Scenes: one network, four losses. Streets: one network from random and from ImageNet weights, with
-two losses; then with and without a film that it is scored on. Each run adds itself to
-`results/classes.json`; the classes predicted for three street scenes are stored beside it.
+Scenes: one network, class weights with three exponents, and Dice; the list "val" is to choose by,
+scenes drawn anew are the test. Streets: one network from random and from ImageNet weights, each
+with one rate for all layers and with rates by depth; then with class weights, and with and without
+a film that it is scored on. Each run adds itself to `results/classes.json`; the classes predicted
+for three street scenes are stored beside it. The stored rows of the part "films" are older than
+the others, as their "recipe" says: 1200 crops, a smaller weight decay, another last layer.
 """
 
 import math
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import product
@@ -42,8 +46,9 @@ from unet_lib.transforms import compose, random_crop, random_scale
 
 HERE = Path(__file__).parent
 TABLE = HERE / "classes.json"
-PLAIN, WEIGHTED, WITH_DICE = "cross-entropy", "weighted cross-entropy", "cross-entropy + Dice"
-MILDER = "square roots of the weights"
+PLAIN, WITH_DICE = "cross-entropy", "cross-entropy + Dice"
+FLAT, BY_DEPTH = "one rate", "rates by depth"
+STARTS = ("ImageNet", "scratch")
 UNSEEN = "Seq05VD"  # the film of which nothing is in "train"
 SHARED = "0001TP"  # the film that "train" and "test" share
 LARGEST = "0016E5"  # the film with most pictures in "train"
@@ -56,10 +61,14 @@ class Recipe:
 
     parts: tuple[str, ...] = ("scenes", "streets")
     """Drawn scenes in VOC's layout; street scenes of CamVid."""
-    seeds: tuple[int, ...] = (0, 1, 2)
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     """One run each, of every kind."""
+    exponents: tuple[float, ...] = (0.0, 0.5, 1.0)
+    """Powers of the class weights; 0 is the plain cross-entropy."""
     scenes: int = 400
-    """Drawn scenes, three quarters to learn from."""
+    """Drawn scenes, three quarters to learn from, a quarter to choose by."""
+    fresh_scenes: int = 300
+    """Scenes drawn anew, for the test."""
     scene_size: tuple[int, int] = (72, 96)
     """Their mean height and width."""
     scene_crop: tuple[int, int] = (64, 64)
@@ -72,26 +81,27 @@ class Recipe:
     """Height and width to which the street scenes are shrunk."""
     street_crop: tuple[int, int] = (96, 96)
     """Height and width of the random crops of them."""
-    street_crops: int = 1200
+    street_crops: int = 800
     """Crops that each training sees, 4 in each step."""
     street_rate: float = 4e-3
-    """The largest rate; lower in an encoder that has learned already (`depth_rates`)."""
+    """The largest rate, of all layers or of the decoder alone (`depth_rates`)."""
 
 
-def loss_function(name: str, plain: Dataset, classes: int, ignore: int) -> LossFunction:
+def loss_function(
+    name: str, exponent: float, plain: Dataset, classes: int, ignore: int
+) -> LossFunction:
     """The loss of a run; class weights come from its training pictures."""
     if name == WITH_DICE:
         return partial(cross_entropy_dice_loss, ignore_index=ignore)
     weights = None
-    if name in (WEIGHTED, MILDER):
-        weights = median_frequency_weights(count_classes(plain, classes, ignore))
-        weights = weights if name == WEIGHTED else weights.sqrt()
+    if exponent:
+        weights = median_frequency_weights(count_classes(plain, classes, ignore)) ** exponent
     return partial(cross_entropy_loss, ignore_index=ignore, class_weights=weights)
 
 
 def train(model: nn.Module, pictures: Dataset, loss: LossFunction, groups=None, **settings) -> None:
     """Trains in place; the last epoch counts, nothing is chosen."""
-    settings = TrainingSettings(keep="last", precision="bf16", **settings)
+    settings = TrainingSettings(keep="last", **settings)
     model.to(memory_format=torch.channels_last)
     fit(model, pictures, loss=loss, settings=settings, parameter_groups=groups, verbose=False)
 
@@ -130,22 +140,27 @@ def scenes(recipe: Recipe) -> tempfile.TemporaryDirectory:
     """Drawn once for all runs, thrown away at the end."""
     folder = tempfile.TemporaryDirectory()
     write_voc_scenes(folder.name, recipe.scenes, size=recipe.scene_size)
+    fresh = Path(folder.name) / "fresh"
+    write_voc_scenes(fresh, recipe.fresh_scenes, seed=1, size=recipe.scene_size)
     return folder
 
 
-def run_scenes(recipe: Recipe, loss: str, seed: int, part: str) -> dict:
-    """One training on drawn scenes, scored on those of the list "val"."""
+def run_scenes(recipe: Recipe, loss: str, exponent: float, seed: int, part: str) -> dict:
+    """One training on drawn scenes, scored on those of the list "val" and on fresh ones."""
+    begin = time.perf_counter()
     root, classes, ignore = scenes(recipe).name, VOC.num_classes, VOC.ignore_index
     varied = compose(random_crop(recipe.scene_crop, ignore), v2.RandomHorizontalFlip())
     pictures = cached(VOC(root, "train", transform=varied))
-    chosen = loss_function(loss, VOC(root, "train"), classes, ignore)
+    chosen = loss_function(loss, exponent, VOC(root, "train"), classes, ignore)
     torch.manual_seed(seed)
     model = UNet(3, classes, width=16, depth=3, norm="batch")
-    rate, epochs = recipe.scene_rate, recipe.scene_epochs
-    train(model, pictures, chosen, learning_rate=rate, epochs=epochs, seed=seed)
-    result = score(*answers(model, VOC(root, "val")), classes, ignore)
-    del result["confusion"]  # mostly zeros: the scenes show seven of the classes
-    return {"training_pictures": len(pictures), "epochs": epochs} | result
+    settings = {"learning_rate": recipe.scene_rate, "epochs": recipe.scene_epochs, "seed": seed}
+    train(model, pictures, chosen, precision="bf16", **settings)
+    result = {"training_pictures": len(pictures), "epochs": recipe.scene_epochs}
+    for name, own in (("val", VOC(root, "val")), ("fresh", VOC(f"{root}/fresh", "trainval"))):
+        result[name] = score(*answers(model, own), classes, ignore) | {"pictures": len(own)}
+        del result[name]["confusion"]  # mostly zeros: the scenes show seven of the classes
+    return result | {"seconds": round(time.perf_counter() - begin, 1)}
 
 
 def street_pictures(recipe: Recipe, films: str) -> tuple[Dataset, Dataset]:
@@ -173,17 +188,20 @@ def dropped_frames(drives: Sequence[str], films: str) -> list[int]:
     return {"all": [], f"without {SHARED}": shared, f"with {SHARED}": others}[films]
 
 
-def run_streets(recipe: Recipe, start: str, loss: str, films: str, seed: int, part: str) -> dict:
+def run_streets(
+    recipe: Recipe, start: str, rates: str, exponent: float, films: str, seed: int, part: str
+) -> dict:
     """One training on street scenes, scored on "val" and on each film of "test"."""
+    begin = time.perf_counter()
     classes, ignore, rate = CamVid.num_classes, CamVid.ignore_index, recipe.street_rate
     plain, varied = street_pictures(recipe, films)
-    chosen = loss_function(loss, plain, classes, ignore)
+    chosen = loss_function(PLAIN, exponent, plain, classes, ignore)
     torch.manual_seed(seed)
     model = (pretrained_unet if start == "ImageNet" else EncoderUNet)(3, classes)
-    groups = partial(depth_rates, learning_rate=rate) if start == "ImageNet" else None
+    groups = partial(depth_rates, learning_rate=rate) if rates == BY_DEPTH else None
     epochs = round(recipe.street_crops / len(varied))
     settings = {"epochs": epochs, "batch_size": 4, "learning_rate": rate, "seed": seed}
-    train(model, varied, chosen, groups, **settings)
+    train(model, varied, chosen, groups, precision="float32", **settings)
     result = {"training_pictures": len(varied), "epochs": epochs}
     for split in ("val", "test"):
         pictures = CamVid(split=split, size=recipe.street_size)
@@ -191,10 +209,13 @@ def run_streets(recipe: Recipe, start: str, loss: str, films: str, seed: int, pa
         for film in sorted(set(pictures.drives)):
             own = [index for index, drive in enumerate(pictures.drives) if drive == film]
             pair = [found[i] for i in own], [true[i] for i in own]
-            result[f"{split} {film}"] = score(*pair, classes, ignore)
-            if (film, loss, films, seed) == (UNSEEN, PLAIN, "all", 0):
+            scores = score(*pair, classes, ignore)
+            if film != UNSEEN:
+                del scores["confusion"]
+            elif (rates, exponent, films, seed) == (BY_DEPTH, 0.0, "all", 0):
                 store(*pair, HERE / f"classes-{start}.png")
-    return result
+            result[f"{split} {film}"] = scores
+    return result | {"seconds": round(time.perf_counter() - begin, 1)}
 
 
 def store(found: list[Tensor], true: list[Tensor], path: Path) -> None:
@@ -219,27 +240,45 @@ def describe_frames(part: str, split: str) -> dict:
     return {"films": films}
 
 
+def street_plans(recipe: Recipe) -> Iterator[dict]:
+    """Two starts with rates of two kinds; then, for the best of them, the class weights."""
+    kinds = [(start, rates, 0.0, "all") for rates in (BY_DEPTH, FLAT) for start in STARTS]
+    weights = [("ImageNet", BY_DEPTH, exponent, "all") for exponent in recipe.exponents[1:]]
+    yield from named("streets", kinds, recipe.seeds)
+    yield from named("streets", weights, recipe.seeds)
+
+
+def film_plans(recipe: Recipe) -> Iterator[dict]:
+    """As many training pictures with and without the film that is scored."""
+    kinds = [("ImageNet", BY_DEPTH, 0.0, f"{how} {SHARED}") for how in ("without", "with")]
+    yield from named("films", kinds, recipe.seeds)
+
+
+def named(part: str, kinds: list[tuple], seeds: Sequence[int]) -> Iterator[dict]:
+    """What identifies each run on streets, seed by seed."""
+    names = ("start", "rates", "exponent", "films", "seed")
+    for seed, kind in product(seeds, kinds):
+        yield {"part": part, **dict(zip(names, (*kind, seed), strict=True))}
+
+
+def scene_plans(recipe: Recipe) -> Iterator[dict]:
+    """The losses that are compared on drawn scenes; the weights first, then Dice."""
+    weights = [(PLAIN, exponent) for exponent in recipe.exponents]
+    for losses in (weights, [(WITH_DICE, 0.0)]):
+        for seed, (loss, exponent) in product(recipe.seeds, losses):
+            yield {"part": "scenes", "loss": loss, "exponent": exponent, "seed": seed}
+
+
 def main(recipe: Recipe) -> None:
     """Does the runs that are not in the table yet."""
-    if "scenes" in recipe.parts:
-        losses = (PLAIN, WEIGHTED, MILDER, WITH_DICE)
-        plans = [{"part": "scenes", "loss": x, "seed": s} for s, x in product(recipe.seeds, losses)]
-        complete(TABLE, plans, partial(run_scenes, recipe))
     if "streets" in recipe.parts:
         splits = [{"part": "frames", "split": split} for split in ("train", "val", "test")]
         complete(TABLE, splits, describe_frames)
-        kinds = [
-            ("ImageNet", PLAIN, "all"),
-            ("scratch", PLAIN, "all"),
-            ("ImageNet", WEIGHTED, "all"),
-            ("ImageNet", PLAIN, f"without {SHARED}"),
-            ("ImageNet", PLAIN, f"with {SHARED}"),
-        ]
-        plans = [
-            {"part": "streets", "start": start, "loss": loss, "films": films, "seed": seed}
-            for seed, (start, loss, films) in product(recipe.seeds, kinds)
-        ]
-        complete(TABLE, plans, partial(run_streets, recipe))
+        complete(TABLE, street_plans(recipe), partial(run_streets, recipe))
+    if "scenes" in recipe.parts:
+        complete(TABLE, scene_plans(recipe), partial(run_scenes, recipe))
+    if "streets" in recipe.parts:
+        complete(TABLE, film_plans(recipe), partial(run_streets, recipe))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,18 @@
 """Chapter 9's comparison of what makes training converge fast or slowly, one change at a time.
 
-    python results/convergence.py          all runs, about ten minutes; interrupted, it goes on
+    python results/convergence.py          all runs, half an hour; interrupted, it goes on
     python results/convergence.py --help   fewer seeds, another length
 
 Small networks on simulated nuclei, scored after every epoch on pictures that no run learns from.
 No choice is made by these scores but the reader's. What a step costs, against the reference's, is
-measured once, all variants in turn; the runs' own times are not used. Rows go to
+measured once, all variants in turn; the runs' own times are not used.
+
+Weight decay has runs of its own, on few pictures and long enough to learn them by heart: Dice on
+these pictures and on others, and how long the weights are at the end. Rows go to
 `results/convergence.json`.
 """
 
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -19,11 +23,12 @@ from typing import Any
 
 import torch
 import tyro
-from table import complete
+from table import Row, complete
 from torch import nn
 from torch.optim import SGD, Adam, AdamW
+from torch.utils.data import ConcatDataset, DataLoader, TensorDataset
 
-from unet_lib.data import SimulatedNuclei, cached, foreground
+from unet_lib.data import SimulatedNuclei, foreground
 from unet_lib.model import UNet
 from unet_lib.training import (
     TrainingError,
@@ -31,6 +36,7 @@ from unet_lib.training import (
     bce_dice_loss,
     bce_loss,
     dice_loss,
+    evaluate,
     fit,
 )
 
@@ -41,7 +47,7 @@ TABLE = Path(__file__).parent / "convergence.json"
 class Recipe:
     """The reference run, and how often each variant of it is repeated."""
 
-    seeds: tuple[int, ...] = (0, 1, 2)
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     """Initial weights and order of the pictures; the pictures are the same in all runs."""
     width: int = 8
     """Channels of the first stage."""
@@ -49,19 +55,33 @@ class Recipe:
     """Poolings."""
     pictures: int = 160
     """Simulated pictures to learn from."""
-    side: int = 64
+    side: int = 48
     """Their height and width."""
     epochs: int = 10
     """Passes through them, each followed by a score."""
     learning_rate: float = 4e-3
     """The largest rate of the reference."""
+    few: int = 20
+    """Pictures of the runs with weight decay."""
+    passes: int = 200
+    """Through these, in batches of 4."""
+    decays: tuple[float, ...] = (0.0, 0.01, 0.1, 1.0)
+    """Of AdamW."""
 
 
 def small_weights(model: UNet) -> None:
-    """A tenth of the weights that PyTorch draws."""
+    """A tenth of the weights that PyTorch draws; the first answers still lie around 0."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             module.weight.data *= 0.1
+    model.head.expect([0.5])
+
+
+def single_groups(model: UNet) -> None:
+    """GroupNorm with a group for each channel: what InstanceNorm computes."""
+    for module in model.modules():
+        if isinstance(module, nn.GroupNorm):
+            module.num_groups = module.num_channels
 
 
 def he_weights(model: UNet) -> None:
@@ -74,8 +94,8 @@ def he_weights(model: UNet) -> None:
 
 
 def prior_bias(model: UNet, share: float = 0.15) -> None:
-    """Before the first step the network already says how rare the foreground is."""
-    nn.init.constant_(model.head.bias, torch.logit(torch.tensor(share)).item())
+    """Before the first step the network already says that the foreground is rare (it is 22 %)."""
+    model.head.expect([share])
 
 
 @dataclass(frozen=True)
@@ -90,6 +110,7 @@ class Variant:
 
 PLAIN = {"norm": "none"}
 SLOW = {"learning_rate": 1e-3}
+COUPLED = {"weight_decay": 1e-4}  # added to the gradient, 0.01 would be another loss
 VARIANTS = {
     "reference": Variant(),
     "constant 0.0001": Variant({"schedule": "constant", "learning_rate": 1e-4}),
@@ -97,11 +118,12 @@ VARIANTS = {
     "constant 0.004": Variant({"schedule": "constant"}),
     "constant 0.1": Variant({"schedule": "constant", "learning_rate": 1e-1}),
     "cosine 0.004": Variant({"schedule": "cosine"}),
-    "adam": Variant({"optimizer": "adam"}),
-    "sgd 0.004": Variant({"optimizer": "sgd"}),
-    "sgd 0.04": Variant({"optimizer": "sgd", "learning_rate": 4e-2}),
-    "sgd 0.4": Variant({"optimizer": "sgd", "learning_rate": 4e-1}),
+    "adam": Variant(COUPLED | {"optimizer": "adam"}),
+    "sgd 0.004": Variant(COUPLED | {"optimizer": "sgd"}),
+    "sgd 0.04": Variant(COUPLED | {"optimizer": "sgd", "learning_rate": 4e-2}),
+    "sgd 0.4": Variant(COUPLED | {"optimizer": "sgd", "learning_rate": 4e-1}),
     "group norm": Variant(network={"norm": "group"}),
+    "groups of one": Variant(network={"norm": "group"}, initialize=single_groups),
     "no norm": Variant(network=PLAIN),
     "no norm, 0.001": Variant(SLOW, PLAIN),
     "no norm, 0.001, He": Variant(SLOW, PLAIN, he_weights),
@@ -110,17 +132,17 @@ VARIANTS = {
     "BCE": Variant(loss=bce_loss),
     "BCE, rare from the start": Variant(initialize=prior_bias, loss=bce_loss),
     "Dice": Variant(loss=dice_loss),
-    "weight decay 0": Variant({"weight_decay": 0.0}),
-    "weight decay 0.1": Variant({"weight_decay": 0.1}),
     "weight decay 10": Variant({"weight_decay": 10.0}),
     "dropout 0.5": Variant(network={"dropout": 0.5}),
 }
 
 
 @cache
-def pictures(count: int, side: int, seed: int) -> torch.utils.data.Dataset:
+def pictures(count: int, side: int, seed: int) -> TensorDataset:
     """Simulated once, with the nuclei as target."""
-    return cached(SimulatedNuclei(count, seed=seed, size=(side, side), target=foreground))
+    nuclei = SimulatedNuclei(count, seed=seed, size=(side, side), target=foreground)
+    images, targets = zip(*(nuclei[index] for index in range(count)), strict=True)
+    return TensorDataset(torch.stack(images), torch.stack(targets))
 
 
 def network(recipe: Recipe, variant: Variant, seed: int) -> UNet:
@@ -145,9 +167,9 @@ def settings(recipe: Recipe, variant: Variant, seed: int) -> TrainingSettings:
     return replace(reference, **variant.settings)
 
 
-def run(recipe: Recipe, variant: str, seed: int) -> dict:
+def run(recipe: Recipe, variant: str, seed: int) -> Row:
     """Trains one network; the curves have one value an epoch. A run that blows up ends early."""
-    chosen = VARIANTS[variant]
+    begin, chosen = time.perf_counter(), VARIANTS[variant]
     rows: list[dict] = []
     try:
         fit(
@@ -164,11 +186,50 @@ def run(recipe: Recipe, variant: str, seed: int) -> dict:
         stopped = str(error)
     names = {"loss": "loss", "validation_loss": "validation_loss", "dice": "dice_pooled"}
     curves = {name: [round(row[key], 4) for row in rows] for name, key in names.items()}
-    return {"recipe": asdict(recipe) | {"seeds": [seed]}, "stopped": stopped} | curves
+    seconds = {"seconds": round(time.perf_counter() - begin, 1)}
+    return {"recipe": asdict(recipe) | {"seeds": [seed]}, "stopped": stopped} | curves | seconds
 
 
-def costs(recipe: Recipe, kind: str, rounds: int = 40) -> dict:
-    """Time of one step of each variant, all in turn, relative to the reference's.
+def decayed(recipe: Recipe, decay: float, seed: int) -> Row:
+    """Trains one network long on few pictures; the scores have one value for ten passes."""
+    begin = time.perf_counter()
+    few, others = pictures(recipe.few, recipe.side, 22), pictures(100, recipe.side, 23)
+    model = network(recipe, Variant(), seed)
+    before = length(model)
+    chosen = TrainingSettings(
+        epochs=recipe.passes // 10,
+        batch_size=4,
+        learning_rate=recipe.learning_rate,
+        weight_decay=decay,
+        precision="float32",
+        keep="last",
+        seed=seed,
+    )
+    own, other = [], []
+
+    def watch(_row: dict[str, float]) -> None:
+        for scores, data in ((own, few), (other, others)):
+            scores.append(round(evaluate(model, DataLoader(data, 50))["dice_pooled"], 4))
+
+    fit(model, ConcatDataset([few] * 10), settings=chosen, on_epoch=watch, verbose=False)
+    return {
+        "recipe": asdict(recipe) | {"seeds": [seed]},
+        "steps": recipe.few * recipe.passes // 4,
+        "own": own,
+        "other": other,
+        "length": round(length(model) / before, 3),
+        "seconds": round(time.perf_counter() - begin, 1),
+    }
+
+
+def length(model: UNet) -> float:
+    """Of all weights of the convolutions together."""
+    weights = [module.weight for module in model.modules() if isinstance(module, nn.Conv2d)]
+    return math.sqrt(sum(weight.detach().square().sum().item() for weight in weights))
+
+
+def costs(recipe: Recipe, kind: str, rounds: int = 40) -> Row:
+    """The processor's time for one step of each variant, all in turn, over the reference's.
 
     Variants that differ in a number only, such as the learning rate, share a step and its time.
     """
@@ -177,9 +238,9 @@ def costs(recipe: Recipe, kind: str, rounds: int = 40) -> dict:
     seconds: dict[str, list[float]] = {kind: [] for kind in steps}
     for _ in range(rounds):
         for kind, take in steps.items():
-            start = time.perf_counter()
+            start = time.process_time()
             take()
-            seconds[kind].append(time.perf_counter() - start)
+            seconds[kind].append(time.process_time() - start)
     medians = {kind: statistics.median(values[1:]) for kind, values in seconds.items()}
     reference = medians[kinds["reference"]]
     return {"time": {name: round(medians[kinds[name]] / reference, 3) for name in VARIANTS}}
@@ -188,7 +249,8 @@ def costs(recipe: Recipe, kind: str, rounds: int = 40) -> dict:
 def step_kind(recipe: Recipe, variant: Variant) -> str:
     """What the time of a step depends on."""
     optimizer = settings(recipe, variant, 0).optimizer
-    return f"{optimizer} {variant.network} {variant.loss.__name__}"
+    single = variant.initialize is single_groups
+    return f"{optimizer} {variant.network} {single} {variant.loss.__name__}"
 
 
 def step(recipe: Recipe, variant: Variant) -> Callable[[], None]:
@@ -212,6 +274,8 @@ def step(recipe: Recipe, variant: Variant) -> Callable[[], None]:
 def main(recipe: Recipe) -> None:
     """Does the runs that are not in the table yet."""
     complete(TABLE, [{"kind": "costs"}], partial(costs, recipe))
+    plans = [{"decay": decay, "seed": seed} for seed in recipe.seeds for decay in recipe.decays]
+    complete(TABLE, plans, partial(decayed, recipe))
     plans = [{"variant": name, "seed": seed} for seed in recipe.seeds for name in VARIANTS]
     complete(TABLE, plans, partial(run, recipe))
 

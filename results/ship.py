@@ -23,7 +23,7 @@ import tyro
 from table import complete
 
 from unet_lib.data import SimulatedNuclei, cached, foreground
-from unet_lib.evaluation import count_pixels, dice
+from unet_lib.evaluation import Fast, count_pixels, dice
 from unet_lib.model import UNet
 from unet_lib.shipping.export import export_onnx
 from unet_lib.shipping.quantize import halve, quantize
@@ -35,6 +35,7 @@ CHECKPOINT = HERE / "ship.pt"
 ONNX = HERE.parent / "book" / "_static" / "demo" / "unet.onnx"
 CLASSES = ("background", "nucleus")
 KINDS = ("float32", "float16", "int8, calibrated", "int8, dynamic")
+PYTORCH = ("PyTorch", "PyTorch, folded")
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,9 @@ def files(recipe: Recipe) -> dict:
             }
             for kind in KINDS
         },
-        "time_of_pytorch": {str(side): ratio["PyTorch"] for side, ratio in times.items()},
+        "pytorch": {
+            kind: {str(side): ratio[kind] for side, ratio in times.items()} for kind in PYTORCH
+        },
     }
 
 
@@ -152,7 +155,8 @@ def ratios(sessions: dict, rounds: int, side: int) -> dict[str, float]:
         kind: partial(session.run, None, {"images": batch.numpy()})
         for kind, session in sessions.items()
     }
-    runs["PyTorch"] = torch.inference_mode()(partial(model, batch))
+    for kind, network in zip(PYTORCH, (model, Fast(model, "float32")), strict=True):
+        runs[kind] = torch.inference_mode()(partial(network, batch))
     seconds: dict[str, list[float]] = {kind: [] for kind in runs}
     for _ in range(rounds):
         for kind, run in runs.items():
