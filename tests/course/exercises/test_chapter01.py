@@ -1,7 +1,9 @@
 """The checks of chapter 1: right answers, and each typical wrong one with what it is told."""
 
+import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from unet_lib.course.exercises import chapter01
@@ -19,6 +21,24 @@ def receptive_field(layers, multiply_first=False):
         field += (kernel - 1) * jump * (stride if multiply_first else 1)
         jump *= stride
     return field
+
+
+def convolve(image, kernel, product=np.multiply):
+    size, (height, width) = len(kernel), image.shape
+    result = np.zeros((height - size + 1, width - size + 1))
+    for y, x in np.ndindex(result.shape):
+        result[y, x] = product(image[y : y + size, x : x + size], kernel).sum()
+    return result
+
+
+def library_convolve(image, kernel):
+    batch, weights = (torch.tensor(x, dtype=torch.float64)[None, None] for x in (image, kernel))
+    return F.conv2d(batch, weights)[0, 0]
+
+
+def size_rule(size, kernel, stride, padding):
+    pixels, weights = torch.zeros(1, 1, 1, size), torch.zeros(1, 1, 1, kernel)
+    return F.conv2d(pixels, weights, stride=(1, stride), padding=(0, padding)).shape[-1]
 
 
 def window(depth, pixel):
@@ -47,6 +67,41 @@ def depth_needed(diameter, reach=lambda sides: min(map(min, sides))):
 
 
 CASES = {
+    chapter01.check_convolve: [
+        (convolve, "Right: "),
+        (library_convolve, "Right: "),
+        (lambda image, kernel: None, "return the array of results, not None"),
+        (lambda image, kernel: "twelve", "return the array of results, not a str"),
+        (lambda image, kernel: 0 * convolve(image, kernel), "every number is still 0"),
+        (lambda image, kernel: image, "the result has shape (4, 4), expected (2, 2)"),
+        (
+            lambda image, kernel: convolve(image, kernel).T,
+            "5x6 pixels, kernel 2x2: the result has shape (5, 4), expected (4, 5). Rows come first",
+        ),
+        (lambda image, kernel: convolve(image, kernel[::-1, ::-1]), "the kernel is flipped"),
+        (lambda image, kernel: convolve(image, kernel.T), "are exchanged"),
+        (lambda image, kernel: convolve(image, kernel**0), "without the kernel's weights"),
+        (
+            lambda image, kernel: convolve(image, kernel, lambda a, b: b @ a),
+            "the product of two matrices",
+        ),
+        (
+            lambda image, kernel: convolve(image, kernel) + np.eye(2) * (len(image) == 4),
+            "row 1, column 1 is 13, expected 12. Which pixels does the kernel cover",
+        ),
+    ],
+    chapter01.check_size_rule: [
+        (size_rule, "Right: "),
+        (lambda n, k, s, p: None, "padding 0 give None. Count the places"),
+        (lambda n, k, s, p: [n], "you return a list. Return a plain number"),
+        (lambda n, k, s, p: size_rule(n, k, s, p) - 1, "give 1: one too few"),
+        (lambda n, k, s, p: size_rule(n, k, 1, p), "give 4: without the stride"),
+        (lambda n, k, s, p: (n + 2 * p - k) / s + 1, "give 2.5: part of a place is no place"),
+        (lambda n, k, s, p: -(-(n + 2 * p - k) // s) + 1, "give 3: rounded up"),
+        (lambda n, k, s, p: size_rule(n, k, s, 0), "give 126: without the padding"),
+        (lambda n, k, s, p: (n + p - k) // s + 1, "give 127: the padding stands on both sides"),
+        (lambda n, k, s, p: 7, "give 7, expected 2. Slide the kernel"),
+    ],
     chapter01.check_output_size: [
         (output_size, "Right: "),
         (lambda n, d: None, "572 at depth 4 gives None, but this size goes through"),

@@ -5,9 +5,55 @@ from math import exp, hypot
 
 import numpy as np
 import torch
+from PIL import Image
 from torch.nn.functional import interpolate, pad
 
 from unet_lib.course.exercises import chapter03
+from unet_lib.data import normalize_percentiles
+
+
+def cells(image=normalize_percentiles, target=lambda mask: mask > 0, pair=None, mask_of=None):
+    """A class of the reader's, right but for what is given."""
+
+    class Cells:
+        def __init__(self, root):
+            self.images = sorted((root / "images").glob("*.png"))
+            self.masks = [root / "masks" / path.name for path in self.images]
+
+        def __getitem__(self, index):
+            pixels = np.array(Image.open(self.images[index]))
+            mask = np.array(Image.open(self.masks[index if mask_of is None else mask_of]))
+            made = [
+                torch.from_numpy(values)[None].float() for values in (image(pixels), target(mask))
+            ]
+            return made if pair is None else pair(*made)
+
+    return Cells
+
+
+def color_labels(colors, palette, unknown=-1):
+    labels = np.full(colors.shape[:2], unknown)
+    for color, index in palette.items():
+        labels[(colors == color).all(axis=-1)] = index
+    if (labels < 0).any():
+        raise ValueError("unknown colors")
+    return labels
+
+
+def looked_up(colors, palette):
+    return torch.tensor([[palette[tuple(color)] for color in row] for row in colors.tolist()])
+
+
+def block_split(count, share, gap, moved=0):
+    size = round(share * count)
+    test, validation = count - size, count - 2 * size - gap
+    training = range(moved, validation - gap)
+    return training, range(validation, validation + size), range(test, count)
+
+
+def reordered(count, share, gap):
+    training, validation, test = block_split(count, share, gap)
+    return validation, training, test
 
 
 def gap_weight(d1, d2, w0=10.0, sigma=5.0):
@@ -53,6 +99,44 @@ def smooth(labels, size):
 
 CALLS = itertools.count()
 CASES = {
+    chapter03.check_getitem: [
+        (cells(), "Right: "),
+        (cells(image=lambda pixels: pixels), "gray values as they are stored"),
+        (cells(image=lambda pixels: pixels / 255), "divided by 255, a dark image stays dark"),
+        (cells(image=lambda pixels: pixels / pixels.max()), "one hot pixel decides"),
+        (cells(image=lambda pixels: pixels.T.reshape(pixels.shape)), "not the one with this index"),
+        (cells(target=lambda mask: mask), "holds 0, 255, expected 0 and 1"),
+        (cells(target=lambda mask: mask / 65025), "holds 0, 0.003922, expected 0 and 1"),
+        (cells(target=lambda mask: mask == 0), "turned around"),
+        (cells(mask_of=2), "dataset[0]: the target is not the mask of this image"),
+        (cells(pair=lambda image, target: image), "dataset[0] is a Tensor. Return two tensors"),
+        (cells(pair=lambda image, target: (image[0], target)), "has the shape (40, 48), expected"),
+        (cells(pair=lambda image, target: (image.numpy(), target)), "image is an ndarray"),
+        (cells(pair=lambda image, target: (image, target.long())), "not torch.float32"),
+        (lambda root: None, "dataset[0] raised TypeError"),
+        (7, "pass the function itself"),
+    ],
+    chapter03.check_color_labels: [
+        (color_labels, "Right: "),
+        (looked_up, "Right: "),
+        (lambda colors, palette: color_labels(colors, palette, unknown=0), "becomes 0. Raise a"),
+        (lambda colors, palette: colors, "shape (3, 4, 3), expected (3, 4)"),
+        (lambda colors, palette: color_labels(colors, palette) / 255, "type float64"),
+        (lambda colors, palette: color_labels(colors[::-1], palette), "at row 0, column"),
+        (lambda colors, palette: None, "you return None. Return an array"),
+    ],
+    chapter03.check_block_split: [
+        (block_split, "Right: "),
+        (lambda *given: map(list, block_split(*given)), "Right: "),
+        (lambda count, share, gap: block_split(count, share, 0), "0 slices lie between training"),
+        (lambda count, share, gap: block_split(count, 0.1, gap), "validation has 10 slices"),
+        (lambda *given: block_split(*given, moved=1), "at the ends of the stack go unused"),
+        (lambda *given: block_split(*given)[:2], "Return three lists of indices"),
+        (reordered, "The order is training, validation, test"),
+        (lambda *given: ([0, 2], [4], [6]), "training is no run of neighbors"),
+        (lambda count, *_: (range(70), [], range(85, 100)), "validation is empty"),
+        (lambda count, *_: (range(70), [71], range(85, 101)), "numbers 0 to 99"),
+    ],
     chapter03.check_gap_weight: [
         (gap_weight, "Right: "),
         (lambda d1, d2, w0, s: 1 + w0 * exp((d1 + d2) ** 2 / (2 * s**2)), "exponent is negative"),
@@ -77,8 +161,8 @@ CASES = {
     chapter03.check_group_split: [
         (group_split, "Right: "),
         (lambda *given: tuple(map(np.array, group_split(*given))), "Right: "),
-        (lambda patients, share, seed: ([*range(12)], [3]), "picture 3 is there twice"),
-        (lambda patients, share, seed: ([*range(12)], [12]), "no picture 12; indices go from 0"),
+        (lambda patients, share, seed: ([*range(12)], [3]), "image 3 is there twice"),
+        (lambda patients, share, seed: ([*range(12)], [12]), "no image 12; indices go from 0"),
         (random_split, "is on both sides"),
         (lambda patients, share, seed: ([*range(12)], []), "0 of 4 patients are in validation"),
         (lambda patients, share, seed: ([], [*range(12)]), "4 of 4 patients are in validation"),
@@ -91,7 +175,7 @@ CASES = {
         (lambda batch: collate(batch)[0], "you return a Tensor. Return two tensors"),
         (lambda batch: tuple(map(list, zip(*batch, strict=True))), "is no tensor yet"),
         (lambda batch: (collate(batch)[0], collate(batch)[1][:, :4]), "Pad them exactly"),
-        (lambda batch: collate(batch, bottom=False), "picture 0 does not lie unchanged"),
+        (lambda batch: collate(batch, bottom=False), "image 0 does not lie unchanged"),
         (lambda batch: collate(batch, fill=0), "the network would learn it"),
         (lambda batch: collate(batch, fill=-1), "is -1, expected 255"),
         (lambda batch: collate(batch, image_fill=0.5), "margin of the images is not 0"),

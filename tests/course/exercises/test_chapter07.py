@@ -1,5 +1,8 @@
 """The checks of chapter 7: a right answer, and each typical wrong one with its message."""
 
+import numpy as np
+from scipy.stats import t as student
+
 from unet_lib.course.exercises import chapter07
 
 
@@ -14,10 +17,14 @@ def rates(stages, rate, decay):
     return [rate * decay ** (stages - i) for i in range(stages + 1)]
 
 
-def verdict(a, b):
-    if min(len(a), len(b)) < 3:
+def verdict(a, b, factor=None, ddof=1):
+    if len(a) < 3:
         return "open"
-    return "a" if min(a) > max(b) else "b" if min(b) > max(a) else "open"
+    differences = np.subtract(a, b)
+    error = differences.std(ddof=ddof) / np.sqrt(len(a))
+    half = (factor or student.ppf(0.975, len(a) - 1)) * error
+    mean = differences.mean()
+    return "a" if mean > half else "b" if mean < -half else "open"
 
 
 CASES = {
@@ -45,16 +52,17 @@ CASES = {
         (lambda n, rate, decay: [0.0] * n + [rate], "expected [0.0025, 0.005, 0.01]"),
     ],
     chapter07.check_verdict: [
-        (verdict, "Right: a winner where every seed agrees"),
+        (verdict, "Right: a winner where the pairs agree"),
         (lambda a, b: None, "returned None"),
-        (lambda a, b: "b", "even the worst seed of a is better"),
-        (lambda a, b: "a", "even the worst seed of b beats"),
-        (lambda a, b: "a" if max(a) > max(b) else "b", "the ranges overlap"),
-        (lambda a, b: "open" if a[0] == 0.9 else verdict([max(a)] * 3, b), "the best single run"),
-        (lambda a, b: verdict(a * 3, b * 3), "one run each"),
-        (lambda a, b: verdict(a * 2, b * 2) if len(a) > 1 else "open", "two seeds are fewer"),
-        (lambda a, b: verdict(a, b * 2) if len(a) > 2 else "open", "b has two seeds"),
-        (lambda a, b: verdict(a, [x - 1e-9 for x in b]), "is as good as one of a"),
+        (lambda a, b: "b", "far from 0"),
+        (lambda a, b: "a", "b is ahead in every seed"),
+        (lambda a, b: "a" if min(a) > max(b) else "b" if min(b) > max(a) else "open", "by seed a"),
+        (lambda a, b: verdict(a, b, factor=1.96), "is your factor 4.303"),
+        (lambda a, b: "a" if sum(a) > sum(b) else "b", "is your factor 4.303"),
+        (lambda a, b: "a" if len(a) < 3 else verdict(a, b), "one pair is one observation"),
+        (lambda a, b: "a" if len(a) == 2 else verdict(a, b), "two pairs are fewer"),
+        (lambda a, b: verdict(a, b, factor=4.303), "the factor for them is 2.776"),
+        (lambda a, b: "b" if a == b else verdict(a, b), "no difference at all"),
     ],
 }
 

@@ -62,7 +62,7 @@ CASES = {
         (lambda peak, limit: max(1, doubling(peak, limit)), "enough for 0, not for 1"),
         (one_by_one, "128 is right, after 129 calls; 30 have to do"),
         (lambda peak, limit: [peak(1) for _ in range(10**6)], "stopped after 601 calls"),
-        (straight, "and 500 more from 64 pictures on, 1000 bytes are enough for 63, not for 128"),
+        (straight, "and 500 more from 64 images on, 1000 bytes are enough for 63, not for 128"),
     ],
     chapter09a.check_plan: [
         (GOOD, "Right: a step needs 0."),
@@ -70,7 +70,7 @@ CASES = {
         (GOOD | {"width": 16}, "32 are the least"),
         (GOOD | {"width": "32"}, "the plan does not work: width"),
         (GOOD | {"precision": "int8"}, "the plan does not work: it raised ValueError: precision"),
-        (GOOD | {"accumulation_steps": 4}, "an update sees 4 pictures"),
+        (GOOD | {"accumulation_steps": 4}, "an update sees 4 images"),
         (GOOD | {"norm": "batch"}, "BatchNorm on batches of 1"),
         (GOOD | {"batch_size": 8}, "and there is 1 GB"),
     ],

@@ -17,10 +17,10 @@ def ece(p, y, bins):
 
 CASES = {
     chapter09c.check_folds: [
-        (by_group, "Right: every picture is validated once"),
+        (by_group, "Right: every image is validated once"),
         (lambda groups, k: KFold(k).split(groups), "AAAAAABC in 3 folds: in fold 1 group A is on"),
         (lambda groups, k: [(range(len(groups)), [])] * k, "fold 1 validates nothing"),
-        (lambda groups, k: [(t[1:], v) for t, v in by_group(groups, k)], "a picture is missing"),
+        (lambda groups, k: [(t[1:], v) for t, v in by_group(groups, k)], "an image is missing"),
         (lambda groups, k: [next(by_group(groups, k))] * k, "several times and others never"),
     ],
     chapter09c.check_ece: [

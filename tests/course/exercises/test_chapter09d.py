@@ -34,7 +34,7 @@ CASES = {
         (healed(), "Right: three findings, three cures"),
         (InMemory(SICK.images, SICK.labels), "the doctor says inverted-masks"),
         (InMemory(SICK.images, INVERTED), "the doctor says shifted-pairs"),
-        (healed(skip=6), "9 pictures of (1, 64, 64) are left; 15 can be saved"),
+        (healed(skip=6), "9 images of (1, 64, 64) are left; 15 can be saved"),
         (None, "give a data set"),
         (InMemory([], []), "the data set raised"),
     ],

@@ -55,7 +55,7 @@ CASES = {
     ],
     chapter12.check_miou: [
         (miou, "Right: "),
-        (lambda tables: None, "one picture, two classes: your function returns nothing yet"),
+        (lambda tables: None, "one image, two classes: your function returns nothing yet"),
         (lambda tables: [][1], "your function fails: IndexError"),
         (lambda tables: "0.5", "you return '0.5'. Follow it by hand"),
         *chapter12.MIOU_MISTAKES,
@@ -70,7 +70,7 @@ CASES = {
         (lambda names: (names, []), "109 names in training and 0 in validation"),
         (lambda names: (names[1:], names[:1] * 2), "exactly one of the two parts, once"),
         (lambda names: (names[::2], names[1::2]), "the film 0001TP is in both parts"),
-        (by_film("0016E5"), "validation has 47% of the pictures; whole films can come"),
+        (by_film("0016E5"), "validation has 47% of the images; whole films can come"),
     ],
     chapter12.check_milder: [
         (milder, "Right: "),

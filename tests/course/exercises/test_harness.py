@@ -54,7 +54,7 @@ ANSWERS = [*VALUES, Hostile, fails, later, lambda: 0.5, *(lambda *_, v=v: v for 
 
 
 def test_every_chapter_has_checks():
-    assert len({one.__module__ for one in CHECKS}) == 15
+    assert len({one.__module__ for one in CHECKS}) >= 15
     assert len(CHECKS) > 50
 
 

@@ -1,8 +1,8 @@
-"""Checks for the exercises of chapter 1: sizes, painting, receptive fields."""
+"""Checks for the tasks of chapter 1: convolution, sizes, painting, receptive fields."""
 
 import numpy as np
 
-from unet_lib.course.exercises.harness import about, ask, check, expect, say
+from unet_lib.course.exercises.harness import NotYet, about, ask, check, expect, say
 from unet_lib.course.exercises.values import array, judge, number
 from unet_lib.model.unet import UNet
 
@@ -11,6 +11,94 @@ REACH = (2, 8, 20, 44, 92)
 """Pixels that every output pixel sees in every direction, for depth 0, 1, 2, 3, 4."""
 HALO = (2, 9, 23, 51, 107)
 """Pixels that some output pixel sees in some direction."""
+
+
+@check
+def check_convolve(answer: object) -> None:
+    """Checks a function (image, kernel) -> the convolution without padding, as an array.
+
+    >>> check_convolve(lambda image, kernel: np.zeros((2, 2)))
+    Not yet: 4x4 pixels, kernel 3x3: every number is still 0. At each place (y, x), multiply ...
+    """
+    image = np.array([[1, 1, 5, 5], [1, 1, 5, 5], [1, 1, 5, 5], [1, 5, 5, 5]])
+    edge = np.array([[-1, 0, 1], [-1, 0, 1], [-1, 0, 1]])
+    wide = np.arange(30).reshape(5, 6) ** 2 % 11
+    corner = np.array([[1, 2], [0, 3]])
+    for picture, kernel in ((image, edge), (wide, corner), (wide, np.outer(edge[0], [1, 2, 3]))):
+        rows, columns = picture.shape
+        with about(f"{rows}x{columns} pixels, kernel {len(kernel)}x{len(kernel)}: "):
+            said = "return the array of results, not {kind}."
+            found = array(ask(answer, picture, kernel, none=said.format(kind="None")), said)
+            _judge_convolution(found, picture, kernel)
+    say(True, "multiply, add up, go on by one pixel. Your pencil, your loops and PyTorch agree.")
+
+
+def _convolution(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    windows = np.lib.stride_tricks.sliding_window_view(image, kernel.shape)
+    return (windows * kernel).sum(axis=(2, 3))
+
+
+def _judge_convolution(found: np.ndarray, image: np.ndarray, kernel: np.ndarray) -> None:
+    right = _convolution(image, kernel)
+    if found.shape != right.shape:
+        turned = " Rows come first: (height, width)." if found.shape == right.shape[::-1] else ""
+        raise NotYet(f"the result has shape {found.shape}, expected {right.shape}.{turned}")
+    windows = np.lib.stride_tricks.sliding_window_view(image, kernel.shape)
+    empty = (
+        "every number is still 0. At each place (y, x), multiply the kernel and the pixels below "
+        "it, number by number with `*`, add up, and store the sum in result[y, x]."
+    )
+    product = "that is the product of two matrices, `@`. Multiply number by number, with `*`."
+    wrong = (
+        (np.zeros(right.shape), empty),
+        (_convolution(image, kernel[::-1, ::-1]), "the kernel is flipped. Lay it on as it is."),
+        (_convolution(image, kernel.T), "rows and columns of the kernel are exchanged."),
+        (windows.sum(axis=(2, 3)), "the pixels are added up without the kernel's weights."),
+        ((windows @ kernel).sum(axis=(2, 3)), product),
+        ((kernel @ windows).sum(axis=(2, 3)), product),
+    )
+    row, column = (1 + place for place in [*np.argwhere(found != right), (0, 0)][0])
+    other = (
+        f"row {row}, column {column} is {found[row - 1, column - 1]:g}, expected "
+        f"{right[row - 1, column - 1]:g}. Which pixels does the kernel cover there?"
+    )
+    judge(found, right, wrong, other)
+
+
+@check
+def check_size_rule(answer: object) -> None:
+    """Checks a function (size, kernel, stride, padding) -> size of what a layer gives.
+
+    >>> check_size_rule(lambda size, kernel, stride, padding: size - kernel + 1)
+    Not yet: a size of 5, kernel 2, stride 2, padding 0 give 4: without the stride. It visits ...
+    """
+    cases = ((4, 3, 1, 0), (572, 3, 1, 0), (5, 2, 2, 0), (25, 2, 2, 0), (128, 3, 1, 1))
+    for case in (*cases, (224, 7, 2, 3), (10, 3, 3, 1)):
+        found = _answered(answer, *case)
+        size, kernel, stride, padding = case
+        told = f"a size of {size}, kernel {kernel}, stride {stride}, padding {padding} give {found}"
+        with about(told):
+            _judge_size(found, *case)
+    say(True, "(size + 2 padding - kernel) // stride + 1 holds for convolution and pooling.")
+
+
+def _judge_size(found: float | None, size: int, kernel: int, stride: int, padding: int) -> None:
+    expect(found is not None, ". Count the places where the kernel fits.")
+    room = size + 2 * padding - kernel
+    right = room // stride + 1
+    once = (size + padding - kernel) // stride + 1
+    bare = (size - kernel) // stride + 1
+    places = ": without the stride. It visits only every stride-th place."
+    parts = ": part of a place is no place. Round down, with //."
+    wrong = (
+        (bare, ": without the padding."),
+        (once, ": the padding stands on both sides."),
+        (right - 1, ": one too few. Where nothing is left over, the kernel still has one place."),
+        (room + 1, places),
+        (room / stride + 1, parts),
+        (-(-room // stride) + 1, ": rounded up. Where the kernel does not fit, there is no place."),
+    )
+    judge(found, right, wrong, f", expected {right}. Slide the kernel along one row, on paper.")
 
 
 @check
@@ -119,7 +207,7 @@ def _judge_field(layers: list[tuple[int, int]], found: float | None) -> None:
     expect(found is not None, ". Start with 1 pixel and walk through the layers.")
     steps = sum(kernel - 1 for kernel, _ in layers)
     few = ": one too few. Without any layer, a pixel sees one pixel: itself."
-    grid = ": after the layer of stride 2, one step on its grid is two pixels of the picture."
+    grid = ": after the layer of stride 2, one step on its grid is two pixels of the image."
     early = ": a layer's own stride counts only for the layers after it. Add first, then multiply."
     wrong = ((steps, few), (steps + 1, grid), (_field(layers, early=True), early))
     right = _field(layers)

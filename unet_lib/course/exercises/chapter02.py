@@ -1,4 +1,7 @@
-"""Checks for the exercises of chapter 2: each prints one line, "Right: ..." or "Not yet: ..."."""
+"""Checks for the exercises of chapter 2: parameters, sizes, residual blocks, skips.
+
+Those of the tasks in the text have a module of their own, and are found here too.
+"""
 
 import copy
 
@@ -7,8 +10,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from unet_lib.course.exercises.chapter02_forward import check_block, check_forward, check_step_up
 from unet_lib.course.exercises.harness import NotYet, about, ask, check, expect, say, short
 from unet_lib.course.exercises.values import close, judge, tensor, whole
+
+__all__ = [
+    "check_any_size",
+    "check_block",
+    "check_count",
+    "check_forward",
+    "check_residual_block",
+    "check_step_up",
+    "check_without_skips",
+]
 
 # (in_channels, out_channels, width, depth); the first is the article's network
 _COUNTED = ((3, 1, 64, 4), (1, 1, 16, 4), (1, 3, 8, 2), (3, 21, 32, 3))
@@ -104,11 +118,11 @@ def check_any_size(answer: object) -> None:
 
 
 def _judge_any_size(network: _OnlyMultiplesOf16, images: Tensor, logits: object) -> None:
-    cure = "return the network's output, cut to the pictures' size."
+    cure = "return the network's output, cut to the images' size."
     logits = tensor(logits, f"it returned {{short}}; {cure}")
     seen, size = network.seen, images.shape[-2:]
     if seen is None:
-        raise NotYet("the network was never called; pass it the padded pictures.")
+        raise NotYet("the network was never called; pass it the padded images.")
     given, needed = ("x".join(str(n + -n % 16) for n in x.shape[-2:]) for x in (seen, images))
     sixteen = "Think of -n % 16, which is 0 when 16 divides n."
     expect(given == needed, f"the network was given {given}, and {needed} is enough. {sixteen}")
@@ -120,7 +134,7 @@ def _judge_any_size(network: _OnlyMultiplesOf16, images: Tensor, logits: object)
     top, left = _find(images, seen)
     expect(
         torch.equal(logits, seen[:, :1, top : top + size[0], left : left + size[1]]),
-        f"the size is right but the pixels have moved: the pictures begin in row {top} and "
+        f"the size is right but the pixels have moved: the images begin in row {top} and "
         f"column {left} of what the network was given, so cut there.",
     )
 
@@ -132,7 +146,7 @@ def _find(images: Tensor, seen: Tensor) -> tuple[int, int]:
     for top, left in np.ndindex(windows.shape[-4:-2]):
         if torch.equal(windows[..., top, left, :, :], images):
             return top, left
-    raise NotYet("the network did not get the pictures' own pixels: pad them instead of resizing.")
+    raise NotYet("the network did not get the images' own pixels: pad them instead of resizing.")
 
 
 @check
@@ -203,11 +217,11 @@ def _judge_shortcut(
 def check_without_skips(network: object) -> None:
     """Checks a U-Net with a `bottleneck` whose skip connections carry nothing.
 
-    Works for any number of input channels, on pictures of 64x64; the network stays as it is.
+    Works for any number of input channels, on images of 64x64; the network stays as it is.
 
     >>> from unet_lib.model import UNet
     >>> check_without_skips(UNet(in_channels=1, width=4, depth=2))
-    Not yet: with the bottleneck muted the answer still depends on the picture: ...
+    Not yet: with the bottleneck muted the answer still depends on the image: ...
     """
     network = copy.deepcopy(network).eval() if isinstance(network, nn.Module) else nn.Identity()
     member = getattr(network, "bottleneck", None)
@@ -218,14 +232,14 @@ def check_without_skips(network: object) -> None:
         raise NotYet("the network has no convolution.")
     generator = torch.Generator().manual_seed(0)
     images = torch.rand(2, first.in_channels, 64, 64, generator=generator)
-    who, run = "for pictures of 64x64 pixels it", torch.no_grad()(network)
+    who, run = "for images of 64x64 pixels it", torch.no_grad()(network)
     logits = ask(run, images, who=who)
     size = isinstance(logits, Tensor) and logits.shape[-2:] == images.shape[-2:]
-    expect(size, "the answer has to be as high and wide as the pictures, 64x64.")
+    expect(size, "the answer has to be as high and wide as the images, 64x64.")
     same = torch.equal(logits[0], logits[1])
-    expect(not same, "two different pictures get the same answer: the way up is cut, too.")
+    expect(not same, "two different images get the same answer: the way up is cut, too.")
     member.register_forward_hook(lambda m, i, o: torch.zeros_like(o))
-    told = "with the bottleneck muted the answer still depends on the picture: a skip is open."
+    told = "with the bottleneck muted the answer still depends on the image: a skip is open."
     muted = close(*ask(run, images, who=who), within=1e-7)
     expect(muted, f"{told} Concatenate zeros of the skip's shape in its place.")
-    say(True, "all that the answer knows of the picture has passed the bottleneck.")
+    say(True, "all that the answer knows of the image has passed the bottleneck.")

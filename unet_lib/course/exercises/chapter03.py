@@ -1,17 +1,142 @@
-"""Checks for the exercises of chapter 3: border weights, masks resized, splits, padded batches."""
+"""Checks for the exercises of chapter 3: a data set, masks in color or resized, weights, batches.
 
-from itertools import pairwise
+Those of splits have a module of their own, and are found here too.
+"""
+
 from math import exp
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from unet_lib.course.exercises.chapter03_splits import check_block_split, check_group_split
 from unet_lib.course.exercises.harness import NotYet, about, ask, check, expect, kind, say
-from unet_lib.course.exercises.values import items, judge, number, numbers, tensor, whole
+from unet_lib.course.exercises.values import items, judge, number, tensor
+from unet_lib.data.normalize import normalize_percentiles
 from unet_lib.transforms import resize
 
+__all__ = [
+    "check_block_split",
+    "check_color_labels",
+    "check_gap_weight",
+    "check_getitem",
+    "check_group_split",
+    "check_nearest_resize",
+    "check_padded_collate",
+]
+
 Batch = list[tuple[Tensor, Tensor]]
+COLORS = {(0, 0, 0): 0, (255, 0, 0): 1, (0, 255, 0): 2, (255, 255, 0): 3, (224, 224, 192): 255}
+
+
+@check
+def check_getitem(answer: object) -> None:
+    """Checks a class: a folder with images/ and masks/ -> a data set of pairs, each (1, H, W).
+
+    >>> class Empty:
+    ...     def __init__(self, root): ...
+    ...     def __getitem__(self, index): ...
+    >>> check_getitem(Empty)
+    Not yet: dataset[0] is None. Return two tensors, image and target.
+    """
+    with TemporaryDirectory() as folder:
+        pairs = _written(Path(folder))
+        dataset = ask(answer, Path(folder), who="your class")
+        for index, (image, mask) in enumerate(pairs):
+            found = ask(lambda i: dataset[i], index, who=f"dataset[{index}]")
+            with about(f"dataset[{index}]"):
+                _judge_item(image, mask, found)
+    say(True, "image and target are what a network takes, for each of three files.")
+
+
+def _written(folder: Path) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Three dark images and their masks of 0 and 255, written as PNG and returned."""
+    rng, pairs = np.random.default_rng(0), []
+    for part in ("images", "masks"):
+        (folder / part).mkdir()
+    for index, size in enumerate(((40, 48), (32, 56), (40, 48))):
+        image = rng.integers(10, 90, size, dtype=np.uint8)
+        mask = np.zeros(size, np.uint8)
+        mask[8 + index : 20, 10:30] = 255
+        Image.fromarray(image).save(folder / "images" / f"{index}.png")
+        Image.fromarray(mask).save(folder / "masks" / f"{index}.png")
+        pairs.append((image, mask))
+    return pairs
+
+
+def _judge_item(image: np.ndarray, mask: np.ndarray, found: object) -> None:
+    pair = items(found, f" is {kind(found)}. Return two tensors, image and target.", 2)
+    for what, part in zip(("image", "target"), pair, strict=True):
+        made = "torch.from_numpy makes a tensor of an array."
+        expect(isinstance(part, Tensor), f": the {what} is {kind(part)}. {made}")
+        shape, wanted = tuple(part.shape), (1, *mask.shape)
+        told = f": the {what} has the shape {shape}, expected {wanted}."
+        expect(shape == wanted, f"{told} [None] in front adds the channel.")
+        expect(part.dtype == torch.float32, f": the {what} is {part.dtype}, not torch.float32.")
+    _judge_target(mask, pair[1][0].numpy())
+    stretch = "Pass the array to normalize_percentiles."
+    reasons = (
+        (image, f": the image holds gray values as they are stored. {stretch}"),
+        (image / 255, f": divided by 255, a dark image stays dark. {stretch}"),
+        (image / image.max(), f": divided by its maximum, one hot pixel decides. {stretch}"),
+    )
+    otherwise = ": the image is not the one with this index, scaled by its percentiles."
+    judge(pair[0][0].numpy(), normalize_percentiles(image), reasons, otherwise, within=1e-4)
+
+
+def _judge_target(mask: np.ndarray, target: np.ndarray) -> None:
+    values = ", ".join(f"{value:.4g}" for value in np.unique(target)[:4])
+    told = f": the target holds {values}, expected 0 and 1. Compare the mask with 0."
+    expect(np.isin(target, (0, 1)).all(), told)
+    turned = (target == (mask == 0)).all()
+    expect(not turned, ": the target is turned around. Nuclei are 1, all else is 0.")
+    told = ": the target is not the mask of this image. Use index for both files."
+    expect((target == (mask > 0)).all(), told)
+
+
+@check
+def check_color_labels(answer: object) -> None:
+    """Checks a function (colors (H, W, 3), palette) -> the class of each pixel, (H, W).
+
+    >>> check_color_labels(lambda colors, palette: colors[..., 0])
+    Not yet: the color (255, 0, 0) at row 0, column 1 becomes 255, expected 1. All three ...
+    """
+    names = list(COLORS)
+    picked = np.array([[0, 1, 2, 3], [3, 4, 0, 1], [2, 2, 4, 0]])
+    colors = np.array(names, np.uint8)[picked]
+    right = np.array(list(COLORS.values()))[picked]
+    _judge_labels(colors, right, ask(answer, colors, dict(COLORS)))
+    stray = colors.copy()
+    stray[1, 2] = (254, 0, 1)
+    try:
+        found = answer(stray, dict(COLORS))  # type: ignore[operator]  # it was called before
+    except Exception:  # a refusal, of whatever kind
+        return say(True, "each color has its class, and one that nobody defined is refused.")
+    raise NotYet(
+        f"the color (254, 0, 1) is not in the palette and becomes {np.asarray(found)[1, 2]}. Raise "
+        "a ValueError: such colors come from JPEG and from smooth resizing."
+    )
+
+
+def _judge_labels(colors: np.ndarray, right: np.ndarray, found: object) -> None:
+    array = isinstance(found, np.ndarray | Tensor)
+    expect(array, f"you return {kind(found)}. Return an array (height, width).")
+    labels = np.asarray(found)
+    told = f"the labels have the shape {labels.shape}, expected {right.shape}"
+    expect(labels.shape == right.shape, f"{told}: one number for each pixel.")
+    told = f"the labels are of type {labels.dtype}. Classes are whole numbers."
+    expect(labels.dtype.kind in "iu", told)
+    for row, column in np.argwhere(labels != right).tolist():
+        color = tuple(colors[row, column].tolist())
+        raise NotYet(
+            f"the color {color} at row {row}, column {column} becomes {labels[row, column]}, "
+            f"expected {right[row, column]}. All three channels must agree: "
+            "(colors == color).all(axis=-1)."
+        )
 
 
 @check
@@ -89,60 +214,11 @@ def _judge_resized(labels: Tensor, size: tuple[int, int], found: Tensor) -> None
 
 
 @check
-def check_group_split(answer: object) -> None:
-    """Checks a function (patients, share, seed) -> (training, validation) lists of indices.
-
-    >>> check_group_split(lambda patients, share, seed: ([0, 1, 2, 3], [4, 5, 6, 7]))
-    Not yet: 12 pictures went in, 4 are in neither part. Every picture has its place.
-    """
-    patients = ["Ada", "Bo", "Ada", "Cy", "Dee", "Bo", "Ada", "Dee", "Cy", "Dee", "Bo", "Ada"]
-    everybody = [f"patient {number:02}" for number in range(20) for _ in range(3)]
-    splits = []
-    cases = [(patients, 0.25, 0), (patients, 0.5, 1), (patients, 0.1, 2)]
-    for names, share, seed in cases + [(everybody, 0.25, seed) for seed in range(6)]:
-        splits.append(_parts(answer, names, share, seed))
-        _judge_split(names, share, *splits[-1])
-    seeded = any(split != splits[-1] for split in splits[3:])
-    expect(seeded, "six seeds choose the same patients. Let seed decide who is drawn.")
-    again = _parts(answer, everybody, 0.25, seed=5)
-    told = "seed 5 twice gives two splits. Make a generator from seed, inside."
-    expect(again == splits[-1], told)
-    say(True, "no patient on both sides, every picture in one part, and the seed repeats it.")
-
-
-def _parts(answer: object, names: list[str], share: float, seed: int) -> list[list[int]]:
-    """The two lists of indices that the reader's function returns."""
-    found = ask(answer, list(names), share, seed)
-    told = f"you return {kind(found)}. Return two lists of indices."
-    parts = [numbers(part, told, one=whole) for part in items(found, told, 2)]
-    for index in (*parts[0], *parts[1]):
-        last = len(names) - 1
-        expect(0 <= index <= last, f"there is no picture {index}; indices go from 0 to {last}.")
-    return [sorted(part) for part in parts]
-
-
-def _judge_split(names: list[str], share: float, train: list[int], validation: list[int]) -> None:
-    missing = len({*range(len(names))} - {*train, *validation})
-    told = f"{len(names)} pictures went in, {missing} are in neither part."
-    expect(not missing, f"{told} Every picture has its place.")
-    for index, next_one in pairwise(sorted(train + validation)):
-        told = f"picture {index} is there twice. Each goes to one part."
-        expect(index != next_one, told)
-    for name in sorted({names[i] for i in train} & {names[i] for i in validation}):
-        cure = "Draw patients, not pictures."
-        raise NotYet(f"{name} is on both sides: the score would measure memory. {cure}")
-    everybody = len(set(names))
-    drawn, wanted = len({names[i] for i in validation}), share * everybody
-    told = f"{drawn} of {everybody} patients are in validation, about {wanted:g} were asked for"
-    expect(abs(drawn - wanted) <= 1 and drawn and train, f"{told} (at least one).")
-
-
-@check
 def check_padded_collate(answer: object) -> None:
     """Checks a function from pairs of different sizes to one batch, padded right and below.
 
     >>> check_padded_collate(lambda batch: batch[0])
-    Not yet: the images have the shape (3, 4, 7), expected (3, 3, 6, 7): all pictures of the ...
+    Not yet: the images have the shape (3, 4, 7), expected (3, 3, 6, 7): all images of the ...
     """
     generator = torch.Generator().manual_seed(0)
     for channels, sizes in ((3, [(4, 7), (6, 5), (2, 2)]), (1, [(3, 3), (3, 3)])):
@@ -163,7 +239,7 @@ def _judge_batch(batch: Batch, found: object) -> None:
     images, labels = pair
     height, width = (max(label.shape[side] for _, label in batch) for side in (0, 1))
     expected = (len(batch), len(batch[0][0]), height, width)
-    told = f"the images have the shape {tuple(images.shape)}, expected {expected}: all pictures"
+    told = f"the images have the shape {tuple(images.shape)}, expected {expected}: all images"
     large = "of the batch, as high and as wide as the largest."
     expect(images.shape == expected, f"{told} {large}")
     told = f"the labels have shape {tuple(labels.shape)}, expected {(len(batch), height, width)}"
@@ -177,7 +253,7 @@ def _judge_padding(batch: Batch, images: Tensor, labels: Tensor) -> None:
         window = (place, slice(label.shape[0]), slice(label.shape[1]))
         margin[window] = False
         kept = torch.equal(images.movedim(1, -1)[window].movedim(-1, 0), image)
-        told = f"picture {place} does not lie unchanged in the upper left corner. Pad at the right "
+        told = f"image {place} does not lie unchanged in the upper left corner. Pad at the right "
         kept = kept and torch.equal(labels[window], label)
         expect(kept, f"{told}and at the bottom only, and resize nothing.")
     outside, told = labels[margin], "the margin of the labels is"

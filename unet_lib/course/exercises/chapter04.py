@@ -1,4 +1,7 @@
-"""Checks for the exercises of chapter 4: learning rate, Dice loss, training loop, accumulation."""
+"""Checks for the tasks of chapter 4: learning rate, one epoch, evaluation, patience, accumulation.
+
+Those of the losses and of the scores have modules of their own, and are found here too.
+"""
 
 import math
 from collections.abc import Callable
@@ -6,14 +9,35 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.optim import SGD
 from torch.utils.data import DataLoader, TensorDataset
 
+from unet_lib.course.exercises.chapter04_losses import (
+    check_bce_loss,
+    check_binary_dice,
+    check_dice_loss,
+)
+from unet_lib.course.exercises.chapter04_scores import (
+    check_evaluate,
+    check_patience,
+    random_images,
+)
 from unet_lib.course.exercises.harness import NotYet, ask, check, expect, kind, say
-from unet_lib.course.exercises.values import close, judge, number, tensor
+from unet_lib.course.exercises.values import close, judge, number
 from unet_lib.training.epoch import train_epoch
-from unet_lib.training.losses import bce_loss, dice_loss
+from unet_lib.training.losses import bce_loss
+
+__all__ = [
+    "check_accumulate",
+    "check_bce_loss",
+    "check_binary_dice",
+    "check_dice_loss",
+    "check_evaluate",
+    "check_learning_rate",
+    "check_patience",
+    "check_train_epoch",
+    "range_test_curve",
+]
 
 RATE = 0.5  # of the steps in the checks: large, so that a wrong gradient shows
 ROUNDING = {"within": 1e-6, "relative": 1e-4}  # between weights that should be equal
@@ -58,91 +82,13 @@ def check_learning_rate(rate: object) -> None:
 
 
 @check
-def check_dice_loss(loss: object) -> None:
-    """Judges a Dice loss for K classes: logits (N, K, H, W), class indices (N, H, W) -> a number.
-
-    >>> check_dice_loss(dice_loss)
-    Right: equal to unet_lib.training.dice_loss for 2, 3 and 5 classes, with a slope.
-    """
-    for k, absent in ((3, False), (2, False), (5, False), (4, True)):
-        (logits, target), hint = _classes(k), ""
-        if absent:
-            target = target.clamp(max=k - 2)
-            hint = "No pixel of this batch has the last class: tell one_hot how many there are."
-        result = ask(loss, logits, target, hint=hint)
-        result = tensor(result, "expected a tensor with one number, got {got}")
-        shape = tuple(result.shape)
-        expect(shape == (), f"expected one number, got the shape {shape}: take the mean.")
-        _judge_dice(result, logits, target)
-        expect(result.requires_grad, _NO_SLOPE)
-    say(True, "equal to unet_lib.training.dice_loss for 2, 3 and 5 classes, with a slope.")
-
-
-def _classes(k: int) -> tuple[Tensor, Tensor]:
-    """Logits and targets of K classes, the last of which does not occur in the second picture."""
-    generator = torch.Generator().manual_seed(k)
-    logits = 2 * torch.randn(2, k, 6, 5, generator=generator)
-    target = torch.randint(0, k, (2, 6, 5), generator=generator)
-    target[1][target[1] == k - 1] = 0
-    return logits.requires_grad_(), target
-
-
-def _judge_dice(result: Tensor, logits: Tensor, target: Tensor) -> None:
-    right = dice_loss(logits, target)
-    wrong = [(_dice(logits, target, **how), text) for how, text in _DICE_MISTAKES]
-    wrong.append((1 - right, "this is the Dice, which should grow; the loss is one minus that."))
-    values = f"expected {right.item():.4f}, got {result.item():.4f}"
-    cure = "Print the sums of one class, and check them by hand on a picture of 2 x 2 pixels."
-    judge(result, right, wrong, f"for {logits.shape[1]} classes {values}. {cure}", within=1e-5)
-
-
-def _dice(
-    z: Tensor,
-    target: Tensor,
-    p: Callable = lambda z: z.softmax(1),
-    smooth: float = 1.0,
-    factor: float = 2.0,
-    pixels: tuple[int, ...] = (0, 2, 3),
-    power: int = 1,
-) -> Tensor:
-    """The Dice loss; the options make the usual mistakes."""
-    found, truth = p(z), F.one_hot(target, z.shape[1]).movedim(-1, 1)
-    overlap, total = (found * truth).sum(pixels), (found**power + truth).sum(pixels)
-    return (1 - (factor * overlap + smooth) / (total + smooth)).mean()
-
-
-def _hard(z: Tensor) -> Tensor:
-    return F.one_hot(z.argmax(1), z.shape[1]).movedim(-1, 1)
-
-
-_NO_SLOPE = (
-    "the value has no slope: argmax, .item() or .detach() cuts the way back to the network. "
-    "Compute with the probabilities themselves."
-)
-_ONE_SUM = (
-    "all classes went into one sum, so large classes drown small ones: one Dice for each "
-    "class first, then their mean."
-)
-_DICE_MISTAKES: tuple[tuple[dict[str, Any], str], ...] = (
-    ({"p": Tensor.sigmoid}, "take the softmax over the classes, not a sigmoid."),
-    ({"p": lambda z: z.softmax(-1)}, "the softmax has to run over the classes: dim=1."),
-    ({"p": _hard}, _NO_SLOPE),
-    ({"smooth": 0.0}, "add smooth = 1 above and below, for absent classes."),
-    ({"power": 2}, "this sums p squared, as the paper does; here p is summed."),
-    ({"factor": 1.0}, "the overlap counts twice: 2 * overlap / (sum + sum)."),
-    ({"pixels": (2, 3)}, "sum over the whole batch (dim 0), not per picture."),
-    ({"pixels": (0, 1, 2, 3)}, _ONE_SUM),
-)
-
-
-@check
 def check_train_epoch(train: object) -> None:
     """Judges train(model, loader, loss, optimizer) -> mean loss, as `train_epoch` has it.
 
     >>> check_train_epoch(train_epoch)
     Right: weights and mean loss equal those of unet_lib.training.train_epoch.
     """
-    loader = DataLoader(TensorDataset(*_pictures(10)), batch_size=4)  # 4, 4 and 2 pictures
+    loader = DataLoader(TensorDataset(*random_images(10)), batch_size=4)  # 4, 4 and 2 images
     result, weights = _trained(train, loader)
     mean, right = _trained(train_epoch, loader)
     _judge_loop(weights, right, loader)
@@ -151,7 +97,7 @@ def check_train_epoch(train: object) -> None:
         asked = " (is there a return?)" if result is None else ""
         raise NotYet(f"{told}{asked}: take .item(), or the graph of every batch stays in memory.")
     told = f"the weights are right, the mean loss should be {mean:.4f} and is {result:.4f}: the "
-    sizes = "last batch has 2 pictures, the others 4. Weigh each batch by its size."
+    sizes = "last batch has 2 images, the others 4. Weigh each batch by its size."
     expect(close(result, mean, within=0, relative=1e-4), told + sizes)
     say(True, "weights and mean loss equal those of unet_lib.training.train_epoch.")
 
@@ -198,7 +144,7 @@ def check_accumulate(step: object) -> None:
     Not yet: the weights did not move: backward for each part, then one optimizer.step().
     """
     for count, parts in ((8, 2), (8, 4), (10, 4)):
-        images, target = _pictures(count)
+        images, target = random_images(count)
         _judge_weights(_steps(step, images, target, parts), images, target, parts)
         _judge_saving(step, images, target, parts)
     say(True, "two steps in 2 or 4 parts lead to the weights of two steps on the whole batch.")
@@ -206,14 +152,14 @@ def check_accumulate(step: object) -> None:
 
 def _judge_weights(weights: Tensor, images: Tensor, target: Tensor, parts: int) -> None:
     count = len(images)
-    unequal = f"right for equal parts, but {count} pictures in {parts} chunks are not equal: weigh "
+    unequal = f"right for equal parts, but {count} images in {parts} chunks are not equal: weigh "
     mistakes = (
         ({"scale": False}, f"the gradient is {parts} times too long, a sum of {parts} means."),
         ({"often": True}, f"{parts} steps were taken: call optimizer.step() after the last part."),
         ({"even": True}, f"{unequal}each part by len(part) / len(images)."),
     )
     still = "the weights did not move: backward for each part, then one optimizer.step()."
-    after = f"after two steps on {count} pictures in {parts} parts the weights differ from those of"
+    after = f"after two steps on {count} images in {parts} parts the weights differ from those of"
     cure = "Is the gradient emptied once before each step, not between the parts?"
     wrong = [(_steps(_accumulate(**how), images, target, parts), text) for how, text in mistakes]
     wrong.append((_weights(_network(norm=False)), still))
@@ -228,7 +174,7 @@ def _judge_saving(step: object, images: Tensor, target: Tensor, parts: int) -> N
     next(model.parameters()).register_post_accumulate_grad_hook(backward.append)
     ask(step, model, images, target, bce_loss, SGD(model.parameters(), RATE), parts)
     told, most = "the weights are right, but", max(sizes, default=0)
-    once = f"{told} {most} of {len(images)} pictures went through at once, so little memory was"
+    once = f"{told} {most} of {len(images)} images went through at once, so little memory was"
     expect(most <= math.ceil(len(images) / parts), f"{once} saved: images.chunk({parts}).")
     kept = f"{told} the graphs of all parts were kept until one backward, so no memory was saved:"
     expect(len(backward) >= len(sizes), f"{kept} call backward for each part.")
@@ -249,11 +195,6 @@ def _accumulate(parts=0, often=False, scale=True, even=False) -> Callable[..., N
         optimizer.step()
 
     return step
-
-
-def _pictures(count: int) -> tuple[Tensor, Tensor]:
-    images = torch.randn(count, 1, 6, 6, generator=torch.Generator().manual_seed(count))
-    return images, (images > 0.5).float()
 
 
 def _network(norm: bool) -> nn.Sequential:

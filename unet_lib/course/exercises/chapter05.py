@@ -1,12 +1,32 @@
-"""Checks for the exercises of chapter 5: AP, Dice of empty masks, thresholds, the boundary."""
+"""Checks for the tasks of chapter 5: AP, Dice of empty masks, thresholds, the boundary.
+
+Those of counts, recall and intervals have a module of their own, and are found here too.
+"""
 
 import math
 
 import numpy as np
 from scipy import ndimage
 
+from unet_lib.course.exercises.chapter05_scores import (
+    check_counts,
+    check_interval,
+    check_patients,
+    check_recall,
+)
 from unet_lib.course.exercises.harness import NotYet, about, ask, check, expect, say, short
 from unet_lib.course.exercises.values import close, items, judge, number, numbers
+
+__all__ = [
+    "check_cost",
+    "check_counts",
+    "check_dice",
+    "check_interval",
+    "check_patients",
+    "check_pencil",
+    "check_recall",
+    "check_report",
+]
 
 PENCIL = {0.5: 2 / 5, 0.7: 1 / 6, 0.9: 0.0}
 """AP at each IoU threshold, of four true and three predicted nuclei."""
@@ -57,16 +77,16 @@ def _masks(rows: str) -> Masks:
 
 
 DICE_CASES = (
-    ("one picture, half found", "##..", "#.#.", 1.0, 0.5),
+    ("one image, half found", "##..", "#.#.", 1.0, 0.5),
     ("a large and a small nucleus", "####|#...", "####|..##", 1.0, 0.5),
     ("a missed nucleus", "....", "##..", 1.0, 0.0),
     ("nothing to find and nothing found, empty=1", "....", "....", 1.0, 1.0),
     ("the same and a found nucleus, empty=0", "....|##..", "....|##..", 0.0, 0.5),
-    ("a false alarm on an empty picture", "#...|##..", "....|##..", 1.0, 0.5),
-    ("an empty picture with empty=nan", "....|##..", "....|#.#.", math.nan, 0.5),
+    ("a false alarm on an empty image", "#...|##..", "....|##..", 1.0, 0.5),
+    ("an empty image with empty=nan", "....|##..", "....|#.#.", math.nan, 0.5),
     ("a false alarm with empty=nan", "#...|##..", "....|##..", math.nan, 0.5),
 )
-"""Name, found, truth (pictures parted by "|"), empty, and the mean Dice per image."""
+"""Name, found, truth (images parted by "|"), empty, and the mean Dice per image."""
 
 
 @check
@@ -86,7 +106,7 @@ def check_dice(answer: object) -> None:
             told = f"expected {right:.2f}, you return {value:.2f}."
             why = _why_dice(value, found, truth, empty)
             expect(close(value, right, within=1e-3), f"{told} {why}")
-    say(True, "0/0 counts what `empty` says, a false alarm 0, and every picture counts the same.")
+    say(True, "0/0 counts what `empty` says, a false alarm 0, and every image counts the same.")
 
 
 def _why_dice(value: float, found: Masks, truth: Masks, empty: float) -> str:
@@ -97,16 +117,16 @@ def _why_dice(value: float, found: Masks, truth: Masks, empty: float) -> str:
     pooled = 2 * sum(tp) / max(sum(union) + sum(tp), 1)
     false_alarm = any(f.any() and not t.any() for f, t in zip(found, truth, strict=True))
     divided = "0/0 is nan in NumPy. Ask for the empty case before you divide."
-    leave_out = "nan means: leave this picture out of the mean. np.nanmean does that."
-    pool = "That is pooled: it adds up the pixels first. Score each picture, then average."
+    leave_out = "nan means: leave this image out of the mean. np.nanmean does that."
+    pool = "That is pooled: it adds up the pixels first. Score each image, then average."
     iou = "That is the IoU: Dice counts TP twice, above and below."
     reasons = (
         (not any(union) or (math.isnan(value) and not math.isnan(empty)), divided),
         (math.isnan(value), leave_out),
-        (empty == 0, "The argument `empty` says what such a picture counts, here 0."),
+        (empty == 0, "The argument `empty` says what such an image counts, here 0."),
         (len(found) > 1 and close(value, pooled, within=1e-3), pool),
         (close(value, np.nanmean(defined), within=1e-3), iou),
-        (false_alarm, "`empty` is for pictures where nothing was found either."),
+        (false_alarm, "`empty` is for images where nothing was found either."),
         (True, "Follow it through your function by hand."),
     )
     return next(text for holds, text in reasons if holds)
@@ -115,7 +135,7 @@ def _why_dice(value: float, found: Masks, truth: Masks, empty: float) -> str:
 P_VALIDATION = list(np.array([[[0.9, 0.62, 0.4, 0.1]], [[0.8, 0.7, 0.45, 0.2]]]))
 P_TEST = list(np.array([[[0.9, 0.35, 0.33, 0.1]], [[0.9, 0.8, 0.35, 0.2]]]))
 Y_VALIDATION, Y_TEST = _masks("##..|##.."), _masks("###.|###.")
-"""Probabilities and masks: on validation 0.45 to 0.6 is best, on the test pictures 0.2 to 0.3."""
+"""Probabilities and masks: on validation 0.45 to 0.6 is best, on the test images 0.2 to 0.3."""
 CHOSEN, HONEST, PEEKED = 0.45, (0.5 + 0.8) / 2, 1.0
 
 
@@ -128,36 +148,36 @@ def check_report(answer: object) -> None:
     """
     _judge_report(*_reported(answer, P_VALIDATION, Y_VALIDATION, P_TEST, Y_TEST))
     _judge_choice(answer)
-    say(True, "the threshold comes from the validation pictures, the score from the test pictures.")
+    say(True, "the threshold comes from the validation images, the score from the test images.")
 
 
-def _reported(answer: object, *pictures: object, who: str = "your function") -> list[float]:
+def _reported(answer: object, *images: object, who: str = "your function") -> list[float]:
     """The threshold and the score that the reader's function returns."""
     told = "return two numbers: the threshold, and the mean Dice on the test set."
-    return numbers(ask(answer, *pictures, who=who), told, 2)
+    return numbers(ask(answer, *images, who=who), told, 2)
 
 
 def _judge_choice(answer: object) -> None:
-    """Tells if a threshold was not chosen on the pictures that were given."""
-    halved, tested = ([p / 2 for p in pictures] for pictures in (P_VALIDATION, P_TEST))
-    who = "for other pictures your function"
+    """Tells if a threshold was not chosen on the images that were given."""
+    halved, tested = ([p / 2 for p in images] for images in (P_VALIDATION, P_TEST))
+    who = "for other images your function"
     threshold, score = _reported(answer, halved, Y_VALIDATION, tested, Y_TEST, who=who)
     dice = np.mean([_dice(p > threshold, y) for p, y in zip(halved, Y_VALIDATION, strict=True)])
     told = f"with all probabilities halved you still choose {threshold:.2f}, where the mean Dice on"
     cure = "Choose by the first two arguments."
     chosen = CHOSEN / 2 - 1e-6 < threshold < 0.31 and close(score, HONEST, within=1e-3)
-    expect(chosen, f"{told} the validation pictures is {dice:.2f}. {cure}")
+    expect(chosen, f"{told} the validation images is {dice:.2f}. {cure}")
 
 
 def _judge_report(threshold: float, score: float) -> None:
     chosen = CHOSEN - 1e-6 < threshold < 0.6 + 1e-6
     if not chosen and threshold < 0.35 and close(score, PEEKED, within=1e-3):
-        told = f"you chose {threshold:.2f}, the best threshold on the test pictures."
+        told = f"you chose {threshold:.2f}, the best threshold on the test images."
         raise NotYet(f"{told} It may depend on the first two arguments only.")
-    told = f"you chose {threshold:.2f}; on the validation pictures every threshold from 0.45 to 0.6"
+    told = f"you chose {threshold:.2f}; on the validation images every threshold from 0.45 to 0.6"
     expect(chosen, f"{told} gives a mean Dice of 1. Print the Dice for each of the 19.")
-    validated = "The Dice is that of the validation pictures, and of the threshold chosen on them:"
-    expected = f"expected {HONEST:.2f}: the mean of 1/2 and 4/5, one Dice per test picture."
+    validated = "The Dice is that of the validation images, and of the threshold chosen on them:"
+    expected = f"expected {HONEST:.2f}: the mean of 1/2 and 4/5, one Dice per test image."
     wrong = [(1.0, f"the threshold is right. {validated} too good to be reported.")]
     other = f"the threshold is right, the test Dice is {score:.2f}, {expected}"
     judge(score, HONEST, wrong, other, within=1e-3)
@@ -176,13 +196,13 @@ def check_cost(answer: object) -> None:
     """Checks a function labels -> list of (area, Dice of each nucleus with itself eroded).
 
     >>> check_cost(lambda labels: [])
-    Not yet: there are 4 nuclei in the picture, you return 0 pairs.
+    Not yet: there are 4 nuclei in the image, you return 0 pairs.
     """
     labels = _nuclei()
     found = ask(answer, labels)
     told = f"return a list of pairs (area, Dice); what came back is {short(found)}."
     pairs = [numbers(pair, told, 2) for pair in items(found, told)]
-    told = f"there are 4 nuclei in the picture, you return {len(pairs)} pairs."
+    told = f"there are 4 nuclei in the image, you return {len(pairs)} pairs."
     expect(len(pairs) == 4, told)
     for name, (area, score) in zip((2, 3, 4, 5), pairs, strict=True):
         _judge_cost(labels, name, area, score)

@@ -33,10 +33,10 @@ SAME = "these are the pixels that were asked for. Where were they before the tur
 
 @check
 def check_sources(answer: object) -> None:
-    """Judges where a 4x4 picture turned by 90 degrees is read, for pixels (0,0), (0,3) and (1,2).
+    """Judges where a 4x4 image turned by 90 degrees is read, for pixels (0,0), (0,3) and (1,2).
 
     >>> check_sources([(0, 3), (3, 3), (2, 2)])
-    Right: row r and column c of the turned picture read row c and column 3 - r.
+    Right: row r and column c of the turned image read row c and column 3 - r.
     """
     told = "expected three pairs (row, column), got"
     other = f"{told} {short(answer)}."
@@ -54,7 +54,7 @@ def check_sources(answer: object) -> None:
     asked, place = (wrong or pairs)[0]
     told = f"pixel {asked} does not come from {place}. Write the numbers 0 to 15 on a sheet of "
     judge(found, [(c, 3 - r) for r, c in ASKED], mistakes, f"{told}paper and turn it.")
-    say(True, "row r and column c of the turned picture read row c and column 3 - r.")
+    say(True, "row r and column c of the turned image read row c and column 3 - r.")
 
 
 @check

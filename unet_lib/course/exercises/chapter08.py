@@ -45,7 +45,7 @@ def check_smallest_network(answer: object) -> None:
 
 @cache
 def _multiplications(kernel: int, depth: int) -> float:
-    """Millions of them, for one picture of 64 x 64 pixels."""
+    """Millions of them, for one image of 64 x 64 pixels."""
     model = UNet(1, 1, width=8, depth=depth, kernel=kernel, norm="batch")
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(torch.zeros(1, 1, 64, 64))

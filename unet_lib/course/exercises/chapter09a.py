@@ -20,7 +20,7 @@ ONE_MAP = "the output of the first ReLU is the input of the second convolution: 
 WRONG = (
     (2 * KEPT, "this is right for float32; a bf16 has 2 bytes."),
     (KEPT // 2, "a bf16 has 2 bytes, not one."),
-    (KEPT // 4, "this is for one picture; the batch has 4."),
+    (KEPT // 4, "this is for one image; the batch has 4."),
     (
         80 * MAP,
         "right without normalization; GroupNorm keeps its input, one more map in each half.",
@@ -55,16 +55,16 @@ def check_kept_bytes(answer: object) -> None:
 
 @check
 def check_mean_loss(mean_loss: object) -> None:
-    """Judges mean_loss(model, batches, loss): the mean over the pictures, in constant memory.
+    """Judges mean_loss(model, batches, loss): the mean over the images, in constant memory.
 
     >>> check_mean_loss(lambda model, batches, loss: 0.5)
-    Not yet: the mean loss over the pictures should be ...
+    Not yet: the mean loss over the images should be ...
     """
     batches = _batches()
     expected = sum(bce_loss(_network()(i), m).item() * len(i) for i, m in batches) / 10
     result = ask(mean_loss, _network(), batches, bce_loss)
     value = number(result, "expected one number, the mean loss; got {got}.")
-    told = f"the mean loss over the pictures should be {expected:.4f} and is {value:.4f}:"
+    told = f"the mean loss over the images should be {expected:.4f} and is {value:.4f}:"
     right = close(value, expected, within=1e-4)
     expect(right, f"{told} the last batch is smaller than the others.")
     holds = isinstance(result, Tensor) and result.requires_grad
@@ -96,7 +96,7 @@ def _peak(mean_loss: Any, count: int) -> int:
 
 
 def _batches() -> list[tuple[Tensor, Tensor]]:
-    """Batches of six and four pictures."""
+    """Batches of six and four images."""
     images = torch.randn(10, 1, 16, 16, generator=torch.Generator().manual_seed(0))
     masks = (images > 0.5).float()
     masks[6:] = 1  # so that the two batches have different losses
@@ -115,7 +115,7 @@ def check_largest_batch(search: object) -> None:
     """Judges search(peak, limit): the largest batch that fits, found with few calls of peak.
 
     >>> check_largest_batch(lambda peak, limit: 1)
-    Not yet: with 100 bytes and 7 more for each picture, 1000 bytes are enough for 128, not for 1.
+    Not yet: with 100 bytes and 7 more for each image, 1000 bytes are enough for 128, not for 1.
     """
     lines = ((100, 7, 1000, 0), (100, 7, 106, 0), (50, 1, 51, 0), (0, 3, 20_000, 0))
     for fixed, each, limit, jump in (*lines, (100, 7, 1000, 500)):
@@ -123,8 +123,8 @@ def check_largest_batch(search: object) -> None:
         fits = min(fits, 63) if jump else fits
         peak = _Peak(fixed, each, jump)
         found = whole(ask(search, peak, limit), "expected a whole number, got {short}.")
-        more = f", and {jump} more from 64 pictures on" if jump else ""
-        told = f"with {fixed} bytes and {each} more for each picture{more}, {limit} bytes are"
+        more = f", and {jump} more from 64 images on" if jump else ""
+        told = f"with {fixed} bytes and {each} more for each image{more}, {limit} bytes are"
         expect(found == fits, f"{told} enough for {fits}, not for {found}.")
         told = f"{found} is right, after {peak.calls} calls; {CALLS} have to do."
         expect(peak.calls <= CALLS, told)
@@ -132,7 +132,7 @@ def check_largest_batch(search: object) -> None:
 
 
 class _Peak:
-    """Bytes that a batch needs: a line that jumps at 64 pictures."""
+    """Bytes that a batch needs: a line that jumps at 64 images."""
 
     def __init__(self, fixed: int, each: int, jump: int) -> None:
         self.fixed, self.each, self.jump, self.calls = fixed, each, jump, 0
@@ -146,7 +146,7 @@ class _Peak:
 
 @check
 def check_plan(plan: object) -> None:
-    """Judges a plan for 512 x 512 pixels within 1 GB: width 32 or more, 8 pictures an update.
+    """Judges a plan for 512 x 512 pixels within 1 GB: width 32 or more, 8 images an update.
 
     >>> check_plan({"width": 32})
     Not yet: the plan lacks norm, batch_size, accumulation_steps, precision, checkpointing.
@@ -159,7 +159,7 @@ def check_plan(plan: object) -> None:
     width, batch, steps = (whole(plan[key], no_number.format(key)) for key in NUMBERS)
     settings = ask(lambda: UNetSettings(3, 1, width=width, depth=4, norm=plan["norm"]), who=who)
     expect(width >= 32, f"{width} channels in the first stage; 32 are the least.")
-    told = f"an update sees {batch * steps} pictures; it should see 8 or more."
+    told = f"an update sees {batch * steps} images; it should see 8 or more."
     expect(batch * steps >= 8, told)
     told = f"BatchNorm on batches of {batch}: accumulation adds up gradients, not statistics."
     expect(plan["norm"] != "batch" or batch >= 4, f'{told} Batches of 4, or norm="group".')
@@ -169,4 +169,4 @@ def check_plan(plan: object) -> None:
     part = f"{budget.activation_bytes / 1e9:.2f} GB of it are activations"
     told = f"{needed}, and there is 1 GB; {part}. What shrinks them?"
     expect(budget.peak_bytes <= LIMIT, told)
-    say(True, f"{needed}, and an update sees {batch * steps} pictures.")
+    say(True, f"{needed}, and an update sees {batch * steps} images.")

@@ -23,7 +23,7 @@ HINTS = (
     "stays at the dotted line for a while: what has been learned there? And it leaves it.",
     "falls fast, slows down, and ends far below the dotted line.",
     "does not even reach the dotted line: not even the frequency is learned.",
-    "falls at first and then is thrown about, above the dotted line.",
+    "is thrown about from the beginning, at or above the dotted line.",
 )
 STEPS, GOAL, PARAMETERS = 60, 0.7, 60_000
 
@@ -162,7 +162,7 @@ def _setup_hint(losses: list[float], gradient: float) -> str:
 
 
 def _train(model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[list[float], float, float]:
-    """Losses of the steps, the first layer's gradient at the start, Dice on other pictures."""
+    """Losses of the steps, the first layer's gradient at the start, Dice on other images."""
     images, masks = _pictures(64, seed=40)
     losses, first = [], 0.0
     model.train()

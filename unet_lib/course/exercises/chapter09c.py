@@ -9,7 +9,7 @@ from unet_lib.course.exercises.harness import NotYet, about, ask, check, expect,
 from unet_lib.course.exercises.values import items, judge, number, numbers, whole
 
 GROUPS = {"AABBCCDD": 4, "AAAAAABC": 3, "ABCABCABCABC": 3, "ABCDEFGHIJ": 5}
-"""The group of every picture, a letter each, and the number of folds."""
+"""The group of every image, a letter each, and the number of folds."""
 
 
 @check
@@ -24,7 +24,7 @@ def check_folds(answer: object) -> None:
             told = "return pairs (training indices, validation indices)."
             folds = [items(fold, told, 2) for fold in items(ask(answer, list(names), k), told)]
             _judge_folds(names, k, [[numbers(part, told, one=whole) for part in f] for f in folds])
-    say(True, "every picture is validated once, and no group is on both sides.")
+    say(True, "every image is validated once, and no group is on both sides.")
 
 
 def _judge_folds(names: str, k: int, folds: list[list[list[int]]]) -> None:
@@ -33,13 +33,13 @@ def _judge_folds(names: str, k: int, folds: list[list[list[int]]]) -> None:
     for fold, (train, validation) in enumerate(folds, start=1):
         expect(validation, f"fold {fold} validates nothing.")
         strange = {*train, *validation} - {*everything}
-        expect(not strange, f"in fold {fold} there are indices of no picture: {sorted(strange)}.")
+        expect(not strange, f"in fold {fold} there are indices of no image: {sorted(strange)}.")
         for group in sorted({names[i] for i in train} & {names[i] for i in validation}):
             raise NotYet(f"in fold {fold} group {group} is on both sides.")
         once = sorted(train + validation) == everything
-        expect(once, f"in fold {fold} a picture is missing, or there twice.")
+        expect(once, f"in fold {fold} an image is missing, or there twice.")
     validated = sorted(i for _, validation in folds for i in validation)
-    told = "some pictures are validated several times and others never."
+    told = "some images are validated several times and others never."
     expect(validated == everything, told)
 
 

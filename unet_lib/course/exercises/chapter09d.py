@@ -32,11 +32,11 @@ CAUSES_OF = {
 NEAR = {
     ("A", "overfitting"): "validation is as good as training, so nothing shows overfitting. What "
     "do slices of one patient have in common?",
-    ("A", "leak"): "no picture is there twice, but nearly. What do neighboring slices show?",
+    ("A", "leak"): "no image is there twice, but nearly. What do neighboring slices show?",
     ("A", "domain-shift"): "perhaps, but first ask whether 0.94 was ever true: how were the slices "
     "divided?",
     ("B", "one-class"): "that is what one sees. Why does black pay off with this loss?",
-    ("C", "overfitting"): "then training and eval mode would agree on the training pictures.",
+    ("C", "overfitting"): "then training and eval mode would agree on the training images.",
     ("C", "batch-of-one"): "the batch holds two. But how many steps had the stored mean?",
     ("D", "rate-too-high"): "a loss is high before the first step, so the rate is innocent.",
     ("E", "frozen"): "a frozen network has no gradients; this one has. Which list of parameters "
@@ -132,7 +132,7 @@ def check_healed(answer: object) -> None:
     for finding in findings:
         raise NotYet(f"the doctor says {finding.cause}: {finding.found}.")
     count, size = len(answer), tuple(answer[0][0].shape)  # type: ignore[arg-type]
-    told = f"{count} pictures of {size} are left; 15 can be saved, of (1, 64, 64)."
+    told = f"{count} images of {size} are left; 15 can be saved, of (1, 64, 64)."
     healed = count == 15 and size == (1, 64, 64)
     expect(healed, f"{told} Which image has no mask of its own?")
-    say(True, "three findings, three cures, and one picture without a mask left out.")
+    say(True, "three findings, three cures, and one image without a mask left out.")

@@ -44,13 +44,13 @@ def check_pencil(answer: object) -> None:
 
 
 TABLES = {
-    "one picture, two classes": [[[6, 2], [1, 2]]],
-    "a large and a small picture": [[[90, 10], [0, 20]], [[0, 0], [5, 5]]],
+    "one image, two classes": [[[6, 2], [1, 2]]],
+    "a large and a small image": [[[90, 10], [0, 20]], [[0, 0], [5, 5]]],
     "a class that does not occur": [[[6, 2, 0], [1, 3, 0], [0, 0, 0]]],
     "a class that is found and does not occur": [[[6, 1, 1], [1, 3, 0], [0, 0, 0]]],
     "a class that is never found": [[[6, 0, 0], [0, 3, 0], [0, 2, 0]]],
 }
-"""Confusion matrices of several pictures, by what is special about them."""
+"""Confusion matrices of several images, by what is special about them."""
 
 
 @check
@@ -58,14 +58,14 @@ def check_miou(answer: object) -> None:
     """Checks a function: list of confusion matrices (K, K) -> pooled mIoU.
 
     >>> check_miou(lambda tables: 0.5)
-    Not yet: one picture, two classes: expected 0.533, you return 0.5. Follow it by hand.
+    Not yet: one image, two classes: expected 0.533, you return 0.5. Follow it by hand.
     """
     for name, cells in TABLES.items():
         with about(f"{name}: "):
             value, right = ask(answer, list(np.array(cells)), none=NOTHING), _miou(cells)
             with about(f"expected {right:.3f}, you return {shown(value)}. "):
                 judge(value, right, MIOU_MISTAKES, "Follow it by hand.", DIGITS, given=[cells])
-    say(True, "pooled over the pictures, averaged over the classes that occur.")
+    say(True, "pooled over the images, averaged over the classes that occur.")
 
 
 def _miou(tables: list, absent=math.nan, found=False, recall=False) -> float:
@@ -80,7 +80,7 @@ def _miou(tables: list, absent=math.nan, found=False, recall=False) -> float:
 
 ABSENT = "The class that does not occur counts {} in your mean; leave it out."
 PIXELS = "That is the pixel accuracy: a mean over pixels, not over classes."
-SCORES = "That is the mean of the pictures' scores. Add the tables first, divide once."
+SCORES = "That is the mean of the images' scores. Add the tables first, divide once."
 RECALL = "That is the mean recall: the columns count in the IoU, too."
 ROW = "The class without a true pixel is in your mean. Its row is empty: leave it out."
 UNDEFINED = "0/0 is nan, and nan in a mean makes it nan. Leave such classes out first."
@@ -124,13 +124,13 @@ def _judge_split(parts: object, names: list[str]) -> None:
         alike = "its frames look alike, so the score would say what the network remembers."
         raise NotYet(f"the film {film} is in both parts: {alike}")
     share, best = len(validation) / len(names), _best_share(names)
-    told = f"validation has {share:.0%} of the pictures; whole films can come as near to 20 % as"
+    told = f"validation has {share:.0%} of the images; whole films can come as near to 20 % as"
     near = abs(share - 0.2) <= abs(best - 0.2) + 1e-9
     expect(near, f"{told} {best:.0%}. Try other films, or several of them.")
 
 
 def _best_share(names: list[str]) -> float:
-    """The share of the pictures nearest to a fifth that whole films can make up."""
+    """The share of the images nearest to a fifth that whole films can make up."""
     counts = Counter(name.split("_")[0] for name in names).values()
     some = (sum(films) for n in range(1, len(counts)) for films in combinations(counts, n))
     return min((count / len(names) for count in some), key=lambda share: abs(share - 0.2))
