@@ -23,6 +23,10 @@ PALETTE = {
     "FP": "#D55E00",
     "FN": "#56B4E9",
     "ignore": "#777777",
+    # parts of the network: dark enough for words on white
+    "encoder": "#0072B2",
+    "decoder": "#C0561A",
+    "bottleneck": "#5B5F97",
 }
 """Colors by name, and by what they stand for."""
 

@@ -142,3 +142,17 @@ def test_by_keyboard_and_button(mount):
     page.get_by_label("Noise").press("End")
     assert page.evaluate("model.get('noise')") == 0.3
     assert page.evaluate(FOCUS) == "solid"
+
+
+def test_on_a_phone_the_images_stand_beside_the_sliders(mount):
+    page = mount(AugmentationWidget(*nuclei()))
+    images = [image.bounding_box() for image in page.locator("canvas").all()]
+    sliders = [slider.bounding_box() for slider in page.locator(".uw-named input").all()]
+    right = max(image["x"] + image["width"] for image in images)
+    assert all(slider["x"] > right for slider in sliders)
+    assert all(slider["width"] >= 120 and slider["height"] >= 36 for slider in sliders)
+    parts = [*images, *sliders]
+    top, bottom = min(p["y"] for p in parts), max(p["y"] + p["height"] for p in parts)
+    assert bottom - top < 560, "all of them on one screen"
+    page.get_by_label("Rotation").press("End")
+    assert page.evaluate("model.get('rotation')") == 180

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
@@ -230,3 +231,56 @@ def test_pooling_and_transposed_in_the_browser(mount):
     assert page.evaluate("model.get('step')") == 0
     page.keyboard.press("Tab")
     assert page.evaluate(FOCUS) == "solid"
+
+
+def test_plays_stops_at_the_end_and_on_a_second_press(mount):
+    page = mount(ConvolutionWidget(np.ones((4, 4)), 3))
+    page.emulate_media(reduced_motion="reduce")
+    page.clock.install()
+    page.clock.pause_at(datetime.now() + timedelta(minutes=1))
+    step, button = "model.get('step')", page.locator(".uw-play")
+    page.clock.run_for(9000)
+    assert page.evaluate(step) == 0, "nothing moves by itself"
+    button.click()
+    page.clock.run_for(2000)
+    assert page.evaluate(step) == 0, "slower for whom movement disturbs"
+    page.clock.run_for(200)
+    assert page.evaluate(step) == 1
+    button.click()
+    page.emulate_media(reduced_motion="no-preference")
+    page.clock.run_for(9000)
+    assert (page.evaluate(step), button.inner_text()) == (1, "Play")
+    button.press("Enter")
+    assert button.inner_text() == "Pause"
+    assert page.locator("output").get_attribute("aria-live") == "off"
+    page.clock.run_for(1500)
+    assert (page.evaluate(step), button.inner_text()) == (3, "Play"), "it stops at the end"
+    assert page.get_by_label("output, row 2, column 2: 9").is_visible()
+    button.click()
+    assert page.evaluate(step) == 0, "from the end it begins anew"
+    page.clock.run_for(800)
+    page.get_by_role("button", name="Next").click()
+    assert (page.evaluate(step), button.inner_text()) == (2, "Play"), "a step by hand ends it"
+    button.click()
+    page.get_by_label("same").check()
+    assert button.inner_text() == "Play", "so does another setting"
+    button.click()
+    page.evaluate("window.dispose()")
+    assert button.inner_text() == "Play"
+
+
+@pytest.mark.parametrize(
+    ("grid", "state"),
+    [
+        (np.ones((8, 8)), {"kernel": 5, "padding": "same"}),
+        (np.ones((8, 8)), {"kernel": 3, "operation": "max-pooling", "stride": 3}),
+        (np.ones((3, 3)), {"kernel": 4, "operation": "transposed", "stride": 3, "step": 8}),
+    ],
+)
+def test_large_grids_fit_a_laptop_with_smaller_cells(mount, grid, state):
+    page = mount(ConvolutionWidget(grid, **state))
+    page.set_viewport_size({"width": 706, "height": 720})  # 690 are left, as in the book at 1280
+    widget, cells = page.locator(".unet-widget"), page.locator(".uw-lattice button")
+    assert widget.bounding_box()["height"] <= 720
+    assert all(cell.bounding_box()["width"] >= 20 for cell in cells.all())
+    page.set_viewport_size({"width": 390, "height": 800})

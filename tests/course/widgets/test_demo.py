@@ -90,6 +90,54 @@ def test_instances_agree_on_odd_shapes(evaluate):
     compare(evaluate, logits, 0.5)
 
 
+def fates(labels: np.ndarray, truth: np.ndarray) -> dict[str, int]:
+    """Return what became of each nucleus, and of what was found besides, as truth.js counts it."""
+    owners, missed = set(), 0
+    for nucleus in range(1, truth.max() + 1):
+        shares = np.bincount(labels[truth == nucleus], minlength=2)
+        shares[0] = 0
+        owners |= {shares.argmax()} if shares.any() else set()
+        missed += not shares.any()
+    touching = set(np.unique(labels[truth > 0])) - {0}
+    return {
+        "together": int(truth.max() - missed - len(owners)),
+        "missed": missed,
+        "pieces": len(touching - owners),
+        "strange": int(labels.max() - len(touching)),
+    }
+
+
+def test_what_became_of_the_nuclei(evaluate):
+    model, cases = load_model(ROOT / "results" / "ship.pt"), []
+    for index in range(12):
+        image, truth = simulate_nuclei(13, index)
+        logits = predict(model, torch.from_numpy(normalize_percentiles(image))[None])
+        cases += [(label_instances(logits, t), truth) for t in (0.2, 0.5, 0.95)]
+    data = [[labels.ravel().tolist(), truth.ravel().tolist()] for labels, truth in cases]
+    found = evaluate("truth.js", "data.map((pair) => demo.compare(...pair))", data)
+    assert found == [fates(*case) for case in cases]
+    for (labels, truth), fate in zip(cases, found, strict=True):
+        lost, more = fate["together"] + fate["missed"], fate["pieces"] + fate["strange"]
+        assert labels.max() == truth.max() - lost + more
+    assert all(any(fate[kind] for fate in found) for kind in found[0])
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ((0, 0, 0, 0), ""),
+        ((2, 0, 0, 0), ": 2 count as one with a neighbor"),
+        ((1, 1, 0, 0), ": 1 counts as one with a neighbor and 1 is missed"),
+        ((0, 3, 1, 2), ": 3 are missed, 1 found is a piece of another and 2 found where none was"),
+    ],
+)
+def test_why_the_counts_differ(evaluate, numbers, words):
+    data = dict(zip(("together", "missed", "pieces", "strange"), numbers, strict=True))
+    said = evaluate("truth.js", "demo.explain(data)", data)
+    assert said.startswith(words)
+    assert bool(said) == bool(words)
+
+
 def test_own_pictures_are_scaled_down_in_proportion(evaluate):
     sizes = [[512, 512], [1024, 300], [16, 4000], [100, 80], [600, 601]]
     found = evaluate("files.js", "data.map((size) => demo.fittedSize(...size))", sizes)

@@ -90,7 +90,7 @@ def test_numbers_are_written_by_their_kind(evaluate):
 
 
 def test_state(widget):
-    assert repr(widget) == "GalleryWidget(9 pictures; Dice, lowest first)"
+    assert repr(widget) == "GalleryWidget(9 images; Dice, lowest first)"
     assert widget.chosen == widget.ranking()[0] == 7
     assert json.dumps(widget.table, allow_nan=False)
     assert GalleryWidget(*pictures(), names=[*"abcdefghi"], chosen=2, threshold=0.7).chosen == 2

@@ -149,7 +149,7 @@ class TestFaults:
 def test_by_keyboard_and_button(mount, widget):
     widget.moment = 1
     page = mount(widget)
-    text, button = page.locator("output"), page.get_by_role("button")
+    text, button = page.locator("output"), page.locator("form button")
     canvas, curves = "querySelector('canvas').toDataURL()", "querySelector('svg').innerHTML"
     pictures = f"[document.{canvas}, document.{curves}]"
     before = page.evaluate(pictures)
@@ -175,7 +175,7 @@ def test_plays_pauses_and_ends(mount, widget):
     page = mount(widget)
     page.clock.install()
     page.clock.pause_at(datetime.now() + timedelta(minutes=1))
-    button = page.get_by_role("button")
+    button = page.locator("form button")
     button.press("Enter")  # from the end it begins anew
     assert button.inner_text() == "Pause"
     assert page.locator("output").get_attribute("aria-live") == "off"

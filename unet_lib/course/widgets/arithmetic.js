@@ -132,7 +132,7 @@ const PAGE = `
 function render({ model, el }) {
   const { root, find, form } = mount(el, "arithmetic", PAGE);
   const part = (name) => find(`[data-part=${name}]`);
-  const buttons = root.querySelectorAll("button");
+  const buttons = root.querySelectorAll(".uw-buttons button");
 
   function draw() {
     const settings = state(model, KEYS);
@@ -190,7 +190,7 @@ function arrow(points, kind = "") {
 function drawU(svg, settings, { encoder, decoder, problem }, wide) {
   const { size, depth, padding, convolutions, width } = settings;
   const big = wide > 420;
-  const middle = (stage) => 30 + 62 * stage;
+  const middle = (stage) => 30 + 60 * stage;
   const tall = (n) => Math.max(4, (54 * n) / size);
   const thick = (stage) => (big ? 5 : 3) + 1.5 * stage;
   const span = (stage) => (convolutions + 1) * (thick(stage) + 2.5); // of a block's bars

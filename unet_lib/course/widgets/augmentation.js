@@ -92,16 +92,18 @@ const flip = ([name, title]) => `<label><input type="checkbox" name="${name}"><s
 const panel = (name) => `<figure><canvas role="img"></canvas>
   <figcaption>${name}</figcaption></figure>`;
 const PAGE = `
-  <form class="uw-controls" aria-label="Augmentation">
+  <form aria-label="Augmentation">
     <div class="uw-grid-of-sliders">${Object.entries(SLIDERS).map(named).join("")}</div>
-    <fieldset><legend>Flip</legend>
-      <div class="uw-segments">${Object.entries(FLIPS).map(flip).join("")}</div></fieldset>
-    ${choice("mask", "Mask", SWITCHES.mask)}${choice("outside", "Outside", SWITCHES.outside)}
-    <div class="uw-buttons"><button type="button" value="draw">Draw at random</button>
-      <button type="button" value="reset">Reset</button></div>
-  </form>
-  <div class="uw-status"><output></output></div>
-  <div class="uw-row uw-three">${PANELS.map(panel).join("")}</div>`;
+    <div class="uw-controls">
+      <fieldset><legend>Flip</legend>
+        <div class="uw-segments">${Object.entries(FLIPS).map(flip).join("")}</div></fieldset>
+      ${choice("mask", "Mask", SWITCHES.mask)}${choice("outside", "Outside", SWITCHES.outside)}
+      <div class="uw-buttons"><button type="button" value="draw">Draw at random</button>
+        <button type="button" value="reset">Reset</button></div>
+    </div>
+    <div class="uw-status"><output></output></div>
+    <div class="uw-row uw-three">${PANELS.map(panel).join("")}</div>
+  </form>`;
 
 function render({ model, el }) {
   const { root, find, form } = mount(el, "augmentation", PAGE);

@@ -2,16 +2,71 @@
 
 export default { render }; // of each module
 
+/** What each widget is called, and a first thing to find out with it. */
+const ABOUT = {
+  arithmetic: ["Sizes through a U-Net",
+    "Which input comes out 388 pixels wide with valid padding and four poolings?"],
+  augmentation: ["One image, many images",
+    "Find a setting after which you could no longer outline the nuclei yourself."],
+  convolution: ["A kernel on its way",
+    "Which kernel answers 0 wherever the image is even?"],
+  gallery: ["Worst first",
+    "Order by Dice. What do the five worst images have in common?"],
+  replay: ["A training, watched again",
+    "From which step on is every nucleus in its place, sharp or not?"],
+  skips: ["Cut a skip connection",
+    "Which single cut costs most? Guess before you switch."],
+  threshold: ["Move the threshold",
+    "Find the best threshold for one image. Is it the best for the next?"],
+  tiles: ["A large image in tiles",
+    "How small may the halo be before you see a seam?"],
+};
+
 /** The widget's page inside `el`; JupyterLab would take the arrow keys for its own. */
 function mount(el, name, page) {
   const root = document.createElement("div");
+  const [title, challenge] = ABOUT[name];
   root.className = `unet-widget uw-${name}`;
   root.addEventListener("keydown", (event) => event.stopPropagation());
   root.addEventListener("submit", (event) => event.preventDefault());
-  root.innerHTML = page;
+  root.innerHTML = `<div class="uw-head"><p class="uw-title">${title}</p>
+    <button type="button" class="uw-present">Present</button>
+    <p class="uw-challenge">${challenge}</p></div>${page}`;
   el.append(root);
   const find = (selector) => root.querySelector(selector);
+  offerFullScreen(root, find(".uw-present"));
   return { root, find, form: find("form") };
+}
+
+/** A button that fills the screen with the widget, larger, for a class. */
+function offerFullScreen(root, button) {
+  button.hidden = !document.fullscreenEnabled;
+  button.addEventListener("click", () =>
+    document.fullscreenElement ? document.exitFullscreen() : root.requestFullscreen());
+  root.addEventListener("fullscreenchange", () => {
+    button.textContent = document.fullscreenElement === root ? "Close" : "Present";
+  });
+}
+
+const SLOW = "(prefers-reduced-motion: reduce)";
+
+/** Makes a button play: `advance` takes a step and says whether another one follows, `rewind` is
+ *  called before the first. Nothing moves before it is pressed, and a second press stops it. Returns
+ *  what stops it. */
+function offerPlay(button, output, { rewind, advance, pace }) {
+  let timer = null;
+  function play(on) {
+    clearInterval(timer);
+    const step = () => advance() || play(false);
+    timer = on ? setInterval(step, matchMedia(SLOW).matches ? 3 * pace : pace) : null;
+    button.textContent = on ? "Pause" : "Play";
+    output.setAttribute("aria-live", on ? "off" : "polite"); // nobody can listen that fast
+  }
+  button.addEventListener("click", () => {
+    if (!timer) rewind();
+    play(!timer);
+  });
+  return () => play(false);
 }
 
 /** Draws now and at every change of the named traits; returns what ends that. */
@@ -69,7 +124,7 @@ const select = (name, title) => `<label class="uw-picture"><span>${title}</span>
   <select name="${name}"></select></label>`;
 
 /** A choice of one of the pictures, filled by `mountPictures`, or hidden where there is but one. */
-const PICTURES = select("picture", "Picture");
+const PICTURES = select("picture", "Image");
 
 /** The page of a widget of pictures, and [levels, bits, image] of each. */
 async function mountPictures({ model, el }, name, page) {

@@ -4,24 +4,28 @@
 const KEYS = ["operation", "grid", "kernel", "divisor", "stride", "padding", "each", "step"];
 const MOVES = { First: () => 0, Previous: (i) => i - 1, Next: (i) => i + 1, Last: () => Infinity };
 const button = (name) => `<button type="button" value="${name}">${name}</button>`;
+const RING = 0.6; // height of a cell of padding, as a share of another one's
+const TALLEST = 240; // pixels of a grid: all of the widget fits a small screen
 const lattice = (part) => `<figure data-part="${part}"><figcaption></figcaption>
   <div class="uw-lattice" role="group"></div></figure>`;
 const PAGE = `
   <form>
     <div class="uw-controls">
       ${choice("operation", "Operation", Object.keys(SIZES))}
-      ${choice("each", "A step for each cell of the", ["input", "output"])}
+      ${select("start", "Input")}
     </div>
     <div class="uw-status"><output></output>
       <input type="range" name="step" min="0" aria-label="Step">
-      <span class="uw-buttons">${Object.keys(MOVES).map(button).join("")}</span></div>
+      <span class="uw-buttons"><button type="button" class="uw-play">Play</button>
+        ${Object.keys(MOVES).map(button).join("")}</span></div>
     <div class="uw-row uw-grids">${["input", "kernel", "output"].map(lattice).join("")}</div>
     <p class="uw-sum"></p>
     <div class="uw-controls">
       ${choice("size", "Kernel size", [1, 2, 3, 4, 5])}
       ${choice("stride", "Stride", [1, 2, 3])}
       ${choice("padding", "Padding", ["valid", "same"])}
-      ${select("weights", "Kernel")}${select("start", "Input")}
+      ${choice("each", "A step for each cell of the", ["input", "output"])}
+      ${select("weights", "Kernel")}
     </div>
     <p class="uw-rule"></p>
   </form>`;
@@ -34,6 +38,17 @@ function render({ model, el }) {
     return { ...settings, step: Math.min(settings.step, stepCount(settings) - 1) };
   };
   const set = (values) => store(model, values);
+  const stop = offerPlay(find(".uw-play"), find("output"), {
+    pace: 700,
+    rewind() {
+      if (now().step === stepCount(now()) - 1) set({ step: 0 });
+    },
+    advance() {
+      const [next, last] = [now().step + 1, stepCount(now()) - 1];
+      if (next <= last) set({ step: next });
+      return next < last;
+    },
+  });
 
   /** The presets that a select offers, the opening one among them. */
   function presets({ operation, kernel }) {
@@ -71,7 +86,7 @@ function render({ model, el }) {
     };
     show("each", operation === "transposed");
     show("padding", operation === "convolution");
-    find(".uw-picture").hidden = operation === "max-pooling";
+    show("weights", operation !== "max-pooling");
     for (const [name, all] of Object.entries(presets(settings))) offer(name, all, settings);
     form.setAttribute("aria-label", `${operation}, step by step`);
     const count = stepCount(settings);
@@ -81,6 +96,7 @@ function render({ model, el }) {
     drawGrids(root, settings, moment);
     find("output").textContent = message(settings, moment);
     find(".uw-sum").textContent = arithmetic(settings, moment);
+    find(".uw-sum").classList.toggle("uw-columns", kernel.length > 4);
     find(".uw-rule").textContent = rule(settings);
   }
 
@@ -97,6 +113,7 @@ function render({ model, el }) {
   }
 
   form.addEventListener("input", ({ target }) => {
+    stop();
     if (target.name) return set(meaning(now(), target.name, target.value));
     const { part, row, column } = target.dataset; // a number in a cell
     const value = Number(target.value.replace("−", "-"));
@@ -115,7 +132,8 @@ function render({ model, el }) {
   form.addEventListener("focusout", ({ target }) => target.dataset.part && draw()); // half typed
   form.addEventListener("click", ({ target }) => {
     const pressed = target.closest("button");
-    if (!pressed) return;
+    if (!pressed || pressed.matches(".uw-play")) return;
+    stop();
     const { row, column, part } = pressed.dataset;
     const settings = now();
     if (!part) {
@@ -134,7 +152,11 @@ function render({ model, el }) {
     cell?.focus();
     if (part === "output") cell?.click();
   });
-  return follow(model, KEYS, draw);
+  const unfollow = follow(model, KEYS, draw);
+  return () => {
+    stop();
+    unfollow();
+  };
 }
 
 /** The three grids: their numbers, small notes on what meets there, frames around the step. */
@@ -146,6 +168,10 @@ function drawGrids(root, settings, { here, after, whole }) {
     painting ? `+${number((value * weight) / divisor)}` : `×${number(weight)}`;
   const notes = (name) => new Map(here.map((term) => [String(term[name]), note(term)]));
   const edge = edgeOf(settings);
+  const rows = Math.max(grid.length + 2 * RING * edge, after.length);
+  const cell = Math.min(36, Math.floor(TALLEST / rows));
+  root.style.setProperty("--uw-fit", `${cell}px`);
+  root.querySelector(".uw-grids").classList.toggle("uw-tiny", cell < 26);
   drawGrid(root, "input", grid, {
     edge, framed: here.map(({ source }) => source), marked: pooling && String(best.source),
     notes: painting || pooling ? new Map() : notes("source"), more: edge ? ", zeros around" : "",
@@ -165,6 +191,7 @@ function drawGrid(root, part, rows, options) {
   const size = `${rows.length} × ${rows[0].length}`;
   figure.querySelector("figcaption").innerHTML = `<b>${part}</b> ${size}${more}`;
   const lattice = layOut(figure, part, rows, edge);
+  const tiny = root.querySelector(".uw-tiny");
   lattice.setAttribute("aria-label", `${part}, ${size}`);
   const most = Math.max(1, ...whole.flat().map(Math.abs));
   for (const cell of lattice.querySelectorAll(".uw-cell")) {
@@ -182,7 +209,7 @@ function drawGrid(root, part, rows, options) {
     }
     cell.style.setProperty("--uw-share", `${Math.round((40 * Math.abs(value)) / most)}%`);
     cell.classList.toggle("uw-minus", value < 0);
-    cell.classList.toggle("uw-long", text.length > 3);
+    cell.classList.toggle("uw-long", text.length > (tiny ? 2 : 3));
     cell.classList.toggle("uw-winner", marked === `${row},${column}`);
     cell.lastElementChild.textContent = notes.get(`${row},${column}`) ?? "";
   }
@@ -195,9 +222,14 @@ function layOut(figure, part, rows, edge) {
   const [height, width] = [rows.length, rows[0].length];
   const key = String([height, width, edge]);
   if (lattice.dataset.key === key) return lattice;
-  const ring = edge ? `repeat(${edge}, minmax(0, 22px))` : "";
   lattice.dataset.key = key;
-  lattice.style.gridTemplateColumns = `${ring} repeat(${width}, minmax(0, 36px)) ${ring}`;
+  const line = (cells, track) => {
+    const ring = edge ? `repeat(${edge}, ${track(RING)})` : "";
+    return `${ring} repeat(${cells}, ${track(1)}) ${ring}`;
+  };
+  const side = (share) => `calc(${share} * var(--uw-cell))`;
+  const narrower = (share) => `minmax(0, ${side(share)})`; // on a phone
+  lattice.style.gridTemplate = `${line(height, side)} / ${line(width, narrower)}`;
   let cells = "";
   for (let row = -edge; row < height + edge; row++) {
     for (let column = -edge; column < width + edge; column++) {

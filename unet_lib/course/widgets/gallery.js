@@ -74,7 +74,7 @@ function render({ model, el }) {
       button.setAttribute("aria-label", `${names[i]}, ${now.metric} ${shown(values[i])}, place ` +
         `${place + 1} of ${order.length}`);
     });
-    grid.setAttribute("aria-label", `Pictures by ${now.metric}, ${now.order}`);
+    grid.setAttribute("aria-label", `Images by ${now.metric}, ${now.order}`);
     enlarge(now, values, shown(values[now.chosen]));
   }
 

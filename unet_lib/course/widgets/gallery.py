@@ -105,7 +105,7 @@ class GalleryWidget(Widget, files="gallery"):
         raise traitlets.TraitError(f"metric: expected one of {list(self.table)}, got {value!r}")
 
     def __repr__(self) -> str:
-        return f"GalleryWidget({len(self.names)} pictures; {self.metric}, {self.order})"
+        return f"GalleryWidget({len(self.names)} images; {self.metric}, {self.order})"
 
     def ranking(self) -> list[int]:
         """The numbers of the pictures in the present order."""

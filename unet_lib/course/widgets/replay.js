@@ -3,9 +3,8 @@
 
 const VIEWS = ["probability", "errors", "mask", "image"];
 const KEYS = ["moment", "picture", "view"];
-const SLOW = "(prefers-reduced-motion: reduce)";
 const PAGE = `
-  <form class="uw-controls" aria-label="Moment of the training, picture and view">
+  <form class="uw-controls" aria-label="Moment of the training, image and view">
     ${slider("Step of the training", 'name="moment" min="0" step="1" aria-label="Moment"',
     '<button type="button">Play</button>')}
     ${PICTURES}
@@ -51,7 +50,7 @@ export function summarize({ steps, losses, moment, name, dice }) {
 
 async function render({ model, el }) {
   const { find, form, names, pictures } = await mountPictures({ model, el }, "replay", PAGE);
-  const [button, output] = ["button", "output"].map(find);
+  const [button, output] = ["form button", "output"].map(find);
   const { steps, losses, size } = state(model, ["steps", "losses", "size"]);
   form.elements.moment.max = steps.length - 1;
   const counts = pictures.map(([levels, bits]) => countMoments(levels, bits, steps.length));
@@ -71,30 +70,24 @@ async function render({ model, el }) {
     drawCurves(find("svg"), { steps, losses, scores, moment }, summary);
   }
 
-  let timer = null;
-  function play(on) {
-    clearInterval(timer);
-    timer = on ? setInterval(advance, matchMedia(SLOW).matches ? 1500 : 500) : null;
-    button.textContent = on ? "Pause" : "Play";
-    output.setAttribute("aria-live", on ? "off" : "polite"); // nobody can listen that fast
-  }
-  function advance() {
-    const next = model.get("moment") + 1;
-    if (next < steps.length) store(model, { moment: next });
-    if (next >= steps.length - 1) play(false);
-  }
-
-  button.addEventListener("click", () => {
-    if (!timer && model.get("moment") === steps.length - 1) store(model, { moment: 0 });
-    play(!timer);
+  const stop = offerPlay(button, output, {
+    pace: 500,
+    rewind() {
+      if (model.get("moment") === steps.length - 1) store(model, { moment: 0 });
+    },
+    advance() {
+      const next = model.get("moment") + 1;
+      if (next < steps.length) store(model, { moment: next });
+      return next < steps.length - 1;
+    },
   });
   form.addEventListener("input", ({ target: { name, value } }) => {
-    if (name === "moment") play(false);
+    if (name === "moment") stop();
     store(model, { [name]: parsed(value) });
   });
   const unfollow = follow(model, KEYS, draw);
   return () => {
-    play(false);
+    stop();
     unfollow();
   };
 }

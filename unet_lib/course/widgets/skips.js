@@ -32,7 +32,7 @@ const stage = (maps) => (size, k) => {
     <div class="uw-maps" role="img" data-part="decoder">${canvases}</div>`;
 };
 const page = (sizes, maps) => `
-  <form class="uw-controls" aria-label="Picture and view">
+  <form class="uw-controls" aria-label="Image and view">
     ${PICTURES}
     ${choice("view", "View", VIEWS)}
   </form>
@@ -40,7 +40,7 @@ const page = (sizes, maps) => `
   <div class="uw-row uw-top">
     <div><canvas role="img"></canvas>${ERROR_LEGEND}</div>
     <div class="uw-stages" role="group" aria-label="Skip connections">
-      <span>encoder ↓</span><span></span><span>↑ decoder</span>
+      <b class="uw-encoder">encoder ↓</b><span></span><b class="uw-decoder">↑ decoder</b>
       ${sizes.map(stage(maps)).join("")}
     </div>
   </div>`;

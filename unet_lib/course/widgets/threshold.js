@@ -41,7 +41,7 @@ const KEYS = ["threshold", "picture", "view"];
 
 const column = (name) => `<th scope="col">${TITLES[name]}</th>`;
 const PAGE = `
-  <form class="uw-controls" aria-label="Threshold and picture">
+  <form class="uw-controls" aria-label="Threshold and image">
     ${slider("Threshold of the probability",
     'name="threshold" min="0.01" max="0.99" step="0.01" aria-label="Threshold"')}
     ${PICTURES}
@@ -70,7 +70,7 @@ async function render({ model, el }) {
     const summary = `At threshold ${threshold.toFixed(2)} the Dice of ${names[picture]} is ` +
       `${score.dice.toFixed(3)}: ${count.tp} pixels right, ${count.fp} wrong, ${count.fn} missed.`;
     const { pooled, mean } = together(counts.map((each) => each[at]));
-    const rows = [["this picture", score], ["all, pooled", pooled], ["all, mean", mean]];
+    const rows = [["this image", score], ["all, pooled", pooled], ["all, mean", mean]];
     find("tbody").innerHTML = rows.slice(0, names.length > 1 ? 3 : 1).map(row).join("");
     showPicture(find, model.get("sizes")[picture], pictures[picture],
       { least: at + 1, view, count, summary });

@@ -26,7 +26,7 @@ export const tileAt = (slices, at) => slices.findIndex(({ stop }) => at < stop);
 /** The sentence under the controls. */
 export function message({ count, work }, { tile, halo, largest, changed }) {
   const tiles = `${count} ${count === 1 ? "tile" : "tiles"} of ${tile} × ${tile} with a halo of ` +
-    `${halo}: the model computes ${work.toFixed(1)} times the pixels of the picture. `;
+    `${halo}: the model computes ${work.toFixed(1)} times the pixels of the image. `;
   if (largest < 1e-5) {
     return `${tiles}No probability differs from the whole prediction by 0.00001: no seams.`;
   }
@@ -85,7 +85,7 @@ function render({ model, el }) {
       `${slices[1].length}`;
     find("[data-part=place]").innerHTML = `Tile in <b>${place}</b>: ${seen}.`;
     find("[data-part=tiles]").setAttribute("aria-label",
-      `Picture with tiles, arrow keys move. Tile in ${place}: ${seen}`);
+      `Image with tiles, arrow keys move. Tile in ${place}: ${seen}`);
     const art = edges(slices, size) + box(rows.start, columns.start, rows.stop, columns.stop);
     find("[data-part=edges]").innerHTML = art;
     find("[data-part=tiles]").innerHTML = shade(rows, columns, size) + art +
