@@ -22,6 +22,7 @@ from pypdf import PdfReader, PdfWriter
 from pypdf.generic import Destination, Fit
 
 from tools.browser import MISSING, launch
+from tools.toc import parts
 
 ROOT = Path(__file__).resolve().parent.parent
 HTML = ROOT / "book" / "_build" / "html"
@@ -38,16 +39,6 @@ class Entry(NamedTuple):
     kind: str  # part, chapter or section
     title: str
     place: str  # the id that it leads to; a part leads nowhere
-
-
-def parts() -> list[tuple[str, list[str]]]:
-    """Return the parts of the book, each a caption and its documents; the first has no caption."""
-    toc = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text(encoding="utf-8"))
-    listed = [
-        (part["caption"], [chapter["file"] for chapter in part["chapters"]])
-        for part in toc["parts"]
-    ]
-    return [("", [toc["root"]]), *listed]
 
 
 def slug(document: str) -> str:

@@ -5,6 +5,7 @@ tests/book/test_access.py asks axe about every page.
 """
 
 import re
+from collections.abc import Callable
 
 from sphinx.application import Sphinx
 
@@ -19,6 +20,9 @@ MENDS = [
     (r'role="doc-biblioentry"', 'role="listitem"'),
 ]
 
+# In the contents, the fold behind a chapter: an arrow alone.
+FOLD = re.compile(r">([^<>]+)(</a>\s*<details[^>]*>\s*<summary)>")
+
 
 def mend(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
     """Mend the text of a page before it is put into the theme's frame."""
@@ -26,7 +30,19 @@ def mend(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) 
         context["body"] = re.sub(pattern, replacement, context.get("body", ""))
 
 
+def name_folds(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
+    """Name each fold of the contents by its chapter."""
+    draw: Callable = context["generate_toctree_html"]
+
+    def named(match: re.Match) -> str:
+        title = match[1].strip().replace('"', "&quot;")
+        return f'>{match[1]}{match[2]} aria-label="Pages of {title}">'
+
+    context["generate_toctree_html"] = lambda **options: FOLD.sub(named, str(draw(**options)))
+
+
 def setup(app: Sphinx) -> dict:
-    """Connect the step to the build."""
+    """Connect the steps to the build."""
     app.connect("html-page-context", mend)
+    app.connect("html-page-context", name_folds, priority=900)  # after the theme's own
     return {"parallel_read_safe": True, "parallel_write_safe": True}

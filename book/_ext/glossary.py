@@ -1,8 +1,10 @@
 """The first use of a glossary's term in a chapter is a link to it, wherever the text makes none.
 
-So the notebooks stay readable in JupyterLab, and nobody has to remember which word came first.
+So the notebooks stay readable in JupyterLab, and nobody has to remember which word came first. What
+the glossary says is shown where a link is pointed at: book/_static/reading.js reads it from a file.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -14,8 +16,8 @@ from sphinx.application import Sphinx
 
 GLOSSARY = "book/glossary"
 # Words of everyday English, or of two trades: these are linked by hand, where they are meant.
-BY_HAND = {"class", "instance", "kernel", "leak", "per image", "pooled", "precision", "recall"}
-BY_HAND |= {"same", "valid"}
+BY_HAND = {"class", "head", "instance", "kernel", "leak", "per image", "pooled", "precision"}
+BY_HAND |= {"recall", "same", "valid"}
 NO_PROSE = (nodes.reference, pending_xref, nodes.literal, nodes.title, nodes.caption, nodes.math)
 
 
@@ -89,7 +91,20 @@ def link_first_uses(app: Sphinx, doctree: nodes.document) -> None:
             node.parent.replace(node, [*parts, nodes.Text(text[end:])])
 
 
+def write_explanations(app: Sphinx, error: Exception | None) -> None:
+    """Write what the glossary says on each term into a script that pages load when it is asked."""
+    if error or app.builder.format != "html":
+        return
+    said = {}
+    for item in app.env.get_doctree(GLOSSARY).findall(nodes.definition_list_item):
+        text = " ".join(item[-1].astext().split())
+        said |= {name: text for term in item.findall(nodes.term) for name in term["ids"]}
+    script = f"window.EXPLANATIONS = {json.dumps(said, sort_keys=True)};\n"
+    Path(app.outdir, "_static", "explanations.js").write_text(script, encoding="utf-8")
+
+
 def setup(app: Sphinx) -> dict:
-    """Look at each page once it is parsed."""
+    """Look at each page once it is parsed, and at the glossary in the end."""
     app.connect("doctree-read", link_first_uses)
+    app.connect("build-finished", write_explanations)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

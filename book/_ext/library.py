@@ -136,13 +136,19 @@ class Library:
             parts = path.relative_to(root).with_suffix("").parts
             name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
             self.modules[name] = Module(name, path)
-        # "9a" -> notebooks/09a_memory
+        # "9a" -> notebooks/09a_memory, and the pages that go deeper
+        pages: dict[str, list[Path]] = {}
+        for path in sorted((root / "notebooks").glob("[0-9]*.ipynb")):
+            if not path.stem.startswith("99"):
+                pages.setdefault(re.match(r"0?(\d+[a-d]?)", path.stem)[1], []).append(path)
         self.chapters = {
-            re.match(r"0?(\d+[a-d]?)", path.stem)[1]: path
-            for path in sorted((root / "notebooks").glob("[0-9]*.ipynb"))
-            if not path.stem.startswith("99")
+            key: next(path for path in paths if "_deeper_" not in path.stem)
+            for key, paths in pages.items()
         }
-        self.uses = {key: self._used(path) for key, path in self.chapters.items()}
+        self.uses = {
+            key: sorted({name for path in paths for name in self._used(path)})
+            for key, paths in pages.items()
+        }
 
     def shown(self, name: str) -> bool:
         """Say whether a module has a place on the pages."""

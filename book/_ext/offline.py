@@ -17,6 +17,9 @@ LIBRARIES = [
     ("mathjax/es5/input/tex/extensions/*.js", "mathjax/input/tex/extensions"),
     ("mathjax/es5/output/chtml/fonts/woff-v2/*.woff", "mathjax/output/chtml/fonts/woff-v2"),
     ("mathjax/LICENSE", "mathjax"),
+    ("@fontsource-variable/source-sans-3/files/*-latin-wght-normal.woff2", "fonts"),
+    ("@fontsource-variable/source-sans-3/files/*-latin-wght-italic.woff2", "fonts"),
+    ("@fontsource-variable/source-sans-3/LICENSE", "fonts"),
     ("onnxruntime-web/dist/ort.wasm.bundle.min.mjs", "ort"),
     ("onnxruntime-web/dist/ort-wasm-simd-threaded.wasm", "ort"),
 ]

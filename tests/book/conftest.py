@@ -9,24 +9,17 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-import yaml
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 from tools.browser import MISSING, launch
+from tools.toc import documents
 
 ROOT = Path(__file__).resolve().parents[2]
 HTML = ROOT / "book" / "_build" / "html"
 PACKED = {".css", ".html", ".js", ".json", ".svg"}  # what servers compress
 ADDED = ["search", "genindex"]  # pages that no table of contents lists
-
-
-def documents() -> list[str]:
-    """Return the names of all documents in the table of contents, the root first."""
-    toc = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text(encoding="utf-8"))
-    chapters = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
-    return [toc["root"], *chapters]
 
 
 @cache

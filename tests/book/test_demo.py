@@ -34,7 +34,7 @@ class Demo:
 
     def __init__(self, page: Page) -> None:
         self.page = page
-        self.canvas = page.get_by_role("application", name="Picture, to draw on")
+        self.canvas = page.get_by_role("application", name="Image, to draw on")
         self.text = page.locator("#demo output")
 
     def after(self, action: Callable[[], object]) -> dict:
@@ -59,7 +59,7 @@ class Demo:
         return found
 
     def take(self, option: str) -> dict:
-        choice = self.page.get_by_role("combobox", name="Picture")
+        choice = self.page.get_by_role("combobox", name="Image")
         return self.after(lambda: choice.select_option(option))
 
     def draw(self, *places: tuple[float, float]) -> dict:
@@ -215,7 +215,39 @@ class TestSimulatedPictures:
             image, labels = simulate_nuclei(SEED, index)
             assert np.array_equal(found["gray"], image)
             check(found, model)
-            assert f"the simulator drew {labels.max()}. " in demo.text.inner_text() + " "
+            sentence = demo.text.inner_text()
+            assert f"Found {found['count']} " in sentence
+            assert f"; the simulator drew {labels.max()}" in sentence
+            less = re.findall(r"(\d+) (?:counts? as one|(?:is|are) missed)", sentence)
+            more = re.findall(r"(\d+) found (?:where|is|are)", sentence)
+            assert found["count"] == labels.max() - sum(map(int, less)) + sum(map(int, more))
+
+    def test_the_first_one_is_as_the_page_tells(self, demo):
+        text = " ".join((ROOT / "book" / "try-it.md").read_text(encoding="utf-8").split())
+        image, labels = simulate_nuclei(SEED, INDICES[0])
+        assert np.array_equal(demo.result()["gray"], image)
+        told = f"holds {labels.max()} nuclei, and {demo.result()['count']} are found. None is over"
+        assert told in text
+        expect(demo.text).to_have_text(
+            f"Found 6 nuclei; the simulator drew {labels.max()}: 2 count as one with a neighbor. "
+        )
+        assert f"The image shows {labels.max()} bright" in text
+        assert f"each of the {demo.result()['count']} instances" in text
+        threshold = re.search(r"Raise the threshold to ([\d.]+[0-9]):", text)[1]
+        demo.after(lambda: demo.page.get_by_label("Threshold").fill(threshold))
+        expect(demo.text).to_have_text(f"Found 8 nuclei; the simulator drew {labels.max()}. ")
+        assert f"all {demo.result()['count']} are found" in text
+
+    def test_where_more_are_found_than_were_drawn(self, demo):
+        text = (ROOT / "book" / "try-it.md").read_text(encoding="utf-8")
+        named = re.search(r"In \*Simulated (\d)\*, \*(\d)\* and \*(\d)\*", text).groups()
+        sentences = []
+        for number in named:
+            found = demo.take(f"Simulated {number}")
+            assert found["count"] > simulate_nuclei(SEED, INDICES[int(number) - 1])[1].max()
+            sentences.append(demo.text.inner_text())
+        assert any("of another" in sentence for sentence in sentences)
+        assert any("found where none was drawn" in sentence for sentence in sentences)
 
     @pytest.mark.parametrize("threshold", [0.05, 0.95])
     def test_the_threshold_changes_mask_and_instances(self, demo, model, threshold):
@@ -318,7 +350,7 @@ class TestLoading:
         start(page)
         after = [Path(name).name for name, _ in page.evaluate(loaded) if name not in before]
         runtime = {"ort-wasm-simd-threaded.wasm", "ort.wasm.bundle.min.mjs"}
-        expected = {"nuclei.json", "nuclei.png", "unet.onnx"} | runtime
+        expected = {"nuclei.json", "nuclei.png", "truth.png", "unet.onnx"} | runtime
         assert sorted(name for name in after if "woff" not in name) == sorted(expected)
 
     def test_the_page_says_how_much(self):
@@ -369,6 +401,64 @@ class TestLoading:
         expect(page.get_by_role("img", name="Four squares.")).to_be_visible()
 
 
+PLACES = """[...document.querySelectorAll("#demo, #demo canvas, #demo input")].map((part) => {
+  const { top, bottom } = part.getBoundingClientRect();
+  return [top, bottom];
+})"""
+
+
+class TestTheLook:
+    def test_it_fits_a_laptop_with_two_large_squares(self, visit, server):
+        page = visit(f"{server}/{PLACE}", viewport={"width": 1280, "height": 720})
+        demo = start(page)
+        frame = page.locator("#demo")
+        assert frame.bounding_box()["height"] <= 720
+        assert frame.evaluate("e => e.scrollHeight <= e.clientHeight + 1")
+        left, right = demo.canvas.bounding_box(), page.locator(".demo-found canvas").bounding_box()
+        assert left["width"] == right["width"] >= 350
+        assert left["y"] == right["y"]
+        for slider in page.locator("#demo input[type=range]").all():
+            box = slider.bounding_box()
+            assert left["x"] + left["width"] < box["x"] < box["x"] + box["width"] < right["x"]
+
+    @pytest.mark.parametrize("window", ["demo", "phone"])
+    def test_nothing_jumps_while_a_slider_moves(self, request, window):
+        demo = request.getfixturevalue(window)
+        for option in ("Simulated 1", "Simulated 6", "Dark field"):
+            demo.take(option)
+            before = demo.page.evaluate(PLACES)
+            for threshold in (0.01, 0.2, 0.5, 0.99):
+                demo.after(lambda t=threshold: demo.page.get_by_label("Threshold").fill(str(t)))
+                assert demo.page.evaluate(PLACES) == before
+
+    def test_outlines_follow_the_instances(self, demo):
+        found = demo.take("Simulated 2")
+        labels = np.pad(found["labels"], 1)
+        edges = sum(np.count_nonzero(np.diff(labels, axis=axis)) for axis in (0, 1))
+        both = sum(
+            np.count_nonzero((one != two) & (one > 0) & (two > 0))
+            for one, two in ((labels[1:], labels[:-1]), (labels[:, 1:], labels[:, :-1]))
+        )
+        count = (
+            "[...document.querySelectorAll('.demo-surface path')]"
+            ".reduce((n, p) => n + (p.getAttribute('d').match(/M/g) ?? []).length, 0)"
+        )
+        assert demo.page.evaluate(count) == edges + both
+        svg = demo.page.locator(".demo-surface svg").bounding_box()
+        assert svg == demo.canvas.bounding_box()
+        demo.page.get_by_label("Outlines").uncheck()
+        assert demo.page.evaluate(count) == 0
+
+    def test_one_square_shows_what_is_chosen(self, demo):
+        image = "document.querySelector('.demo-found canvas').toDataURL()"
+        seen = {demo.page.evaluate(image)}
+        for view in ("probability", "mask"):
+            demo.page.get_by_label(view, exact=True).check()
+            seen.add(demo.page.evaluate(image))
+            assert demo.page.get_by_role("img", name=f"{view}: found").is_visible()
+        assert len(seen) == 3
+
+
 class TestForEveryone:
     @pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 1280), ("dark", 390)])
     def test_accessible_and_no_wider_than_the_window(self, visit, server, theme, width):
@@ -382,9 +472,9 @@ class TestForEveryone:
 
     def test_every_control_is_reached_by_keyboard(self, demo):
         names = []
-        demo.page.get_by_role("combobox", name="Picture").focus()
-        for _ in range(9):
+        demo.page.get_by_role("combobox", name="Image").focus()
+        for _ in range(11):
             names.append(demo.page.evaluate("document.activeElement.name || 'canvas'"))
             demo.page.keyboard.press("Tab")
-        expected = ["picture", "file", "invert", "canvas", "threshold"]
-        assert names == [*expected, "radius", "light", "undo", "clear"]
+        expected = ["picture", "file", "invert", "outlines", "canvas", "threshold"]
+        assert names == [*expected, "radius", "light", "undo", "clear", "view"]

@@ -7,6 +7,7 @@ import pytest
 from bs4 import BeautifulSoup
 from PIL import Image
 
+from book._ext.chapters import number_of
 from tests.book.conftest import HTML, ROOT, documents, parse
 
 HIDDEN = {"remove-cell", "remove-output", "remove_cell", "remove_output"}
@@ -104,3 +105,16 @@ def test_every_stored_output_is_on_the_page(name: str) -> None:
     assert len(page.select("div.cell_output")) == sum(bool(cell) for cell in shown)
     assert len(page.select("div.cell_output img")) == count(outputs, "image/")
     assert len(page.select('script[type*="widget-view"]')) == count(outputs, "widget-view")
+
+
+def test_figures_count_within_their_chapter() -> None:
+    """4.1 to 4.17 in chapter 4, and on through the pages that go deeper."""
+    numbers: dict[str, list[int]] = {}
+    for name in documents():
+        chapter = number_of(name)
+        for caption in parse(HTML / f"{name}.html").select(".caption-number"):
+            of, _, count = caption.get_text().removeprefix("Fig.").strip().rpartition(".")
+            assert of == (chapter or ""), f"{name}: {caption.get_text()}"
+            numbers.setdefault(chapter or name, []).append(int(count))
+    assert len(numbers) > 10
+    assert all(found == list(range(1, len(found) + 1)) for found in numbers.values())

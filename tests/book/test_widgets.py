@@ -18,6 +18,7 @@ MOVED = {
     "skips": ("input[type=checkbox]", ("Space",)),
     "gallery": (".uw-thumbs button", ("ArrowRight", "Enter")),
 }
+HIGHEST = 720  # pixels, at a width of 1280
 PHONE = {"width": 390, "height": 800}
 NATURAL = "still => still.decode().then(() => still.naturalHeight / still.naturalWidth)"
 DRAWN = """widget => JSON.stringify([
@@ -59,6 +60,17 @@ def test_each_widget_answers(visit, roots, document: str, scheme: str) -> None:
     for widget in page.locator(".unet-widget").all():
         widget.scroll_into_view_if_needed()
         move(widget)
+
+
+@pytest.mark.parametrize("document", PAGES)
+def test_each_widget_fits_a_laptop_and_says_what_it_is_for(visit, roots, document: str) -> None:
+    page = visit(f"{roots['file']}/{document}.html", viewport={"width": 1280, "height": 720})
+    page.locator(".unet-widget output:not(:empty)").last.wait_for()
+    for widget in page.locator(".unet-widget").all():
+        for part in ("title", "challenge"):
+            assert len(widget.locator(f".uw-{part}").inner_text().split()) >= 2
+        assert widget.locator("button.uw-present").is_visible()
+        assert widget.bounding_box()["height"] <= HIGHEST, kind(widget)
 
 
 @pytest.mark.parametrize("document", PAGES)

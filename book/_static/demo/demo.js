@@ -1,4 +1,4 @@
-// A U-Net in the page: draw, choose or open a picture, and see what the network finds in it.
+// A U-Net in the page: draw, choose or open an image, and see what the network finds in it.
 
 import { ownPicture, simulatedPictures } from "./files.js";
 import { loadNetwork } from "./network.js";
@@ -7,10 +7,12 @@ import { PANEL, START } from "./panel.js";
 import { contrastOf, normalize } from "./preprocess.js";
 import { instancesOf, segment } from "./segment.js";
 import { drawWithKeys, drawWithPointer } from "./surface.js";
-import { showInstances, showValues } from "./views.js";
+import { compare, explain } from "./truth.js";
+import { showInstances, showOutlines, showValues } from "./views.js";
 
 const BYTES = 16.3e6; // of runtime and network, as they arrive
 const LEAST_CONTRAST = 60; // gray values: an empty field is shown dark, and not as bright noise
+const FIRST = 1; // the image that opens
 const FAST = 100; // milliseconds: faster runs follow the brush, slower ones wait for its end
 
 /** Offers the demo in `root`; what it needs is loaded when the reader asks for it. */
@@ -37,7 +39,7 @@ class Demo {
   #root;
   #network;
   #controls;
-  #pictures; // { gray, width, height } and, where they are known, their nuclei
+  #pictures; // { gray, width, height } and, where they are known, their nuclei and the truth
   #painting;
   #result; // of the last run
   #queue = Promise.resolve(); // of runs: one at a time, and only the latest
@@ -52,8 +54,9 @@ class Demo {
     const names = this.#pictures.map((_, i) => (i ? `Simulated ${i}` : "Dark field"));
     this.#controls.picture.append(...names.map((name, i) => new Option(name, i)));
     this.#listen();
-    this.#open(1);
-    this.#controls.picture.focus();
+    this.#open(FIRST);
+    this.#controls.picture.focus({ preventScroll: true });
+    root.scrollIntoView({ block: "nearest" }); // all of it, where the screen has room
   }
 
   #find(part) {
@@ -61,7 +64,7 @@ class Demo {
   }
 
   #listen() {
-    const { picture, file, invert, threshold, undo, clear } = this.#controls;
+    const { picture, file, invert, outlines, threshold, view, undo, clear } = this.#controls;
     const surface = this.#surface();
     drawWithPointer(surface);
     drawWithKeys(surface);
@@ -70,6 +73,9 @@ class Demo {
     file.addEventListener("change", () => file.files.length && this.#openFile(file.files[0]));
     invert.addEventListener("change", () => this.#update());
     threshold.addEventListener("input", () => this.#display(this.#result));
+    for (const each of [outlines, ...view]) {
+      each.addEventListener("change", () => this.#show(this.#result));
+    }
     undo.addEventListener("click", surface.undo);
     clear.addEventListener("click", () => {
       this.#painting.undo(true);
@@ -99,11 +105,12 @@ class Demo {
     };
   }
 
-  /** Takes another picture, without strokes. */
+  /** Takes another image, without strokes. */
   #open(index) {
     this.#controls.picture.value = index;
     this.#painting = new Painting(this.#pictures[index]);
     this.#root.style.setProperty("--ratio", this.#painting.width / this.#painting.height);
+    this.#find("outlines").replaceChildren(); // those of the image before
     this.#update();
   }
 
@@ -133,11 +140,12 @@ class Demo {
   #update() {
     this.#find("problem").textContent = "";
     const picture = this.#showPicture();
-    const mine = ++this.#latest;
+    const [mine, painting] = [++this.#latest, this.#painting];
     this.#root.dataset.busy = mine;
     this.#queue = this.#queue.then(async () => {
       if (mine !== this.#latest) return;
-      this.#display(await segment(this.#network, picture, this.#threshold));
+      const found = await segment(this.#network, picture, this.#threshold);
+      if (painting === this.#painting) this.#display(found); // no other image was opened
     }).catch((error) => {
       this.#find("problem").textContent = `The network stopped. ${error.message}`;
     }).finally(() => {
@@ -153,30 +161,41 @@ class Demo {
     const current = found.threshold === this.#threshold; // it may have moved during the run
     const result = current ? found : instancesOf(found, this.#threshold);
     this.#result = result;
-    showValues(this.#find("probability"), result, result.probability);
-    showValues(this.#find("mask"), result, result.mask);
-    showInstances(this.#find("instances"), result, result.labels, result.normalized);
+    this.#show(result);
     this.#report(result);
     this.#root.result = result; // for the curious at the console, and for the tests
     this.#root.dataset.runs = Number(this.#root.dataset.runs ?? 0) + 1;
   }
 
-  #report({ count, threshold, before, after }) {
-    const { nuclei, note = "" } = this.#pictures[this.#controls.picture.value];
+  /** What was found, as the reader wants to see it, and its outlines on the image. */
+  #show(result) {
+    const { view, outlines } = this.#controls;
+    const found = this.#find("found");
+    if (view.value === "instances") {
+      showInstances(found, result, result.labels, result.normalized);
+    } else {
+      showValues(found, result, result[view.value]);
+    }
+    found.setAttribute("aria-label", `${view.value}: found ${nuclei(result.count)}`);
+    showOutlines(this.#find("outlines"), result, outlines.checked ? result.labels : []);
+  }
+
+  #report({ labels, count, threshold, before, after }) {
+    const { nuclei: drawn, truth, note = "" } = this.#pictures[this.#controls.picture.value];
     const strokes = this.#painting.strokes.length;
-    const found = `Found ${several(count, "nucleus", "nuclei")}`;
-    const truth = [];
-    if (nuclei !== undefined) truth.push(`the simulator drew ${nuclei}`);
-    if (strokes) truth.push(`you painted ${several(strokes, "stroke", "strokes")}`);
-    const sentence = [found, ...(truth.length ? [truth.join(" and ")] : [])].join("; ");
-    this.#find("count").textContent = `${sentence}. ${note}`;
-    this.#find("time").textContent = `Time of this run: network ${Math.round(before)} ms, ` +
+    const known = [];
+    if (drawn !== undefined) known.push(`the simulator drew ${drawn}`);
+    if (strokes) known.push(`you painted ${several(strokes, "stroke", "strokes")}`);
+    // Under strokes, and where bright and dark are changed, the truth is another one.
+    const why = truth && !strokes && !this.#controls.invert.checked
+      ? explain(compare(labels, truth)) : "";
+    const rest = known.length ? `; ${known.join(" and ")}` : "";
+    this.#find("count").textContent = `Found ${nuclei(count)}${rest}${why}. ${note}`;
+    this.#find("time").textContent = `Network ${Math.round(before)} ms, ` +
       `mask and instances ${Math.round(after)} ms.`;
     this.#find("threshold").textContent = threshold.toFixed(2);
-    for (const name of ["instances", "probability", "mask"]) {
-      this.#find(name).setAttribute("aria-label", `${name}: ${found.toLowerCase()}`);
-    }
   }
 }
 
 const several = (n, one, many) => `${n} ${n === 1 ? one : many}`;
+const nuclei = (n) => several(n, "nucleus", "nuclei");

@@ -20,15 +20,21 @@ function pixelsOf(bitmap, width, height) {
 const decode = (blob) => createImageBitmap(
   blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
 
-/** The simulated pictures: one image with all of them, one below the other, and their counts. */
+/** The gray values of a file of the book, and the width of its image. */
+async function grayFile(path) {
+  const bitmap = await decode(await (await fetchFile(path)).blob());
+  return [toGray(pixelsOf(bitmap, bitmap.width, bitmap.height)), bitmap.width];
+}
+
+/** The simulated images: one file with all of them, one below the other, their counts, and the
+ *  nuclei that the simulator drew, numbered, in a file of the same shape. */
 export async function simulatedPictures() {
-  const [image, counts] = await Promise.all(["nuclei.png", "nuclei.json"].map(fetchFile));
-  const bitmap = await decode(await image.blob());
-  const gray = toGray(pixelsOf(bitmap, bitmap.width, bitmap.height));
-  const side = bitmap.width;
-  return (await counts.json()).map((nuclei, i) => ({
-    gray: gray.slice(i * side * side, (i + 1) * side * side), width: side, height: side, nuclei,
-  }));
+  const [[gray, side], [truth], counts] = await Promise.all(
+    [grayFile("nuclei.png"), grayFile("truth.png"), fetchFile("nuclei.json")]);
+  return (await counts.json()).map((nuclei, i) => {
+    const part = (values) => values.slice(i * side * side, (i + 1) * side * side);
+    return { gray: part(gray), truth: part(truth), width: side, height: side, nuclei };
+  });
 }
 
 /** The size at which a picture is computed: at most 512 pixels a side, proportions kept. */

@@ -1,4 +1,4 @@
-// Draws pictures, probabilities, masks and instances into canvases.
+// Draws images, probabilities, masks and instances into canvases, and outlines over them.
 
 // unet_lib.plots.LABEL_COLORS: neighbors in this list differ in lightness.
 const COLORS = [
@@ -17,18 +17,36 @@ function paint(canvas, { width, height }, color) {
 
 const gray = (value) => [value, value, value];
 
-/** Values from 0, black, to 1, white: normalized pictures, probabilities, masks. */
+/** Values from 0, black, to 1, white: normalized images, probabilities, masks. */
 export function showValues(canvas, size, values) {
   paint(canvas, size, (i) => gray(255 * values[i]));
 }
 
-/** Each instance in a color over the dimmed picture, with a dark line where two of them touch. */
+const colorOf = (label) => COLORS[(label - 1) % COLORS.length];
+
+/** Each instance in a color over the dimmed image, with a dark line where two of them touch. */
 export function showInstances(canvas, size, labels, normalized) {
   const touches = (i, j) => labels[j] > 0 && labels[j] !== labels[i];
   paint(canvas, size, (i) => {
     if (!labels[i]) return gray(80 * normalized[i]);
     const last = (i + 1) % size.width === 0;
     if (touches(i, i + size.width) || (!last && touches(i, i + 1))) return gray(0);
-    return COLORS[(labels[i] - 1) % COLORS.length];
+    return colorOf(labels[i]);
   });
+}
+
+/** The edges of all instances, each in its color, as lines of an SVG over the image. */
+export function showOutlines(svg, { width, height }, labels) {
+  const lines = new Map(COLORS.map((color) => [color, []]));
+  labels.forEach((label, i) => {
+    if (!label) return;
+    const [x, y, line] = [i % width, Math.floor(i / width), lines.get(colorOf(label))];
+    if (labels[i - width] !== label) line.push(`M${x} ${y}h1`);
+    if (labels[i + width] !== label) line.push(`M${x} ${y + 1}h1`);
+    if (!x || labels[i - 1] !== label) line.push(`M${x} ${y}v1`);
+    if (x === width - 1 || labels[i + 1] !== label) line.push(`M${x + 1} ${y}v1`);
+  });
+  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  svg.innerHTML = [...lines].map(([color, line]) =>
+    `<path stroke="rgb(${color})" d="${line.join("")}"/>`).join("");
 }
