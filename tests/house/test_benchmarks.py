@@ -82,7 +82,7 @@ def test_prediction_is_compared_with_the_article_s_forward(tmp_path, capsys) -> 
 
 def test_chapter_13_quotes_the_stored_numbers() -> None:
     stored = json.loads((ROOT / "benchmarks" / "results" / "predict.json").read_text())
-    cells = json.loads((ROOT / "notebooks" / "13_ship.ipynb").read_text())["cells"]
+    cells = json.loads((ROOT / "notebooks" / "13_deeper_speed.ipynb").read_text())["cells"]
     text = "".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
     names = ("width", "size", "candidate", "mode", "images_per_second", "ratio")
     lines = [" | ".join(str(row[name]) for name in names) for row in stored["rows"]]
@@ -94,7 +94,7 @@ def test_chapter_13_quotes_the_stored_numbers() -> None:
 
 
 def test_chapter_13_compares_ways_and_processors_as_measured() -> None:
-    cells = json.loads((ROOT / "notebooks" / "13_ship.ipynb").read_text())["cells"]
+    cells = json.loads((ROOT / "notebooks" / "13_deeper_speed.ipynb").read_text())["cells"]
     text = " ".join("".join("".join(cell["source"]) for cell in cells).split())
     results = ROOT / "benchmarks" / "results"
     speed = {

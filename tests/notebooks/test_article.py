@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "notebooks" / "99_article.ipynb"
 SECTIONS = "1.1 1.2 1.3 2.1 2.2 2.3 2.4 2.5 3.1 3.2 3.3 4.1 4.2 4.3 5".split()  # noqa: SIM905
-LINK = re.compile(r"\{doc\}`(\w+)`|\]\(/(book/[\w-]+\.md)\)")
+LINK = re.compile(r"\{doc\}`(?:[^`<]*<)?(\w+)>?`|\]\(/(book/[\w-]+\.md)\)")
 MENTION = re.compile(r"[Ss]ections? (\d(?:\.\d)?)(?: (?:to|and) (\d\.\d))?")
 
 
