@@ -49,8 +49,10 @@ def test_each_begins_with_a_title_a_challenge_and_the_full_screen(mount) -> None
     before = page.locator("form").bounding_box()
     button.click()
     page.wait_for_function("document.fullscreenElement?.matches('.unet-widget')")
-    assert button.inner_text() == "Close"
+    page.wait_for_function("(button) => button.innerText === 'Close'", arg=button.element_handle())
     assert page.locator("form").bounding_box()["height"] > before["height"] / 2
     button.press("Enter")
     page.wait_for_function("!document.fullscreenElement")
-    assert button.inner_text() == "Present"
+    page.wait_for_function(
+        "(button) => button.innerText === 'Present'", arg=button.element_handle()
+    )

@@ -125,7 +125,7 @@ def check_color_labels(answer: object) -> None:
 def _judge_labels(colors: np.ndarray, right: np.ndarray, found: object) -> None:
     array = isinstance(found, np.ndarray | Tensor)
     expect(array, f"you return {kind(found)}. Return an array (height, width).")
-    labels = np.asarray(found)
+    labels = np.asarray(found.detach() if isinstance(found, Tensor) else found)
     told = f"the labels have the shape {labels.shape}, expected {right.shape}"
     expect(labels.shape == right.shape, f"{told}: one number for each pixel.")
     told = f"the labels are of type {labels.dtype}. Classes are whole numbers."
