@@ -1,5 +1,7 @@
 """Cut the small images of the list of chapters out of the figures that the chapters store.
 
+What each shows is told in `told.json` beside them, in the words of its figure.
+
     python -m tools.thumbnails
 
 Run after a chapter of which the list shows a part has been executed again.
@@ -36,21 +38,24 @@ PARTS = {
 }
 
 
-def figure(notebook: dict, name: str) -> Image.Image:
-    """Return the image that a cell stores for the figure of a name."""
+def figure(notebook: dict, name: str) -> tuple[Image.Image, str]:
+    """Return the image that a cell stores for the figure of a name, and its alternative text."""
     for cell in notebook["cells"]:
-        if cell["metadata"].get("mystnb", {}).get("figure", {}).get("name") == name:
+        about = cell["metadata"].get("mystnb", {})
+        if about.get("figure", {}).get("name") == name:
             stored = [output["data"]["image/png"] for output in cell["outputs"] if "data" in output]
-            return Image.open(io.BytesIO(base64.b64decode(stored[0])))
+            return Image.open(io.BytesIO(base64.b64decode(stored[0]))), about["image"]["alt"]
     raise LookupError(f"no figure {name}")
 
 
 def main() -> None:
-    """Write one image a chapter."""
+    """Write one image a chapter, and what it shows."""
     FOLDER.mkdir(exist_ok=True)
+    told = {}
     for stem, (name, left, top, width) in PARTS.items():
         text = (ROOT / "notebooks" / f"{stem}.ipynb").read_text(encoding="utf-8")
-        whole = figure(json.loads(text), name).convert("RGB")
+        whole, told[stem] = figure(json.loads(text), name)
+        whole = whole.convert("RGB")
         across = round(width * whole.width)
         down = min(across * SIZE[1] // SIZE[0], whole.height - round(top * whole.height))
         x, y = round(left * whole.width), round(top * whole.height)
@@ -59,6 +64,8 @@ def main() -> None:
         shown = Image.new("RGB", SIZE, "white")
         shown.paste(part, ((SIZE[0] - part.width) // 2, (SIZE[1] - part.height) // 2))
         shown.save(FOLDER / f"{stem}.webp", quality=80, method=6)
+    lines = json.dumps(told, indent=1, ensure_ascii=False)
+    (FOLDER / "told.json").write_text(f"{lines}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ MINUTES_PER_TASK = 3  # for each cell that the reader fills in
 LONGEST = {"00": 1500, "deeper": 4000, "core": 5000}  # words of a page
 FOLDED = {"hide-cell", "hide-input"}  # solutions are read after an own attempt
 CHAPTER = re.compile(r"notebooks/0?(\d+[a-d]?)_(deeper)?")
-THUMBNAILS = Path("book/_static/chapters")
+THUMBNAILS = "book/_static/chapters"
+TOLD = f"{THUMBNAILS}/told.json"  # what each of them shows
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -160,10 +161,9 @@ class Chapters(SphinxDirective):
             WIDGET in o.get("data", {}) for c in notebook["cells"] for o in c.get("outputs", [])
         ):
             told.append("interactive")
-        picture = THUMBNAILS / f"{path.stem}.webp"
-        title = "".join(notebook["cells"][0]["source"]).partition("\n")[0].lstrip("# ")
-        there = (Path(self.env.srcdir) / picture).exists()
-        shown = f"![Part of a figure of “{title}”](/{picture})\n" if there else ""
+        told_in_words = json.loads((Path(self.env.srcdir) / TOLD).read_text(encoding="utf-8"))
+        words = told_in_words.get(path.stem)
+        shown = f"![Part of: {words}](/{THUMBNAILS}/{path.stem}.webp)\n" if words else ""
         return "\n".join(
             [
                 "````{container} chapter-card",

@@ -13,7 +13,9 @@ def test_cards_by_symptom_and_by_words(visit, server: str) -> None:
     assert 0 < cards.count() < 10
     page.get_by_label("Words").fill("bgr")
     assert cards.locator("a").all_inner_texts() == ["Blue for red"] * 2
-    assert page.get_by_role("button", name="All").get_attribute("aria-pressed") == "true"
+    assert (
+        page.get_by_role("button", name="All", exact=True).get_attribute("aria-pressed") == "true"
+    )
     assert page.get_by_role("status").inner_text().startswith("1 of ")
 
 
