@@ -7,8 +7,7 @@ Scenes: one network, class weights with three exponents, and Dice; the list "val
 scenes drawn anew are the test. Streets: one network from random and from ImageNet weights, each
 with one rate for all layers and with rates by depth; then with class weights, and with and without
 a film that it is scored on. Each run adds itself to `results/classes.json`; the classes predicted
-for three street scenes are stored beside it. The stored rows of the part "films" are older than
-the others, as their "recipe" says: 1200 crops, a smaller weight decay, another last layer.
+for three street scenes are stored beside it.
 """
 
 import math
