@@ -144,15 +144,19 @@ class Chapters(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Write the list as Markdown, and let the parser do the rest."""
+        told = Path(self.env.srcdir) / TOLD
+        self.env.note_dependency(str(told))
+        thumbnails = json.loads(told.read_text(encoding="utf-8"))
         lines = ["`````{container} chapter-list"]
         for part in self.env.external_site_map.root.subtrees:
-            cards = [self.card(name) for name in part.files() if name.startswith("notebooks/")]
+            names = [name for name in part.files() if name.startswith("notebooks/")]
+            cards = [self.card(name, thumbnails.get(Path(name).name)) for name in names]
             if cards:
                 lines += ["````{container} chapter-part", part.caption, "````", *cards]
         return self.parse_text_to_nodes("\n".join([*lines, "`````"]))
 
-    def card(self, docname: str) -> str:
-        """Write the card of one notebook."""
+    def card(self, docname: str, thumbnail: str | None) -> str:
+        """Write the card of one notebook; `thumbnail` says in words what its image shows."""
         path = Path(self.env.srcdir) / f"{docname}.ipynb"
         self.env.note_dependency(str(path))
         notebook = json.loads(path.read_text(encoding="utf-8"))
@@ -161,9 +165,8 @@ class Chapters(SphinxDirective):
             WIDGET in o.get("data", {}) for c in notebook["cells"] for o in c.get("outputs", [])
         ):
             told.append("interactive")
-        told_in_words = json.loads((Path(self.env.srcdir) / TOLD).read_text(encoding="utf-8"))
-        words = told_in_words.get(path.stem)
-        shown = f"![Part of: {words}](/{THUMBNAILS}/{path.stem}.webp)\n" if words else ""
+        image = f"/{THUMBNAILS}/{path.stem}.webp"
+        shown = f"![Part of: {thumbnail}]({image})\n" if thumbnail else ""
         return "\n".join(
             [
                 "````{container} chapter-card",

@@ -34,7 +34,7 @@
     const caption = figure?.querySelector(".caption-text");
     const image = figure?.querySelector("img");
     found.cause ||= said || (caption ? words(caption) : "");
-    found.image ??= image?.src ?? link.dataset.figure;
+    found.image ??= image?.src;
     found.symptoms.push(symptom);
     found.text += ` ${title} ${found.cause} ${symptom} ${stage} ${image?.alt ?? ""}`.toLowerCase();
     places.set(link.hash, found);

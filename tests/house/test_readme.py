@@ -7,6 +7,8 @@ from statistics import mean
 
 from book._ext.chapters import is_deeper
 from tools.toc import documents
+from unet_lib.model import count_parameters
+from unet_lib.training import load_model
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -55,3 +57,9 @@ def test_the_table_of_defaults_is_what_was_measured():
         assert len({row["seed"] for row in runs}) == 3
         assert all(row["seconds"] < 8 * 60 for row in runs)
     assert f"one class everywhere {runs[0]['baseline']['mean_iou']:.3f}" in line
+
+
+def test_the_first_page_tells_the_size_of_its_network() -> None:
+    size = count_parameters(load_model(ROOT / "results" / "nuclei-real.pt"))
+    page = (ROOT / "book" / "index.md").read_text(encoding="utf-8")
+    assert f"It has {size:,} parameters" in page

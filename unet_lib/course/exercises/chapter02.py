@@ -10,7 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unet_lib.course.exercises.chapter02_forward import check_block, check_forward, check_step_up
+from unet_lib.course.exercises.chapter02_forward import (
+    check_block,
+    check_forward,
+    check_step_up,
+    judge_blocks,
+)
 from unet_lib.course.exercises.harness import NotYet, about, ask, check, expect, say, short
 from unet_lib.course.exercises.values import close, judge, tensor, whole
 
@@ -156,11 +161,7 @@ def check_residual_block(answer: object) -> None:
     >>> check_residual_block(lambda in_channels, out_channels: nn.Identity())
     Not yet: the block for 8 -> 8 channels has 0 convolutions of 3x3; it needs two.
     """
-    for channels in ((8, 8), (3, 8)):
-        with about(f"the block for {channels[0]} -> {channels[1]} channels "):
-            block = ask(answer, *channels, who="")
-            expect(isinstance(block, nn.Module), f"is {short(block)}; return a module.")
-            _judge_block(block, *channels)
+    judge_blocks(answer, _judge_block, (8, 8), (3, 8))
     say(True, "the input is added before the last ReLU, and stays as it was.")
 
 

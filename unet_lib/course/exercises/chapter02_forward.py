@@ -27,12 +27,19 @@ def check_block(answer: object) -> None:
     >>> check_block(lambda in_channels, out_channels: nn.Conv2d(in_channels, out_channels, 3))
     Not yet: the block for 1 -> 8 channels has 1 of its two convolutions. ...
     """
-    for channels in ((1, 8), (6, 3)):
-        with about(f"the block for {channels[0]} -> {channels[1]} channels "):
-            block = ask(answer, *channels, who="")
-            expect(isinstance(block, nn.Module), f"is {short(block)}; return a module.")
-            _judge_convolutions(block, *channels)
+    judge_blocks(answer, _judge_convolutions, (1, 8), (6, 3))
     say(True, "convolution, ReLU, convolution, ReLU, and the size stays.")
+
+
+def judge_blocks(
+    answer: object, judge_one: Callable[[nn.Module, int, int], None], *sides: tuple[int, int]
+) -> None:
+    """Asks for a block from so many to so many channels, and has each of them judged."""
+    for into, out in sides:
+        with about(f"the block for {into} -> {out} channels "):
+            block = ask(answer, into, out, who="")
+            expect(isinstance(block, nn.Module), f"is {short(block)}; return a module.")
+            judge_one(block, into, out)
 
 
 def _judge_convolutions(block: nn.Module, in_channels: int, out_channels: int) -> None:

@@ -55,13 +55,9 @@ def check_binary_dice(loss: object) -> None:
     """
     logits, target = _binary()
     result = _one_number(ask(loss, logits, target))
-    right = dice_loss(logits, target)
     wrong = [(_soft(logits, target, **how), text) for how, text in _SOFT_MISTAKES]
-    wrong.append((1 - right, "this is the Dice, which should grow; the loss is one minus that."))
-    values = f"expected {right.item():.4f}, got {result.item():.4f}"
     cure = "Overlap: the sum of p * target. Sizes: the sum of p, plus the sum of the target."
-    judge(result, right, wrong, f"{values}. {cure}", within=1e-5)
-    expect(result.requires_grad, _NO_SLOPE)
+    _judge_dice(result, dice_loss(logits, target), wrong, cure)
     say(True, "equal to unet_lib.training.dice_loss for one channel, with a slope.")
 
 
@@ -136,8 +132,9 @@ def check_dice_loss(loss: object) -> None:
             target = target.clamp(max=k - 2)
             hint = "No pixel of this batch has the last class: tell one_hot how many there are."
         result = _one_number(ask(loss, logits, target, hint=hint))
-        _judge_dice(result, logits, target)
-        expect(result.requires_grad, _NO_SLOPE)
+        wrong = [(_dice(logits, target, **how), text) for how, text in _DICE_MISTAKES]
+        cure = "Print the sums of one class, and check them by hand on an image of 2 x 2 pixels."
+        _judge_dice(result, dice_loss(logits, target), wrong, cure, near=f"for {k} classes ")
     say(True, "equal to unet_lib.training.dice_loss for 2, 3 and 5 classes, with a slope.")
 
 
@@ -150,13 +147,13 @@ def _classes(k: int) -> tuple[Tensor, Tensor]:
     return logits.requires_grad_(), target
 
 
-def _judge_dice(result: Tensor, logits: Tensor, target: Tensor) -> None:
-    right = dice_loss(logits, target)
-    wrong = [(_dice(logits, target, **how), text) for how, text in _DICE_MISTAKES]
-    wrong.append((1 - right, "this is the Dice, which should grow; the loss is one minus that."))
-    values = f"expected {right.item():.4f}, got {result.item():.4f}"
-    cure = "Print the sums of one class, and check them by hand on an image of 2 x 2 pixels."
-    judge(result, right, wrong, f"for {logits.shape[1]} classes {values}. {cure}", within=1e-5)
+def _judge_dice(
+    result: Tensor, right: Tensor, wrong: list[tuple[Tensor, str]], cure: str, near: str = ""
+) -> None:
+    turned = (1 - right, "this is the Dice, which should grow; the loss is one minus that.")
+    values = f"{near}expected {right.item():.4f}, got {result.item():.4f}"
+    judge(result, right, [*wrong, turned], f"{values}. {cure}", within=1e-5)
+    expect(result.requires_grad, _NO_SLOPE)
 
 
 def _dice(
