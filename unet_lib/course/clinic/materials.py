@@ -22,7 +22,12 @@ SIZE = (64, 64)
 
 
 @cache
-def nuclei(count: int, seed: int = 0, size: tuple[int, int] = SIZE) -> tuple[Pictures, Pictures]:
+def nuclei(
+    count: int,
+    seed: int = 0,
+    size: tuple[int, int] = SIZE,
+    covered: tuple[float, float] = (0.1, 0.45),
+) -> tuple[Pictures, Pictures]:
     """Images and instance labels of simulated nuclei that cover 10 to 45 % of each picture.
 
     >>> images, labels = nuclei(2)
@@ -33,7 +38,7 @@ def nuclei(count: int, seed: int = 0, size: tuple[int, int] = SIZE) -> tuple[Pic
     while len(images) < count:
         image, objects = simulate_nuclei(seed, index, size)
         index += 1
-        if 0.1 < (objects > 0).mean() < 0.45:
+        if covered[0] < (objects > 0).mean() < covered[1]:
             images.append(image)
             labels.append(objects)
     return images, labels
