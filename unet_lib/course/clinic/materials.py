@@ -28,7 +28,7 @@ def nuclei(
     size: tuple[int, int] = SIZE,
     covered: tuple[float, float] = (0.1, 0.45),
 ) -> tuple[Pictures, Pictures]:
-    """Images and instance labels of simulated nuclei that cover 10 to 45 % of each picture.
+    """Images and instance labels of simulated nuclei; `covered` is their least and largest share.
 
     >>> images, labels = nuclei(2)
     >>> len(images), labels[0].shape
