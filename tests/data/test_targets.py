@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from unet_lib.data import border_weights, foreground, interior_border
+from unet_lib.data import border_weights, distances, foreground, interior_border, offsets
 
 
 def random_labels(seed, size=(17, 23), nuclei=6):
@@ -45,7 +45,7 @@ def border_weights_by_hand(labels, w0, sigma):
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, np.int64])
 def test_every_integer_type_gives_the_same_targets(dtype):
     labels = random_labels(1)
-    for target in (foreground, interior_border, border_weights):
+    for target in (foreground, interior_border, border_weights, distances, offsets):
         assert torch.equal(target(labels.astype(dtype)), target(torch.from_numpy(labels).long()))
 
 
@@ -103,3 +103,39 @@ def test_a_picture_of_40_nuclei_takes_less_than_50_ms():
         border_weights(labels)
         best = min(best, time.perf_counter() - start)
     assert best < 0.05
+
+
+def distances_by_hand(labels):
+    maps, places = np.zeros((5, *labels.shape)), np.argwhere(labels >= 0)
+    for label in np.unique(labels[labels > 0]):
+        own, others = np.argwhere(labels == label), np.argwhere(labels != label)
+        center = own[((own - own.mean(0)) ** 2).sum(1).argmin()]
+        away = np.hypot(*(own - center).T)
+        depth = np.array([np.hypot(*(others - pixel).T).min() for pixel in own])
+        ways = (center - own).T / 10
+        maps[:, *own.T] = [away >= 0, 1 - away / max(away.max(), 1), depth / depth.max(), *ways]
+    assert len(places) == labels.size
+    return maps
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_distances_and_offsets_as_defined(seed):
+    labels = random_labels(seed)
+    maps = distances_by_hand(labels)
+    np.testing.assert_allclose(distances(labels), maps[:3], atol=1e-6)
+    np.testing.assert_allclose(offsets(labels), maps[[0, 1, 3, 4]], atol=1e-6)
+
+
+@pytest.mark.parametrize("encode", [distances, offsets])
+def test_shapes_do_not_depend_on_numbers_and_padding_is_no_object(encode):
+    labels = random_labels(3)
+    assert torch.equal(encode(labels), encode(labels * 50))
+    padded = np.where(labels == 0, -1, labels)
+    assert torch.equal(encode(labels), encode(padded))
+
+
+def test_scaling_an_image_does_not_change_its_distances():
+    y, x = np.mgrid[:90, :90]
+    large = ((y - 44) ** 2 + (x - 44) ** 2 < 900).astype(int)
+    half = distances(large[::2, ::2])
+    torch.testing.assert_close(distances(large)[:, ::2, ::2], half, atol=0.08, rtol=0)

@@ -15,12 +15,20 @@ from unet_lib.data.sets.nuclei import DSB2018
 from unet_lib.data.sets.voc import VOC, VOC_CLASSES, write_voc_scenes
 from unet_lib.data.simulate import SimulatedNuclei, simulate_nuclei
 from unet_lib.data.splits import find_duplicates, require_disjoint, split
-from unet_lib.data.targets import border_weights, foreground, interior_border
+from unet_lib.data.targets import (
+    OFFSET_UNIT,
+    border_weights,
+    distances,
+    foreground,
+    interior_border,
+    offsets,
+)
 from unet_lib.data.write import voc_palette
 
 __all__ = [
     "CAMVID_CLASSES",
     "DSB2018",
+    "OFFSET_UNIT",
     "VOC",
     "VOC_CLASSES",
     "CamVid",
@@ -34,12 +42,14 @@ __all__ = [
     "border_weights",
     "cached",
     "count_classes",
+    "distances",
     "fetch_archive",
     "find_duplicates",
     "foreground",
     "interior_border",
     "median_frequency_weights",
     "normalize_percentiles",
+    "offsets",
     "origin",
     "read_image",
     "read_mask",

@@ -1,9 +1,11 @@
-"""What the network is asked to predict, made from instance labels (chapters 3 and 10).
+"""What the network is asked to predict, made from instance labels (chapters 3 and 11).
 
 Instance labels number the objects of one image: 0 is background, every other number one object.
-Three targets are made of them: where any nucleus is, where its rim is, and how much each pixel
-should weigh in the loss.
+Targets are made of them: where any nucleus is, where its rim is, how far each pixel is from the
+center and the rim of its own nucleus, and how much each pixel should weigh in the loss.
 """
+
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -12,6 +14,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn.functional import max_pool2d
 
+OFFSET_UNIT = 10.0  # pixels
 InstanceLabels = Integer[Tensor, "H W"] | Integer[np.ndarray, "H W"]
 
 
@@ -53,6 +56,80 @@ def interior_border(labels: InstanceLabels) -> Int64[Tensor, "H W"]:
 
 def _neighborhood_maximum(values: Tensor) -> Tensor:
     return max_pool2d(values, kernel_size=3, stride=1, padding=1)
+
+
+def distances(labels: InstanceLabels) -> Float32[Tensor, "3 H W"]:
+    """Foreground, nearness to the center and depth, each from 0 to 1: three maps (3, H, W).
+
+    - foreground: 1 where an object is;
+    - nearness: 1 at the object's center, falling in a straight line to 0 at its farthest pixel;
+    - depth: the distance to the nearest pixel of anything else, divided by the object's largest.
+
+    Background is 0 in all three. Both distances are divided by the object's own largest, so small
+    and large objects look alike to the network, and scaling an image does not change them. The
+    center is the object's pixel that is nearest to the mean of all its pixels. The edge of the
+    image is no border: an object that is cut off there may be deepest at the edge.
+    The two distances are those of Archit et al., "Segment Anything for Microscopy", Nature Methods,
+    2025, which have 0 where these have 1, and the other way round.
+
+    >>> distances(np.array([[0, 4, 4, 4, 4, 4, 0]]))[:, 0].numpy().round(2)
+    array([[0.  , 1.  , 1.  , 1.  , 1.  , 1.  , 0.  ],
+           [0.  , 0.  , 0.5 , 1.  , 0.5 , 0.  , 0.  ],
+           [0.  , 0.33, 0.67, 1.  , 0.67, 0.33, 0.  ]], dtype=float32)
+    """
+    labels = torch.as_tensor(labels).numpy()
+    maps = np.zeros((3, *labels.shape), np.float32)
+    for box, own in _objects(labels):
+        rows, columns = np.nonzero(own)
+        row, column = _center(rows, columns)
+        away = np.hypot(rows - row, columns - column)
+        depth = _depth(own)[rows, columns]
+        values = np.ones_like(away), 1 - away / max(away.max(), 1), depth / depth.max()
+        maps[:, rows + box[0].start, columns + box[1].start] = values
+    return torch.from_numpy(maps)
+
+
+def offsets(labels: InstanceLabels) -> Float32[Tensor, "4 H W"]:
+    """Foreground, nearness to the center, and the way there: four maps (4, H, W).
+
+    The first two are those of `distances`. The last two say how many rows down and columns right
+    the center of the pixel's own object lies, in units of 10 pixels (`OFFSET_UNIT`), so that they
+    are about as large as the others. The idea is from Neven et al., "Instance segmentation by
+    jointly optimizing spatial embeddings and clustering bandwidth", CVPR 2019.
+
+    >>> offsets(np.array([[0, 4, 4, 4, 4, 4, 0]]))[3, 0]
+    tensor([ 0.0000,  0.2000,  0.1000,  0.0000, -0.1000, -0.2000,  0.0000])
+    """
+    labels = torch.as_tensor(labels).numpy()
+    maps = np.zeros((4, *labels.shape), np.float32)
+    for box, own in _objects(labels):
+        rows, columns = np.nonzero(own)
+        row, column = _center(rows, columns)
+        away = np.hypot(rows - row, columns - column)
+        nearness = 1 - away / max(away.max(), 1)
+        way = (row - rows) / OFFSET_UNIT, (column - columns) / OFFSET_UNIT
+        values = np.ones_like(away), nearness, *way
+        maps[:, rows + box[0].start, columns + box[1].start] = values
+    return torch.from_numpy(maps)
+
+
+def _objects(labels: np.ndarray) -> Iterator[tuple[tuple[slice, slice], np.ndarray]]:
+    """Each object as its box, one pixel wider where the image allows, and its mask in it."""
+    for label, box in enumerate(ndimage.find_objects(labels.clip(min=0)), start=1):
+        if box is not None:  # this number is used
+            rows, columns = (slice(max(0, side.start - 1), side.stop + 1) for side in box)
+            yield (rows, columns), labels[rows, columns] == label
+
+
+def _depth(own: np.ndarray) -> np.ndarray:
+    """Pixels to the nearest one that is not the object's; 1 everywhere where there is none."""
+    return np.ones(own.shape) if own.all() else np.asarray(ndimage.distance_transform_edt(own))
+
+
+def _center(rows: np.ndarray, columns: np.ndarray) -> tuple[int, int]:
+    """The pixel that is nearest to the mean of all."""
+    nearest = np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2)
+    return int(rows[nearest]), int(columns[nearest])
 
 
 def border_weights(

@@ -2,8 +2,16 @@
 
 from unet_lib.evaluation.comparison import Comparison, compare, mean_sd
 from unet_lib.evaluation.context import Context, find_context, measure_context
+from unet_lib.evaluation.decoders import decode_distances, decode_offsets, gather_votes
 from unet_lib.evaluation.fast import Fast, Way, find_way
-from unet_lib.evaluation.instances import average_precision, label_instances, match_instances
+from unet_lib.evaluation.instances import (
+    average_precision,
+    grow_seeds,
+    label_instances,
+    match_instances,
+    overlaps,
+    without_small,
+)
 from unet_lib.evaluation.metrics import (
     Counts,
     SegmentationScores,
@@ -15,6 +23,7 @@ from unet_lib.evaluation.metrics import (
     precision,
     recall,
 )
+from unet_lib.evaluation.mistakes import Mistakes, find_mistakes
 from unet_lib.evaluation.tiles import (
     foreground_probability,
     predict,
@@ -23,33 +32,45 @@ from unet_lib.evaluation.tiles import (
     probabilities,
     tile_slices,
 )
+from unet_lib.evaluation.views import predict_views, turn, turn_back
 
 __all__ = [
     "Comparison",
     "Context",
     "Counts",
     "Fast",
+    "Mistakes",
     "SegmentationScores",
     "Way",
     "average_precision",
     "compare",
     "confusion_matrix",
     "count_pixels",
+    "decode_distances",
+    "decode_offsets",
     "dice",
     "find_context",
+    "find_mistakes",
     "find_way",
     "foreground_probability",
+    "gather_votes",
+    "grow_seeds",
     "iou",
     "label_instances",
     "match_instances",
     "mean_sd",
     "measure_context",
+    "overlaps",
     "pixel_accuracy",
     "precision",
     "predict",
     "predict_mask",
     "predict_tiles",
+    "predict_views",
     "probabilities",
     "recall",
     "tile_slices",
+    "turn",
+    "turn_back",
+    "without_small",
 ]

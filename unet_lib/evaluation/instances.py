@@ -51,9 +51,35 @@ def label_instances(
         seeds = label(probabilities(logits)[1].numpy() > seed_threshold)
     else:
         seeds = label(_peaks(distance, smoothing) & foreground)
-    labels = watershed(-distance, seeds, mask=foreground)
-    lost = label(foreground & (labels == 0))  # foreground that holds no seed
-    labels = np.where(lost > 0, lost + labels.max(), labels)
+    return grow_seeds(seeds, distance, foreground, minimum_pixels)
+
+
+def grow_seeds(
+    seeds: Labels,
+    height: Float[np.ndarray, "H W"],
+    foreground: Bool[np.ndarray, "H W"],
+    minimum_pixels: int = 12,
+) -> Int32[np.ndarray, "H W"]:
+    """Numbered seeds, grown through the foreground from the heights down, until they meet.
+
+    Foreground that holds no seed becomes objects of its own, one a connected region. Objects
+    under `minimum_pixels` vanish, and the others are numbered 1 to n.
+
+    >>> height = np.array([[3.0, 2.0, 1.0, 2.0, 3.0, 0.0, 1.0]])
+    >>> grow_seeds(np.array([[1, 0, 0, 0, 2, 0, 0]]), height, height > 0, minimum_pixels=1)
+    array([[1, 1, 1, 2, 2, 0, 3]], dtype=int32)
+    """
+    labels = watershed(-height, seeds, mask=foreground)
+    lost = label(foreground & (labels == 0))
+    return without_small(np.where(lost > 0, lost + labels.max(), labels), minimum_pixels)
+
+
+def without_small(labels: Labels, minimum_pixels: int) -> Int32[np.ndarray, "H W"]:
+    """Objects of at least that many pixels, numbered 1 to n.
+
+    >>> without_small(np.array([[4, 4, 0, 7, 9, 9]]), 2)
+    array([[1, 1, 0, 0, 2, 2]], dtype=int32)
+    """
     kept = np.bincount(labels.ravel()) >= minimum_pixels
     kept[0] = False
     return np.where(kept, np.cumsum(kept), 0).astype(np.int32)[labels]
@@ -76,15 +102,30 @@ def match_instances(predicted: Labels, true: Labels) -> Float[np.ndarray, "P T"]
     >>> match_instances(np.array([[1, 1, 2]]), np.array([[5, 5, 5]])).round(2).tolist()
     [[0.67], [0.33]]
     """
+    shared, pixels, true_pixels = overlaps(predicted, true)
+    return shared / (pixels[:, None] + true_pixels - shared)
+
+
+def overlaps(
+    predicted: Labels, true: Labels
+) -> tuple[Float[np.ndarray, "P T"], Float[np.ndarray, " P"], Float[np.ndarray, " T"]]:
+    """Pixels that each predicted and each true object share, and the pixels of each.
+
+    Order and errors as in `match_instances`.
+
+    >>> overlaps(np.array([[1, 1, 2]]), np.array([[5, 5, 5]]))[0].tolist()
+    [[2.0], [1.0]]
+    """
     if predicted.shape != true.shape:
         shapes = f"{predicted.shape} and {true.shape}"
         raise ValueError(f"expected label images of one shape, got {shapes}")
     names_p, index_p = np.unique(predicted, return_inverse=True)
     names_t, index_t = np.unique(true, return_inverse=True)
-    overlap = np.zeros((len(names_p), len(names_t)))
-    np.add.at(overlap, (index_p.ravel(), index_t.ravel()), 1)
-    union = overlap.sum(1, keepdims=True) + overlap.sum(0, keepdims=True) - overlap
-    return (overlap / union)[names_p != 0][:, names_t != 0]
+    shared = np.zeros((len(names_p), len(names_t)))
+    np.add.at(shared, (index_p.ravel(), index_t.ravel()), 1)
+    objects, true_objects = names_p != 0, names_t != 0
+    pixels, true_pixels = shared.sum(1)[objects], shared.sum(0)[true_objects]
+    return shared[objects][:, true_objects], pixels, true_pixels
 
 
 def average_precision(

@@ -198,7 +198,12 @@ class SegmentationScores:
         self._counts: list[Counts] = []
 
     def update(self, logits: Float[Tensor, "N K H W"], target: Tensor) -> None:
-        """Adds a batch: logits and target as the losses take them."""
+        """Adds a batch: logits and target as the losses take them.
+
+        Of a target with several maps (N, K, H, W) the first is the foreground, and it alone counts.
+        """
+        if target.ndim == 4:
+            logits, target = logits[:, :1], target[:, :1]
         k = logits.shape[1]
         if logits.isnan().any():
             raise ValueError(

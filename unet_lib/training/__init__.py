@@ -21,6 +21,7 @@ from unet_lib.training.monitor import OneClassWarning
 from unet_lib.training.precision import Mode, choose_mode, step_seconds
 from unet_lib.training.probes import learning_rate_range_test, overfit_one_batch, short_training
 from unet_lib.training.settings import History, TrainingSettings
+from unet_lib.training.shape_losses import distance_loss, offset_loss
 from unet_lib.training.task import Task, load_task
 from unet_lib.training.trained import Trained
 from unet_lib.training.whole import WholeImages
@@ -42,6 +43,7 @@ __all__ = [
     "cross_entropy_dice_loss",
     "cross_entropy_loss",
     "dice_loss",
+    "distance_loss",
     "evaluate",
     "fit",
     "learning_rate_range_test",
@@ -49,6 +51,7 @@ __all__ = [
     "load_model",
     "load_task",
     "load_weights",
+    "offset_loss",
     "overfit_one_batch",
     "save_checkpoint",
     "segmentation_loss",

@@ -5,11 +5,13 @@ probability on a pixel counts as found. A `Task` does, so a checkpoint can be us
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int32, Int64, Integer, Shaped
 from torch import Tensor
 from torch.utils.data import Dataset, Subset
@@ -19,15 +21,32 @@ from unet_lib.data.base import PADDING, Normalize, SegmentationDataset, with_
 from unet_lib.data.files import Mode
 from unet_lib.data.findings import DataError, Finding
 from unet_lib.data.normalize import NORMALIZATIONS, Normalization
-from unet_lib.data.targets import foreground, interior_border
+from unet_lib.data.targets import distances, foreground, interior_border, offsets
+from unet_lib.evaluation.decoders import decode_distances, decode_offsets
 from unet_lib.evaluation.instances import label_instances
 from unet_lib.evaluation.metrics import SegmentationScores
-from unet_lib.evaluation.tiles import foreground_probability
+from unet_lib.evaluation.tiles import foreground_probability, probabilities
 from unet_lib.model.checks import require
 from unet_lib.training.checkpoint import CheckpointError, load_checkpoint, stored_object
 from unet_lib.training.losses import segmentation_loss
+from unet_lib.training.shape_losses import distance_loss, offset_loss
 
-Target = Literal["foreground", "classes", "instances"]
+Target = Literal["foreground", "classes", "instances", "distances", "offsets"]
+
+
+class Shape(NamedTuple):
+    """A target that describes the shape of objects; its first map is the foreground."""
+
+    channels: int
+    encode: Callable[..., Tensor]
+    loss: Callable[..., Tensor]
+    decode: Callable[..., Any]
+
+
+SHAPES = {
+    "distances": Shape(3, distances, distance_loss, decode_distances),
+    "offsets": Shape(4, offsets, offset_loss, decode_offsets),
+}
 
 
 @dataclass(frozen=True)
@@ -41,8 +60,8 @@ class Task:
     """
 
     target: Target = "foreground"
-    """One channel for anything but label 0; one channel a class; or background, interior and
-    border, to tell touching objects apart."""
+    """One channel for anything but label 0; one channel a class; or, to tell touching objects
+    apart: background, interior and border; distances to center and rim; offsets to the center."""
     mode: Mode = "L"
     """Gray images or color."""
     normalize: Normalization = "percentiles"
@@ -61,11 +80,16 @@ class Task:
             raise ValueError(f"threshold must lie between 0 and 1, got {self.threshold}")
         if self.num_classes is not None and self.num_classes < 2:
             raise ValueError(f"num_classes counts the background, too: got {self.num_classes}")
-        if self.target == "instances" and (self.num_classes, self.ignore_index) != (None, None):
+        if self.numbers_objects and (self.num_classes, self.ignore_index) != (None, None):
             raise ValueError(
-                'target "instances" needs masks that number objects 1 to n; num_classes and '
+                f'target "{self.target}" needs masks that number objects 1 to n; num_classes and '
                 "ignore_index belong to masks of classes"
             )
+
+    @property
+    def numbers_objects(self) -> bool:
+        """Whether the target is made of labels that number objects."""
+        return self.target == "instances" or self.target in SHAPES
 
     @property
     def in_channels(self) -> int:
@@ -77,6 +101,8 @@ class Task:
         """Channels of the logits; ValueError while the number of classes is not known."""
         if self.target == "classes" and self.num_classes is None:
             raise ValueError('num_classes is needed for target "classes"')
+        if self.target in SHAPES:
+            return SHAPES[self.target].channels
         return {"foreground": 1, "instances": 3}.get(self.target) or self.num_classes or 0
 
     def check_channels(self, takes: int, gives: int) -> None:
@@ -147,20 +173,22 @@ class Task:
         return PADDING if self.ignore_index is None else self.ignore_index
 
     def encode(self, labels: Int64[Tensor, "H W"]) -> Shaped[Tensor, "..."]:
-        """The target that the loss wants: (1, H, W) for foreground, else classes (H, W).
+        """The target that the loss wants: classes (H, W), or (1, H, W) for foreground.
+
+        Of a shape it is (K, H, W): the foreground, and K - 1 maps that count inside objects.
 
         Pixels that do not count, of label `void`, are `void` in the target, too.
         """
         if self.target == "classes":
             return labels
-        target = foreground(labels)
-        if self.target == "instances":
-            target = interior_border(labels)
-        return target.where(labels != self.void, self.void)
+        encodes = {"foreground": foreground, "instances": interior_border}
+        encode = SHAPES[self.target].encode if self.target in SHAPES else encodes[self.target]
+        return encode(labels).where(labels != self.void, self.void)
 
     def loss(self, logits: Tensor, target: Tensor) -> Float[Tensor, ""]:
-        """Cross-entropy + Dice, of one channel or of several."""
-        return segmentation_loss(logits, target, ignore_index=self.void)
+        """Cross-entropy + Dice, of one channel or of several, and errors of a shape."""
+        function = SHAPES[self.target].loss if self.target in SHAPES else segmentation_loss
+        return function(logits, target, ignore_index=self.void)
 
     def scores(self) -> SegmentationScores:
         """An empty collection of scores: of the foreground, or means over the classes."""
@@ -177,7 +205,28 @@ class Task:
         """
         if self.target == "classes":
             return logits.argmax(0).numpy().astype(np.min_scalar_type(len(logits) - 1))
-        return (foreground_probability(logits) > self.threshold).numpy().astype(np.uint8)
+        return (self.foreground(logits) > self.threshold).numpy().astype(np.uint8)
+
+    def foreground(self, logits: Float[Tensor, "K H W"]) -> Float[Tensor, "H W"]:
+        """The probability that a pixel is anything but background.
+
+        >>> import torch
+        >>> Task("distances").foreground(torch.zeros(3, 1, 1))
+        tensor([[0.5000]])
+        """
+        return foreground_probability(logits[:1] if self.target in SHAPES else logits)
+
+    def probabilities(self, logits: Float[Tensor, "K H W"]) -> Float[Tensor, "K H W"]:
+        """From 0 to 1: of foreground, or of each class; of a shape also its maps as they are.
+
+        >>> import torch
+        >>> Task("offsets").probabilities(torch.full((4, 1, 1), -2.0)).flatten()
+        tensor([ 0.1192,  0.1192, -2.0000, -2.0000])
+        """
+        if self.target not in SHAPES:
+            return probabilities(logits)
+        between = 2 if self.target == "offsets" else 3
+        return torch.cat([logits[:between].sigmoid(), logits[between:]])
 
     def instances(self, logits: Float[Tensor, "K H W"]) -> Int32[np.ndarray, "H W"]:
         """The objects that the logits of an image stand for, numbered 1 to n.
@@ -191,8 +240,10 @@ class Task:
         if self.target == "classes":
             raise ValueError(
                 "the network tells classes apart, not objects; instances need one trained with "
-                'target "foreground" or "instances"'
+                'target "foreground", "instances", "distances" or "offsets"'
             )
+        if self.target in SHAPES:
+            return SHAPES[self.target].decode(logits, self.threshold)
         return label_instances(logits, self.threshold, borders=self.target == "instances")
 
     def stored(self) -> dict[str, str]:

@@ -21,7 +21,7 @@ from unet_lib.data.findings import DataError, Finding
 from unet_lib.evaluation.context import Context, find_context
 from unet_lib.evaluation.fast import Precision, Way, find_way, weights_mark
 from unet_lib.evaluation.instances import average_precision
-from unet_lib.evaluation.tiles import MEMORY, Network, predict_tiles, probabilities
+from unet_lib.evaluation.tiles import MEMORY, Network, predict_tiles
 from unet_lib.model.base import SegmentationModel
 from unet_lib.model.checks import require
 from unet_lib.training.checkpoint import (
@@ -118,8 +118,8 @@ class Trained:
         return self._logits(image, tile).numpy()
 
     def probabilities(self, image: Image, tile: int | None = None) -> Float32[np.ndarray, "K H W"]:
-        """From 0 to 1: the sigmoid of one channel, the softmax of several."""
-        return probabilities(self._logits(image, tile)).numpy()
+        """What `Task.probabilities` makes of the logits: from 0 to 1, but for offsets."""
+        return self.task.probabilities(self._logits(image, tile)).numpy()
 
     def mask(self, image: Image, tile: int | None = None) -> Integer[np.ndarray, "H W"]:
         """Class indices; for any other task 1 where foreground is likelier than the threshold.
