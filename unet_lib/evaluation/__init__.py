@@ -1,5 +1,12 @@
 """How good a mask is, and how an image of any size becomes one (chapter 5)."""
 
+from unet_lib.evaluation.boundaries import (
+    SurfaceDistances,
+    average_surface_distance,
+    boundary_iou,
+    hausdorff_distance,
+    surface_distances,
+)
 from unet_lib.evaluation.comparison import Comparison, compare, mean_sd
 from unet_lib.evaluation.context import Context, find_context, measure_context
 from unet_lib.evaluation.fast import Fast, Way, find_way
@@ -30,8 +37,11 @@ __all__ = [
     "Counts",
     "Fast",
     "SegmentationScores",
+    "SurfaceDistances",
     "Way",
     "average_precision",
+    "average_surface_distance",
+    "boundary_iou",
     "compare",
     "confusion_matrix",
     "count_pixels",
@@ -39,6 +49,7 @@ __all__ = [
     "find_context",
     "find_way",
     "foreground_probability",
+    "hausdorff_distance",
     "iou",
     "label_instances",
     "match_instances",
@@ -51,5 +62,6 @@ __all__ = [
     "predict_tiles",
     "probabilities",
     "recall",
+    "surface_distances",
     "tile_slices",
 ]
