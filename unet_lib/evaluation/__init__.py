@@ -40,6 +40,12 @@ from unet_lib.evaluation.tiles import (
     probabilities,
     tile_slices,
 )
+from unet_lib.evaluation.warping import (
+    WarpingMistakes,
+    warp_target,
+    warping_error,
+    warping_mistakes,
+)
 
 __all__ = [
     "Comparison",
@@ -51,6 +57,7 @@ __all__ = [
     "SegmentationScores",
     "SurfaceDistances",
     "VariationOfInformation",
+    "WarpingMistakes",
     "Way",
     "average_precision",
     "average_surface_distance",
@@ -82,4 +89,7 @@ __all__ = [
     "thin_borders",
     "tile_slices",
     "variation_of_information",
+    "warp_target",
+    "warping_error",
+    "warping_mistakes",
 ]
