@@ -1,5 +1,12 @@
 """How good a mask is, and how an image of any size becomes one (chapter 5)."""
 
+from unet_lib.evaluation.boundaries import (
+    SurfaceDistances,
+    average_surface_distance,
+    boundary_iou,
+    hausdorff_distance,
+    surface_distances,
+)
 from unet_lib.evaluation.comparison import Comparison, compare, mean_sd
 from unet_lib.evaluation.context import Context, find_context, measure_context
 from unet_lib.evaluation.decoders import decode_distances, decode_offsets, gather_votes
@@ -24,6 +31,16 @@ from unet_lib.evaluation.metrics import (
     recall,
 )
 from unet_lib.evaluation.mistakes import Mistakes, find_mistakes
+from unet_lib.evaluation.partitions import (
+    InformationScores,
+    RandScores,
+    VariationOfInformation,
+    cells_of,
+    information_scores,
+    rand_scores,
+    thin_borders,
+    variation_of_information,
+)
 from unet_lib.evaluation.tiles import (
     foreground_probability,
     predict,
@@ -33,16 +50,30 @@ from unet_lib.evaluation.tiles import (
     tile_slices,
 )
 from unet_lib.evaluation.views import predict_views, turn, turn_back
+from unet_lib.evaluation.warping import (
+    WarpingMistakes,
+    warp_target,
+    warping_error,
+    warping_mistakes,
+)
 
 __all__ = [
     "Comparison",
     "Context",
     "Counts",
     "Fast",
+    "InformationScores",
     "Mistakes",
+    "RandScores",
     "SegmentationScores",
+    "SurfaceDistances",
+    "VariationOfInformation",
+    "WarpingMistakes",
     "Way",
     "average_precision",
+    "average_surface_distance",
+    "boundary_iou",
+    "cells_of",
     "compare",
     "confusion_matrix",
     "count_pixels",
@@ -55,6 +86,8 @@ __all__ = [
     "foreground_probability",
     "gather_votes",
     "grow_seeds",
+    "hausdorff_distance",
+    "information_scores",
     "iou",
     "label_instances",
     "match_instances",
@@ -68,9 +101,16 @@ __all__ = [
     "predict_tiles",
     "predict_views",
     "probabilities",
+    "rand_scores",
     "recall",
+    "surface_distances",
+    "thin_borders",
     "tile_slices",
     "turn",
     "turn_back",
+    "variation_of_information",
+    "warp_target",
+    "warping_error",
+    "warping_mistakes",
     "without_small",
 ]
