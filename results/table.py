@@ -17,17 +17,22 @@ def complete(path: Path, plans: Iterable[Row], run: Callable[..., Row]) -> list[
     """Calls `run(**plan)` for every plan that has no row in the table yet, and returns all rows.
 
     A row holds its plan, what `run` returned, and the machine. The table is written after each
-    run, so that an interrupted command goes on where it stopped.
+    run, so that an interrupted command goes on where it stopped; it is read anew before, so that
+    two commands may fill it together, each with plans of its own.
     """
-    rows = json.loads(path.read_text()) if path.exists() else []
     for plan in plans:
-        if any(plan.items() <= row.items() for row in rows):
+        if any(plan.items() <= row.items() for row in stored(path)):
             continue
         print(f"{path.stem}: " + ", ".join(f"{k} {v}" for k, v in plan.items()), flush=True)
-        rows.append(plan | run(**plan) | {"machine": machine()})
-        text = json.dumps(rows, indent=1) + "\n"
+        row = plan | run(**plan) | {"machine": machine()}
+        text = json.dumps([*stored(path), row], indent=1) + "\n"
         write_atomically(path, lambda file, text=text: file.write(text.encode()))
-    return rows
+    return stored(path)
+
+
+def stored(path: Path) -> list[Row]:
+    """The rows of a table; none where there is no file."""
+    return json.loads(path.read_text()) if path.exists() else []
 
 
 def machine() -> str:
