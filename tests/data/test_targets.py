@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from unet_lib.data import border_weights, distances, foreground, interior_border, offsets
+from unet_lib.data import (
+    border_weights,
+    distances,
+    foreground,
+    interior_border,
+    membrane_weights,
+    offsets,
+)
 
 
 def random_labels(seed, size=(17, 23), nuclei=6):
@@ -139,3 +146,36 @@ def test_scaling_an_image_does_not_change_its_distances():
     large = ((y - 44) ** 2 + (x - 44) ** 2 < 900).astype(int)
     half = distances(large[::2, ::2])
     torch.testing.assert_close(distances(large)[:, ::2, ::2], half, atol=0.08, rtol=0)
+
+
+def test_membranes_weigh_as_the_formula_says_with_cells_numbered_and_classes_balanced():
+    cells = np.ones((30, 40), int)
+    cells[:, 17:20] = 0
+    cells[12, 20:] = 0
+    numbered = cells.copy()
+    numbered[:12, 20:], numbered[13:, 20:] = 2, 3
+    weights = membrane_weights(cells, w0=7.0, sigma=3.0)
+    formula = border_weights_by_hand(numbered, 7.0, 3.0) - 1  # without w_c
+    share = cells.mean()
+    w_c = np.where(cells > 0, 0.5 / share, 0.5 / (1 - share))
+    assert np.allclose(weights, formula + w_c, atol=1e-5)
+    assert np.isclose(w_c[cells > 0].sum(), w_c[cells == 0].sum())
+    assert np.isclose(w_c.mean(), 1)
+
+
+def test_cells_that_touch_at_a_corner_are_two():
+    corner = np.kron(np.eye(2, dtype=int), np.ones((4, 4), int))
+    assert membrane_weights(corner).max() > 8
+    assert membrane_weights(np.eye(1, 9, dtype=int), w0=0.0).mean() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_a_mask_of_one_class_has_weights_that_are_finite(value):
+    weights = membrane_weights(np.full((4, 5), value))
+    assert torch.isfinite(weights).all()
+    assert (weights < 1).all()
+
+
+def test_what_is_no_mask_of_cells_is_refused():
+    with pytest.raises(ValueError, match=r"the mask holds \[2, 255\]; 1 in cells and 0 in membr"):
+        membrane_weights(np.array([[0, 1, 2, 255]]))

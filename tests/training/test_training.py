@@ -36,6 +36,7 @@ from unet_lib.training import (
     segmentation_loss,
     train_epoch,
 )
+from unet_lib.training.parts import groups_of, new_optimizer, new_schedule
 
 # A network of four channels, trained for an epoch or two, may well end with a black mask.
 pytestmark = pytest.mark.filterwarnings("ignore::unet_lib.training.OneClassWarning")
@@ -163,6 +164,28 @@ def test_optimizers_and_groups_of_parameters(nuclei, name, schedule):
         torch.testing.assert_close(old, new, atol=1e-6, rtol=0)
     assert max(history.column("learning_rate")) <= 1e-2
     assert history.column("loss")[1] < history.column("loss")[0]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "momentum", "range_of_it"),
+    [
+        ("constant", None, (0.9, 0.9)),
+        ("one-cycle", None, (0.85, 0.95)),
+        ("constant", 0.99, (0.99, 0.99)),
+        ("one-cycle", 0.99, (0.99, 0.99)),
+    ],
+)
+def test_a_given_momentum_stays_and_the_usual_one_moves_with_the_cycle(
+    schedule, momentum, range_of_it
+):
+    settings = TrainingSettings(optimizer="sgd", schedule=schedule, momentum=momentum)
+    optimizer = new_optimizer(groups_of(small_unet()), settings)
+    moves, seen = new_schedule(optimizer, settings, steps=100), []
+    for _ in range(100):
+        seen.append(optimizer.param_groups[0]["momentum"])
+        optimizer.step()
+        moves.step()
+    assert (min(seen), max(seen)) == pytest.approx(range_of_it, abs=1e-3)
 
 
 def test_bf16_trains_and_leaves_a_float32_model(nuclei):
@@ -420,7 +443,7 @@ def test_runs_that_cannot_be_resumed(nuclei, tmp_path):
     refused("trained with other parameter groups", **each)
     contents = load_checkpoint(tmp_path / "last.pt")  # as it was before these existed
     stored = json.loads(contents["training"])
-    for name in ("optimizer", "drop_last"):
+    for name in ("optimizer", "drop_last", "momentum"):
         del stored[name]
     del contents["mode"], contents["judged_by"]
     torch.save(contents | {"training": json.dumps(stored)}, tmp_path / "last.pt")
@@ -443,6 +466,8 @@ def test_runs_that_cannot_be_resumed(nuclei, tmp_path):
         ("learning_rate", -1.0, "learning_rate must be at least 1e-12, got -1.0"),
         ("patience", -1, "patience must be at least 0"),
         ("weight_decay", math.nan, "weight_decay must be at least 0, got nan"),
+        ("momentum", 0.99, 'momentum=0.99 with optimizer "adamw"; it is for "sgd" alone: leave it'),
+        ("momentum", 1.0, "momentum must be at least 0 and less than 1, got 1.0"),
     ],
 )
 @pytest.mark.usefixtures("unchecked")  # as JSON could bring it

@@ -5,12 +5,14 @@ from unet_lib.data.base import SegmentationDataset, cached, origin, with_
 from unet_lib.data.files import read_image
 from unet_lib.data.findings import DataError, Finding
 from unet_lib.data.folder import PairedFolder
+from unet_lib.data.folds import Fold, blocks, shuffled_blocks
 from unet_lib.data.in_memory import InMemory
 from unet_lib.data.masks import read_mask
 from unet_lib.data.normalize import normalize_percentiles, scale_by_dtype
 from unet_lib.data.raster import UnreadableError
 from unet_lib.data.sets.camvid import CAMVID_CLASSES, CamVid
 from unet_lib.data.sets.download import fetch_archive
+from unet_lib.data.sets.isbi2012 import ISBI2012
 from unet_lib.data.sets.nuclei import DSB2018
 from unet_lib.data.sets.voc import VOC, VOC_CLASSES, write_voc_scenes
 from unet_lib.data.simulate import SimulatedNuclei, simulate_nuclei
@@ -21,6 +23,7 @@ from unet_lib.data.targets import (
     distances,
     foreground,
     interior_border,
+    membrane_weights,
     offsets,
 )
 from unet_lib.data.write import voc_palette
@@ -28,17 +31,20 @@ from unet_lib.data.write import voc_palette
 __all__ = [
     "CAMVID_CLASSES",
     "DSB2018",
+    "ISBI2012",
     "OFFSET_UNIT",
     "VOC",
     "VOC_CLASSES",
     "CamVid",
     "DataError",
     "Finding",
+    "Fold",
     "InMemory",
     "PairedFolder",
     "SegmentationDataset",
     "SimulatedNuclei",
     "UnreadableError",
+    "blocks",
     "border_weights",
     "cached",
     "count_classes",
@@ -48,6 +54,7 @@ __all__ = [
     "foreground",
     "interior_border",
     "median_frequency_weights",
+    "membrane_weights",
     "normalize_percentiles",
     "offsets",
     "origin",
@@ -55,6 +62,7 @@ __all__ = [
     "read_mask",
     "require_disjoint",
     "scale_by_dtype",
+    "shuffled_blocks",
     "simulate_nuclei",
     "split",
     "voc_palette",

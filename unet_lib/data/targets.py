@@ -2,7 +2,8 @@
 
 Instance labels number the objects of one image: 0 is background, every other number one object.
 Targets are made of them: where any nucleus is, where its rim is, how far each pixel is from the
-center and the rim of its own nucleus, and how much each pixel should weigh in the loss.
+center and the rim of its own nucleus, and how much each pixel should weigh in the loss. Where masks
+say only what is a cell and what is membrane, the cells are numbered first.
 """
 
 from collections.abc import Iterator
@@ -169,3 +170,30 @@ def border_weights(
     weights = w0 * np.exp(-((nearest + second) ** 2) / (2 * sigma**2))
     weights += np.where(labels > 0, class_weights[1], class_weights[0])
     return torch.from_numpy(weights.astype(np.float32))
+
+
+def membrane_weights(
+    cells: InstanceLabels, w0: float = 10.0, sigma: float = 5.0
+) -> Float32[Tensor, "H W"]:
+    """How much each pixel weighs where membranes divide cells: most in the thin membranes.
+
+    `border_weights` for a mask (H, W) that is 1 in cells and 0 in membranes. A cell is a connected
+    part of the mask, over the sides of its pixels, not their corners. w_c, which the U-Net paper
+    leaves open, is half the inverse of each class's share of the mask: all membranes weigh as much
+    as all cells, and the mean of w_c is 1. `w0` and `sigma` (pixels) are those of the formula;
+    with w0 = 0 the classes are balanced, and nothing else.
+
+    Raises ValueError for other values than 0 and 1.
+
+    >>> membrane_weights(np.array([[1, 1, 1, 0, 1, 1, 1, 1]])).numpy().round(1)
+    array([[ 7.8,  8.9,  9.8, 13.2,  9.8,  8.9,  7.8,  6.6]], dtype=float32)
+    """
+    mask = torch.as_tensor(cells).numpy()
+    if other := sorted(set(np.unique(mask).tolist()) - {0, 1}):
+        raise ValueError(
+            f"the mask holds {other[:5]}; 1 in cells and 0 in membranes were expected: objects "
+            "that have numbers already go to border_weights"
+        )
+    share = mask.mean().clip(1 / mask.size, 1 - 1 / mask.size)  # also where there is one class
+    balance = 0.5 / (1 - share), 0.5 / share
+    return border_weights(ndimage.label(mask)[0], w0, sigma, balance)

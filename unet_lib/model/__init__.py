@@ -4,6 +4,7 @@ from unet_lib.model.base import SegmentationModel, count_parameters, evaluated
 from unet_lib.model.checks import require
 from unet_lib.model.head import Head
 from unet_lib.model.sizes import Trace, contexts, receptive_field, trace_sizes
+from unet_lib.model.start import he_start
 from unet_lib.model.unet import (
     UNet,
     UNetSettings,
@@ -27,6 +28,7 @@ __all__ = [
     "decode",
     "double_convolution",
     "evaluated",
+    "he_start",
     "receptive_field",
     "require",
     "trace_sizes",

@@ -106,7 +106,8 @@ def new_optimizer(
     """The optimizer that the settings name."""
     common = {"lr": settings.learning_rate, "weight_decay": settings.decay, "fused": fused}
     if settings.optimizer == "sgd":
-        return SGD(groups, momentum=0.9, **common)
+        momentum = 0.9 if settings.momentum is None else settings.momentum
+        return SGD(groups, momentum=momentum, **common)
     return {"adam": Adam, "adamw": AdamW}[settings.optimizer](groups, **common)
 
 
@@ -114,7 +115,8 @@ def new_schedule(optimizer: Optimizer, settings: TrainingSettings, steps: int) -
     """The schedule that the settings name, for a run of that many steps."""
     if settings.schedule == "one-cycle":  # Smith and Topin (2018)
         largest = [group["lr"] for group in optimizer.param_groups]
-        return OneCycleLR(optimizer, largest, total_steps=max(steps, 2) + 1)
+        moves = settings.momentum is None
+        return OneCycleLR(optimizer, largest, total_steps=max(steps, 2) + 1, cycle_momentum=moves)
     if settings.schedule == "cosine":
         return CosineAnnealingLR(optimizer, T_max=steps)
     return ConstantLR(optimizer, factor=1.0)

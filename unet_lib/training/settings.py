@@ -5,6 +5,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal, get_args, get_type_hints
 
+from unet_lib.model.checks import require
+
 Precision = Literal["auto", "float32", "bf16", "fp16"]
 
 
@@ -23,12 +25,15 @@ class TrainingSettings:
     batch_size: int = 8
     """Images per step and process."""
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
-    """"adam" adds the weight decay to the gradient; "sgd" has a momentum of 0.9."""
+    """"adam" adds the weight decay to the gradient; "sgd" has a momentum."""
     learning_rate: float = 2e-3
     """The largest rate of the schedule."""
     weight_decay: float | None = None
     """Pull of the weights towards zero; if not given, 0.01 with "adamw", where a run takes off the
     share 1 - exp(-mean rate x decay x steps), and none with the others."""
+    momentum: float | None = None
+    """Share of the last step that the next one keeps, with "sgd" alone. If not given, 0.9, and with
+    the one-cycle schedule 0.95, down to 0.85 and back; a given one stays as it is."""
     schedule: Literal["one-cycle", "cosine", "constant"] = "one-cycle"
     """How the learning rate moves over the run."""
     precision: Precision = "auto"
@@ -52,8 +57,8 @@ class TrainingSettings:
         lowest = {"epochs": 1, "batch_size": 1, "accumulation_steps": 1, "learning_rate": 1e-12}
         for name, kind in get_type_hints(type(self)).items():
             value, words, least = getattr(self, name), get_args(kind), lowest.get(name, 0)
-            if name == "weight_decay":
-                value, words, kind = self.decay, (), float
+            if kind == float | None:
+                value, words, kind = 0.0 if value is None else value, (), float
             if words and value not in words:
                 raise ValueError(f"{name} must be one of {words}, got {value!r}")
             if kind is int and not isinstance(value, int):
@@ -61,6 +66,12 @@ class TrainingSettings:
             if kind in (int, float) and not least <= value < math.inf:
                 bound = "finite" if value == math.inf else f"at least {least}"
                 raise ValueError(f"{name} must be {bound}, got {value}")
+        require("momentum", self.momentum or 0.0, low=0, below=1)
+        if self.momentum is not None and self.optimizer != "sgd":
+            raise ValueError(
+                f'momentum={self.momentum} with optimizer "{self.optimizer}"; it is for "sgd" '
+                "alone: leave it out"
+            )
 
     @property
     def decay(self) -> float:
