@@ -4,9 +4,8 @@
     python results/ship.py --help        fewer pictures, fewer rounds
 
 The very network of chapter 4, with its pictures and settings, in float32 so that it repeats. Writes
-`results/ship.pt`, the model of the book's page that runs in the browser, and `results/ship.json`:
-equality of the export with PyTorch, and bytes, Dice and time of the network in float32, in float16
-and in int8. Times are ratios, measured in turn.
+`results/ship.pt` and `results/ship.json`: equality of the export with PyTorch, and bytes, Dice and
+time of the network in float32, in float16 and in int8. Times are ratios, measured in turn.
 """
 
 import statistics
@@ -32,7 +31,6 @@ from unet_lib.training import Task, TrainingSettings, fit, load_model, save_chec
 HERE = Path(__file__).parent
 TABLE = HERE / "ship.json"
 CHECKPOINT = HERE / "ship.pt"
-ONNX = HERE.parent / "book" / "_static" / "demo" / "unet.onnx"
 CLASSES = ("background", "nucleus")
 KINDS = ("float32", "float16", "int8, calibrated", "int8, dynamic")
 PYTORCH = ("PyTorch", "PyTorch, folded")
@@ -84,12 +82,19 @@ def training(recipe: Recipe) -> dict:
     }
 
 
-def export(recipe: Recipe) -> dict:
-    """Writes the model of the browser's page and compares it with PyTorch, on real pictures."""
-    model = load_model(CHECKPOINT)
+def write_onnx(path: Path, recipe: Recipe) -> None:
+    """Writes the stored network as ONNX, with all that such a file can say."""
     about = {"license": "MIT", "trained_on": f"{recipe.pictures} simulated pictures of nuclei"}
-    export_onnx(model, ONNX, Task(), CLASSES, about)
-    session, rows = open_session(ONNX), []
+    export_onnx(load_model(CHECKPOINT), path, Task(), CLASSES, about)
+
+
+def export(recipe: Recipe) -> dict:
+    """Compares the exported network with PyTorch, on pictures of many sizes."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "unet.onnx"
+        write_onnx(path, recipe)
+        session, size = open_session(path), path.stat().st_size
+    model, rows = load_model(CHECKPOINT), []
     for height, width in ((16, 16), (64, 64), (128, 128), (97, 131), (255, 64), (512, 512)):
         pictures = SimulatedNuclei(4, seed=13, size=(height, width))
         images = torch.stack([pictures[i][0] for i in range(len(pictures))])
@@ -99,18 +104,19 @@ def export(recipe: Recipe) -> dict:
         flips = np.count_nonzero((found > 0) != (expected > 0))
         difference = float(f"{np.abs(found - expected).max():.1g}")
         rows.append({"size": [height, width], "difference": difference, "flips": int(flips)})
-    return {"bytes": ONNX.stat().st_size, "checkpoint": CHECKPOINT.stat().st_size, "sizes": rows}
+    return {"bytes": size, "checkpoint": CHECKPOINT.stat().st_size, "sizes": rows}
 
 
 def files(recipe: Recipe) -> dict:
     """Bytes, Dice and time of the network in numbers of several kinds."""
     with tempfile.TemporaryDirectory() as folder:
         paths = {kind: Path(folder) / f"{number}.onnx" for number, kind in enumerate(KINDS)}
-        paths["float32"].write_bytes(ONNX.read_bytes())
-        halve(ONNX, paths["float16"])
+        full = paths["float32"]
+        write_onnx(full, recipe)
+        halve(full, paths["float16"])
         shown = nuclei(recipe.calibration, 10)
-        quantize(ONNX, paths["int8, calibrated"], (image[None].numpy() for image, _ in shown))
-        quantize(ONNX, paths["int8, dynamic"])
+        quantize(full, paths["int8, calibrated"], (image[None].numpy() for image, _ in shown))
+        quantize(full, paths["int8, dynamic"])
         sessions = {kind: open_session(path) for kind, path in paths.items()}
         quality = {kind: scores(session, recipe) for kind, session in sessions.items()}
         sizes = {kind: path.stat().st_size for kind, path in paths.items()}

@@ -17,7 +17,7 @@ from sphinx.application import Sphinx
 GLOSSARY = "book/glossary"
 # Words of everyday English, or of two trades: these are linked by hand, where they are meant.
 BY_HAND = {"class", "head", "instance", "kernel", "leak", "per image", "pooled", "precision"}
-BY_HAND |= {"recall", "same", "valid"}
+BY_HAND |= {"offset", "recall", "same", "valid"}
 NO_PROSE = (nodes.reference, pending_xref, nodes.literal, nodes.title, nodes.caption, nodes.math)
 
 

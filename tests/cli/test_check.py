@@ -169,7 +169,8 @@ def test_slices_of_a_stack_in_one_folder(tmp_path, capsys):
 
 def test_instance_masks(cells, capsys):
     options = ["--images", cells / "images", "--masks", cells / "instances"]
-    for numbered in (["--instance-masks"], ["--target", "instances"]):
+    targets = (["--target", target] for target in ("instances", "distances", "offsets"))
+    for numbered in (["--instance-masks"], *targets):
         status, told = check(capsys, *options, *numbered)
         assert status == 0
         assert "objects in an image: " in told

@@ -155,11 +155,19 @@ def test_where_memory_runs_out_train_says_what_would_fit(tmp_path, capsys, monke
     assert "; this step needs about" in told
 
 
-@pytest.mark.parametrize("augment", ["all", "flip", "none"])
-def test_instances_end_to_end(cells, capsys, augment) -> None:
+@pytest.mark.parametrize(
+    ("target", "channels", "augment"),
+    [
+        *(("instances", 3, augment) for augment in ("all", "flip", "none")),
+        ("distances", 3, "all"),
+        ("offsets", 4, "all"),
+    ],
+)
+def test_objects_end_to_end(cells, capsys, target, channels, augment) -> None:
     data, best = folders(cells, masks="instances"), cells / "run" / "best.pt"
-    assert train(cells / "run", *data, "--target", "instances", "--augment", augment) == 0
-    assert load_model(best).settings.out_channels == 3
+    assert train(cells / "run", *data, "--target", target, "--augment", augment) == 0
+    assert load_model(best).settings.out_channels == channels
+    assert "right, wrong and missed" in (cells / "run" / "report.html").read_text()
     capsys.readouterr()
     assert call("evaluate", best, *data, "--json") == 0
     told = json.loads(capsys.readouterr().out)
@@ -265,7 +273,8 @@ def test_nothing_is_overwritten_and_what_is_missing_is_one_message(
         (["--images", "a", "--masks", "b", "--dataset", "dsb2018"], "not both"),
         (["--root", "a"], "root and download belong to dataset dsb2018"),
         (["--mode", "RGB"], "the simulated images are gray"),
-        (["--target", "classes"], "their labels number nuclei"),
+        (["--target", "classes"], 'choose mode "L" and any target but "classes"'),
+        (["--target", "offsets", "--num-classes", "2"], "needs masks that number objects"),
         (["--images", "a", "--masks", "b", "--mask-values", "255"], "'255': expected a value"),
         (["--count", "1"], "no part may be empty"),
         (["--decoder-width", "8"], "--decoder-width: not without an --encoder"),

@@ -193,6 +193,23 @@ def test_it_tells_in_which_numbers_and_what_they_change(trained, folder, tmp_pat
     assert np.array_equal(read_image(tmp_path / "exact" / "masks" / "a.png"), 255 * mask)
 
 
+@pytest.mark.parametrize("target", ["foreground", "distances", "offsets"])
+def test_the_mean_of_eight_views(folder, tmp_path, capsys, target) -> None:
+    task = Task(target)
+    path = stored(tmp_path / "unet.pt", UNet(1, task.out_channels, width=2, depth=1), task)
+    options = ["--views", 8, "--instances", "--precision", "float32", "--output", tmp_path / "out"]
+    assert call("predict", path, folder / "a.png", *options) == 0
+    trained = Trained.load(path, precision="float32", views=8)
+    found = [read_mask(tmp_path / "out" / kind / "a.png") for kind in ("masks", "instances")]
+    assert np.array_equal(found[0], 255 * trained.mask(folder / "a.png"))
+    assert np.array_equal(found[1], trained.instances(folder / "a.png"))
+    words = ["evaluate", path, "--count", 2, "--size", 32, "--json"]
+    scores = [(call(*words, *more), capsys.readouterr().out) for more in ((), ("--views", 8))]
+    assert scores[0] != scores[1]
+    with pytest.raises(SystemExit, match="2"):
+        call(*words, "--views", 4)
+
+
 def test_the_next_is_read_and_the_last_written_meanwhile() -> None:
     """Each waits for the others at one place: one after the other they would never meet."""
     meet, order = threading.Barrier(3, timeout=20), []

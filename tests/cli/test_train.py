@@ -5,6 +5,7 @@ import re
 import shutil
 from functools import partial
 from html.parser import HTMLParser
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from unet_lib.cli.drawing import jpeg
 from unet_lib.cli.main import main
 from unet_lib.data import PairedFolder, simulate_nuclei
 from unet_lib.training import Task, Trained, fit, load_checkpoint
+from unet_lib.training.task import Target
 
 pytestmark = pytest.mark.filterwarnings("ignore::unet_lib.training.OneClassWarning")
 
@@ -242,7 +244,7 @@ def test_one_class_alone_and_classes_that_never_occur(tmp_path, data, capsys):
     assert "class 2, 3 never occur in the training images, so it cannot be learned" in told
 
 
-@pytest.mark.parametrize("target", ["foreground", "classes", "instances"])
+@pytest.mark.parametrize("target", get_args(Target))
 def test_the_padding_of_a_crop_does_not_count(tmp_path, target):
     """In the loss and in the scores: they are those of the image without it."""
     images, masks = write(tmp_path / "data", 4, (20, 20))[1::2]
@@ -253,12 +255,13 @@ def test_the_padding_of_a_crop_does_not_count(tmp_path, target):
         logits = torch.randn(1, task.out_channels, 32, 32)
         scores.update(logits, truth[None])
         assert sum(int(count[0, 0]) for count in scores.counts) == 20 * 20
-        rows, columns = ((truth.reshape(32, 32) != -1).any(side) for side in (1, 0))
+        counts = truth.reshape(-1, 32, 32)[0] != -1  # of several maps the first is the foreground
+        rows, columns = (counts.any(side) for side in (1, 0))
         inner = [x[..., rows, :][..., columns] for x in (logits, truth[None])]
         assert inner[1].shape[-2:] == (20, 20)
         assert task.loss(logits, truth[None]).item() == pytest.approx(task.loss(*inner).item())
     options = ["--images", images, "--masks", masks, *VALUES, "--epochs", "1"]
-    options += ["--instance-masks"] if target == "instances" else []
+    options += ["--instance-masks"] if task.numbers_objects else []
     assert train(tmp_path / "run", *options, "--target", target) == 0
 
 

@@ -116,6 +116,52 @@ def test_one_channel_is_compared_with_nothing(predict, cause):
         assert causes(check_outcome(setup, sample)) == cause
 
 
+SHAPES = [Task("distances"), Task("offsets", threshold=0.4)]
+
+
+@pytest.mark.parametrize("task", SHAPES, ids=lambda task: task.target)
+def test_fractions_in_the_maps_of_a_shape_are_no_fault_and_faults_are_found(task):
+    images, labels = nuclei(24)
+    assert check_dataset(InMemory(images, labels, target=task.encode), task) == []
+    order = np.random.default_rng(1).permutation(24)
+    for cause, masks in (
+        ("unrelated-pairs", [labels[i] for i in order]),
+        ("mask-turned", [mask.T.copy() for mask in labels]),
+        ("empty-masks", [np.zeros_like(mask) for mask in labels]),
+    ):
+        assert causes(check_dataset(InMemory(images, masks, target=None), task)) == [cause]
+    softened = InMemory(images, labels, target=lambda y: task.encode(y).clamp(0.1, 0.9))
+    assert causes(check_dataset(softened, task)) == ["mask-blended"]
+
+
+def bright(task, bias=-10.0):
+    """A network that takes what is bright for foreground, and says 0 in its other maps."""
+    model = nn.Conv2d(1, task.out_channels, 1)
+    for parameter in model.parameters():
+        nn.init.zeros_(parameter)
+    with torch.no_grad():
+        model.weight[0], model.bias[0] = 25.0, bias
+    return model
+
+
+@pytest.mark.parametrize("task", [Task(), *SHAPES], ids=lambda task: task.target)
+def test_the_network_of_a_shape_is_judged_by_its_foreground(task):
+    (images, labels), history = nuclei(24), rows([1, 0.8, 0.5, 0.3])
+    forgotten = [np.where(mask == mask.max(), mask, 0) for mask in labels]
+    few = [i for i in range(24) if (forgotten[i] > 0).sum() < 0.2 * (labels[i] > 0).sum()][:3]
+    some = [forgotten[i] if i in few else mask for i, mask in enumerate(labels)]
+    for masks, model, cause in (
+        (labels, bright(task), []),
+        (some, bright(task), ["label-noise"]),
+        (labels, bright(task, bias=-99.0), ["one-class"]),
+    ):
+        setup = SetUp(InMemory(images, masks, target=task.encode), None, task, model)
+        sample = draw_sample(setup.train, task)
+        assert causes(check_outcome(replace(setup, history=history), sample)) == cause
+    own = replace(setup, model=bright(task), predict=lambda x: bright(task)(x)[:, 0] > 0.5)
+    assert causes(check_outcome(own, sample)) == ["logits-as-probabilities"]
+
+
 def test_a_history_whose_weights_are_not_there():
     dataset, history = InMemory(*nuclei(6)), rows([1, 0.8, 0.5, 0.3])
     model = small_unet()

@@ -129,6 +129,11 @@ def broken() -> UNet:
         (broken(), {}, r"NaN or infinite logits for .* last good checkpoint"),
         (gray(), {"classes": ["a"]}, r"1 class names \(a\) for a network of 1 output channels: 2 "),
         (gray(), {"classes": "ab"}, r"1 class names \(ab\) for a network"),
+        (
+            UNet(1, 4, width=2, depth=1),
+            {"task": Task("offsets"), "classes": "abcd"},
+            "1 class names .* of 4 output channels that describe shapes: 2 were expected",
+        ),
         (gray(), {"task": Task(mode="RGB")}, "takes 3 and gives 1 channels, the network 1 and 1"),
         (gray(), {"about": {"task": "x"}}, "about names task, which the export fills in"),
         (torch.nn.Conv2d(1, 1, 1), {}, "a Conv2d, which does not say its channels and sizes"),

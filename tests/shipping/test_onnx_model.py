@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from dataclasses import asdict
+from functools import partial
 
 import numpy as np
 import onnx
@@ -20,7 +22,11 @@ TASKS = {
     "foreground": Task(threshold=0.4),
     "instances": Task("instances"),
     "classes": Task("classes", mode="RGB", normalize="type", num_classes=4),
+    "distances": Task("distances", threshold=0.4),
+    "offsets": Task("offsets"),
 }
+
+NAMES = {"classes": ["sky", "road", "car", "tree"], "distances": ["background", "nucleus"]}
 
 
 @pytest.fixture(scope="module")
@@ -42,18 +48,22 @@ class Foreign(nn.Module):
         return self.unet(nn.functional.pixel_shuffle(down, 4))
 
 
+SMALL = partial(UNet, width=8, depth=2)
+
+
 @pytest.mark.parametrize(
-    ("name", "kind"), [*((name, UNet) for name in TASKS), ("instances", Foreign)]
+    ("name", "kind"), [*((name, SMALL) for name in TASKS), ("instances", Foreign)]
 )
 def test_equal_to_the_library(tmp_path, name, kind) -> None:
     task = TASKS[name]
     torch.manual_seed(1)
     model = kind(task.in_channels, task.out_channels)
     trained = Trained(model, task, precision="float32")
-    names = ["sky", "road", "car", "tree"] if name == "classes" else []
+    names = NAMES.get(name, [])
     export_onnx(trained.model, tmp_path / "unet.onnx", task, names)
     image, _ = simulate_nuclei(seed=3, size=(41, 56))
-    image = np.dstack([image, image.T[:41, :41].repeat(2, 1)[:, :56], image]) if names else image
+    if task.mode == "RGB":
+        image = np.dstack([image, image.T[:41, :41].repeat(2, 1)[:, :56], image])
     Image.fromarray(image).save(tmp_path / "image.png")
     runner = OnnxModel(tmp_path / "unet.onnx", threads=1)
     assert runner.classes == names
@@ -67,6 +77,23 @@ def test_equal_to_the_library(tmp_path, name, kind) -> None:
                 runner.instances(x)
         else:
             np.testing.assert_array_equal(runner.instances(x), trained.instances(x))
+
+
+@pytest.mark.parametrize("name", ["foreground", "instances", "distances", "offsets"])
+def test_objects_are_those_of_the_library(file, monkeypatch, name) -> None:
+    """Of logits as a trained network gives them, of nothing, and of one object all over."""
+    task, runner = TASKS[name], OnnxModel(file)
+    monkeypatch.setattr(runner, "task", asdict(task))
+    all_labels = [simulate_nuclei(3, index, (70, 90))[1] for index in range(3)]
+    for labels in (*all_labels, np.zeros((16, 20), int), np.ones((16, 20), int)):
+        target = task.encode(torch.from_numpy(labels).long())
+        maps = target if target.ndim == 3 else nn.functional.one_hot(target, 3).movedim(-1, 0)
+        logits = maps + 0.05 * torch.randn(maps.shape, generator=torch.manual_seed(0))
+        between = 2 if name == "offsets" else len(logits)
+        logits[:between] = 8 * logits[:between] - 4
+        monkeypatch.setattr(runner, "logits", lambda image, found=logits: found.numpy())
+        np.testing.assert_array_equal(runner.instances(labels), task.instances(logits))
+        assert (runner.instances(labels).max() > 2) == (labels.max() > 2)
 
 
 def test_no_torch_is_imported(file) -> None:

@@ -14,6 +14,8 @@ from unet_lib.training import (
     cross_entropy_dice_loss,
     cross_entropy_loss,
     dice_loss,
+    distance_loss,
+    offset_loss,
     segmentation_loss,
 )
 
@@ -127,6 +129,19 @@ def test_half_precision_is_summed_in_float32():
 def test_targets_that_do_not_fit(loss, logits, target, told):
     with pytest.raises(ValueError, match=re.escape(told)):
         loss(torch.zeros(logits), torch.as_tensor(target))
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(("loss", "maps"), [(distance_loss, 3), (offset_loss, 4)])
+def test_the_maps_of_a_shape_are_never_broadcast(loss, maps):
+    logits = torch.zeros(2, maps, 4, 4)
+    for channels in (1, 2, 5):
+        target = torch.zeros(2, channels, 4, 4)
+        told = f"a target (N, {maps}, H, W), got (2, {maps}, 4, 4) and (2, {channels}, 4, 4); leave"
+        with pytest.raises(ValueError, match=re.escape(told)):
+            loss(logits, target)
+    with pytest.raises(ValueError, match="expected logits and a target"):
+        loss(target, target)
 
 
 def test_weight_of_another_shape():

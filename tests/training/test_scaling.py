@@ -61,6 +61,37 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)
 
 
+PADDED = """
+import json, sys, torch
+from unet_lib.data import SimulatedNuclei
+from unet_lib.model import UNet
+from unet_lib.training import Task, TrainingSettings, fit
+torch.manual_seed(0)
+task = Task(sys.argv[1])
+parts = SimulatedNuclei(13, size=(32, 32)).split(0.6, crop=40, augment="all")
+model = UNet(1, task.out_channels, width=2, depth=1)
+settings = TrainingSettings(1, batch_size=2, learning_rate=1e-12, precision="float32")
+print(json.dumps(fit(model, *parts, task=task, settings=settings, verbose=False).rows))
+"""
+
+
+@gloo
+@pytest.mark.parametrize("target", ["distances", "offsets"])
+def test_shapes_in_crops_with_padding_are_judged_once_in_two_processes(
+    tmp_path: Path, target: str
+) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(PADDED)
+    rows = []
+    for launcher in ([sys.executable], LAUNCHER):
+        process = run(*launcher, str(script), target)
+        assert process.returncode == 0, process.stderr[-2000:]
+        rows += json.loads(process.stdout.splitlines()[-1])
+    one, two = ({n: v for n, v in row.items() if "pooled" in n or "image" in n} for row in rows)
+    assert two == pytest.approx(one)
+    assert all(0 < row["loss"] < 20 for row in rows)
+
+
 @gloo
 def test_the_rehearsal_on_the_page_runs_and_speaks_once(tmp_path: Path) -> None:
     variable, starter, *words = shlex.split(COMMANDS["rehearsal"])

@@ -14,6 +14,7 @@ from unet_lib.data import (
     scale_by_dtype,
     voc_palette,
 )
+from unet_lib.data.base import PADDING
 from unet_lib.data.write import save_labels
 from unet_lib.training import Task
 
@@ -33,7 +34,10 @@ def test_channels_follow_from_mode_and_target() -> None:
         _ = Task("classes").out_channels
 
 
-@pytest.mark.parametrize("task", [Task(ignore_index=255), Task("instances"), CLASSES])
+TARGETS = ["foreground", "instances", "distances", "offsets"]
+
+
+@pytest.mark.parametrize("task", [Task(ignore_index=255), CLASSES, *map(Task, TARGETS[1:])])
 def test_loss_and_scores_take_the_target(task) -> None:
     target = task.encode(LABELS if task.ignore_index else LABELS.clamp(max=2))[None]
     logits, scores = torch.zeros(1, task.out_channels, 2, 4), task.scores()
@@ -50,6 +54,28 @@ def test_masks_follow_threshold_and_target() -> None:
     assert Task("instances").mask(logits).tolist() == CLASSES.mask(logits).tolist() == [[0, 1]]
 
 
+@pytest.mark.parametrize("target", TARGETS[2:])
+def test_the_mask_of_a_shape_is_its_foreground_whatever_the_other_maps_say(target) -> None:
+    task = Task(target, threshold=0.3)
+    logits = torch.full((task.out_channels, 1, 3), 9.0)
+    logits[0] = torch.logit(torch.tensor([0.2, 0.4, 0.6]))
+    assert task.mask(logits).tolist() == [[0, 1, 1]]
+    torch.testing.assert_close(task.probabilities(logits)[0], task.foreground(logits))
+
+
+@pytest.mark.parametrize("target", TARGETS[2:])
+def test_pixels_that_do_not_count_are_void_in_every_map_of_a_shape(target) -> None:
+    task, labels = Task(target), torch.zeros(16, 16, dtype=torch.long)
+    labels[4:, :4], labels[:, 12:] = 3, PADDING
+    maps = task.encode(labels)
+    assert (maps[:, :, 12:] == PADDING).all()
+    assert torch.equal(maps[:, :, :12], task.encode(labels[:, :12]))
+    void, logits = maps[None], torch.randn(1, task.out_channels, 16, 16)
+    changed = logits.clone()
+    changed[..., 12:] = 7.0
+    assert task.loss(logits, void) == task.loss(changed, void)
+
+
 def test_images_are_normalized_as_the_task_says() -> None:
     image = np.array([[0, 51, 102]], np.uint8)
     scaled = Task(normalize="type").prepare(image)
@@ -58,7 +84,7 @@ def test_images_are_normalized_as_the_task_says() -> None:
     assert Task(mode="RGB").prepare(np.zeros((2, 4, 3), np.uint8)).shape == (3, 2, 4)
 
 
-@pytest.mark.parametrize("target", ["foreground", "instances"])
+@pytest.mark.parametrize("target", TARGETS)
 def test_a_task_makes_of_a_data_set_what_its_network_is_to_see(target) -> None:
     task, nuclei = Task(target, normalize="type"), SimulatedNuclei(4, size=(32, 32))
     image, labels = task.apply(Subset(Subset(nuclei, [2, 3]), [1]))[0]

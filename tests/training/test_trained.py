@@ -1,6 +1,7 @@
 """A trained network with its task: files and arrays alike, what makes no sense refused, scores."""
 
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,7 +11,14 @@ from torch import nn
 
 from unet_lib.data import DataError, InMemory, PairedFolder, SimulatedNuclei, simulate_nuclei
 from unet_lib.data.write import save_gray, save_labels
-from unet_lib.evaluation import fast, label_instances, predict, probabilities
+from unet_lib.evaluation import (
+    decode_distances,
+    decode_offsets,
+    fast,
+    label_instances,
+    predict,
+    predict_views,
+)
 from unet_lib.model import UNet
 from unet_lib.training import (
     CheckpointError,
@@ -23,6 +31,12 @@ from unet_lib.training import (
 from unet_lib.training.trained import OtherImagesWarning
 
 CLASSES = Task("classes", num_classes=3)
+DECODERS = {
+    "foreground": label_instances,
+    "instances": partial(label_instances, borders=True),
+    "distances": decode_distances,
+    "offsets": decode_offsets,
+}
 
 
 def new(task: Task) -> Trained:
@@ -31,7 +45,11 @@ def new(task: Task) -> Trained:
     return Trained(model, task, precision="float32")  # to the last digit
 
 
-@pytest.mark.parametrize("task", [Task(threshold=0.4), Task("instances"), CLASSES])
+SHAPES = [Task("distances", threshold=0.4), Task("offsets")]
+TASKS = [Task(threshold=0.4), Task("instances"), CLASSES, *SHAPES]
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.target)
 def test_files_and_arrays_give_the_same(tmp_path, task) -> None:
     trained, file = new(task), tmp_path / "a.png"
     image, _ = simulate_nuclei(seed=3, size=(41, 56))
@@ -39,14 +57,39 @@ def test_files_and_arrays_give_the_same(tmp_path, task) -> None:
     logits = predict(trained.model, task.prepare(image))
     np.testing.assert_array_equal(trained.logits(image, tile=16).round(4), logits.numpy().round(4))
     for x in (image, file, str(file)):
-        np.testing.assert_array_equal(trained.probabilities(x), probabilities(logits).numpy())
+        np.testing.assert_array_equal(trained.probabilities(x), task.probabilities(logits).numpy())
         np.testing.assert_array_equal(trained.mask(x), task.mask(logits))
         if task.target == "classes":
             with pytest.raises(ValueError, match="tells classes apart, not objects"):
                 trained.instances(x)
         else:
-            numbered = label_instances(logits, task.threshold, borders=task.target == "instances")
+            numbered = DECODERS[task.target](logits, task.threshold)
             np.testing.assert_array_equal(trained.instances(x), numbered)
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.target)
+def test_eight_views_give_the_mean_of_all_ways_to_lay_the_image(task) -> None:
+    one, (image, labels) = new(task), simulate_nuclei(seed=3, size=(41, 56))
+    trained = Trained(one.model, task, precision="float32", views=8)
+    logits = predict_views(one.model, task.prepare(image), vectors=task.target == "offsets")
+    np.testing.assert_array_equal(trained.logits(image), logits.numpy())
+    np.testing.assert_allclose(trained.logits(image, tile=16), logits.numpy(), atol=1e-5)
+    assert np.abs(trained.logits(image) - one.logits(image)).max() > 1e-3
+    np.testing.assert_array_equal(trained.probabilities(image), task.probabilities(logits).numpy())
+    np.testing.assert_array_equal(trained.mask(image), task.mask(logits))
+    if task.target != "classes":
+        np.testing.assert_array_equal(trained.instances(image), task.instances(logits))
+        scores, found = task.scores(), trained.scores(InMemory([image], [labels]))
+        scores.update(logits[None], task.encode(torch.from_numpy(labels).long())[None])
+        assert found == scores.compute()
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_another_number_of_views_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"views must be one of \(1, 8\), got 4"):
+        Trained(UNet(1, width=2, depth=1), Task(), views=4)
+    with pytest.raises(ValueError, match=r"1 channel; two that point down .* leave vectors out"):
+        Trained(Foreign(), Task("offsets"), views=8).mask(BYTES)
 
 
 class Counted(UNet):

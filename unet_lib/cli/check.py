@@ -76,7 +76,7 @@ class Check(MaskOptions):
             task = replace(task, num_classes=classes)
         if not findings:
             findings = _examine(list(datasets.values()), runs, task)
-        numbered = self.instance_masks or self.connected or task.target == "instances"
+        numbered = self.instance_masks or self.connected or task.numbers_objects
         return _report(findings, [*pairs, *map(str, runs)], datasets, numbered)
 
     def _task(self, runs: Sequence[Path]) -> Task:
@@ -100,7 +100,7 @@ class Check(MaskOptions):
         self, images: Path, masks: Path, task: Task
     ) -> tuple[list[Finding], PairedFolder | None]:
         options = self.folder_options()
-        options["instances"] = options["instances"] or task.target == "instances"
+        options["instances"] = options["instances"] or task.numbers_objects
         return check_folder(
             images,
             masks,

@@ -9,7 +9,7 @@ from typing import Annotated
 from tyro.conf import Positional
 
 from unet_lib.cli.options import FLAT, Source
-from unet_lib.training.trained import Trained
+from unet_lib.training.trained import Trained, Views
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,15 @@ class Evaluate:
     """Where the images come from: simulated (not those of training), unless named."""
     threshold: float | None = None
     """Probability from which on a pixel is foreground; the checkpoint's if it is not given."""
+    views: Views = 1
+    """Predict each image once, or turned and mirrored in all eight ways and take the mean, which
+    takes eight times as long."""
     json: bool = False
     """Print JSON instead of a table."""
 
     def __call__(self) -> None:
         """Score, and print the result."""
-        trained = Trained.load(self.checkpoint, threshold=self.threshold)
+        trained = Trained.load(self.checkpoint, threshold=self.threshold, views=self.views)
         task = trained.task
         if task.target == "classes" and self.threshold is not None:
             raise ValueError(f"{self.checkpoint} tells classes apart, without a --threshold")

@@ -90,7 +90,7 @@ class Source(MaskOptions):
     def numbers_objects(self, task: Task) -> bool:
         """Whether the labels number objects, so that instances can be scored."""
         own = self.instance_masks or self.connected
-        return self.images is None or own or task.target == "instances"
+        return self.images is None or own or task.numbers_objects
 
     def open(self, task: Task, split: Literal["train", "test"] = "train") -> SegmentationDataset:
         """The data set; its images are normalized as the task says, its labels as they are.
@@ -112,7 +112,7 @@ class Source(MaskOptions):
         if task.mode == "RGB" or task.target == "classes":
             raise ValueError(
                 f"the {self.dataset} images are gray and their labels number nuclei: choose "
-                'mode "L" and target "foreground" or "instances", or pass images and masks'
+                'mode "L" and any target but "classes", or pass images and masks'
             )
         if self.dataset == "dsb2018":
             return DSB2018(self.root, split, self.download, normalize=task.normalization)

@@ -18,7 +18,7 @@ from unet_lib.data.outlines import ENDINGS, Outlines, write_outlines
 from unet_lib.data.write import new_files, save_gray, save_labels, save_stack
 from unet_lib.evaluation.fast import Precision
 from unet_lib.training.task import Task
-from unet_lib.training.trained import Trained, naming
+from unet_lib.training.trained import Trained, Views, naming
 
 
 class Job(NamedTuple):
@@ -69,13 +69,17 @@ class Predict:
     precision: Precision = "auto"
     """Numbers to compute in: what is fastest here and changes next to nothing, which is told; or
     float32, to have the network exactly as it was trained."""
+    views: Views = 1
+    """Predict each image once, or turned and mirrored in all eight ways and take the mean, which
+    takes eight times as long."""
     resume: bool = False
     """Leave out the images whose files exist, as after an interruption."""
 
     def __call__(self) -> int:
         """Predict every image."""
-        how = {"threshold": self.threshold, "halo": self.halo, "channel": self.channel}
-        trained = Trained.load(self.checkpoint, precision=self.precision, **how)
+        names = ("threshold", "halo", "precision", "channel", "views")
+        how = {name: getattr(self, name) for name in names}
+        trained = Trained.load(self.checkpoint, **how)
         self._require_finite(trained)
         jobs = self._jobs(trained)
         todo = [job for job in jobs if not all(path.exists() for path in job.written)]

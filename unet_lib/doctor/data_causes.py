@@ -113,8 +113,7 @@ DATA_CAUSES = {
     "instances-as-classes": Cause(
         "every object gets another class, or the error says: class out of range",
         "one number for all objects of a class",
-        'choose target "foreground" or "instances" (--instance-masks), which read numbers as '
-        "objects",
+        'choose any target but "classes", and --instance-masks: numbers are then read as objects',
     ),
     "binary-as-instances": Cause(
         "all objects of an image count as one, and instances score near 0",

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from unet_lib.data.findings import Finding, listed
 from unet_lib.doctor.finding import diagnosis
-from unet_lib.doctor.setup import Sample, has_transform
+from unet_lib.doctor.setup import Sample, has_transform, judged
 from unet_lib.training.task import Task
 
 DIRECT = 0.05  # share of class borders without void between them, below which void is a ring
@@ -42,7 +42,7 @@ def _values(arrays: Sequence[np.ndarray | Tensor], task: Task) -> np.ndarray:
 
 def _divided(sample: Sample, task: Task) -> list[Finding]:
     """Class numbers that were taken for brightness: k / 255."""
-    values = _values(sample.targets, task)
+    values = _values(list(map(judged, sample.targets)), task)
     steps = values * 255
     fractions = (values > 0) & (values < 1)
     if not fractions.any() or not np.allclose(steps, np.round(steps), atol=1e-3):
@@ -132,7 +132,7 @@ def _range(sample: Sample, task: Task) -> list[Finding]:
 
 def _blended(sample: Sample, task: Task) -> list[Finding]:
     """Values in the targets that no mask holds: fractions, or labels between two labels."""
-    values = _values(sample.targets, task)
+    values = _values(list(map(judged, sample.targets)), task)
     new = values[values != np.round(values)].tolist()
     what = "fractions such as"
     if not new and task.target == "classes" and has_transform(sample.dataset):
@@ -152,7 +152,7 @@ def _empty(sample: Sample, task: Task) -> list[Finding]:
 
 
 def _objects(labels: np.ndarray, task: Task) -> np.ndarray:
-    return (labels != 0) & (labels != task.ignore_index)
+    return (labels != 0) & (labels != task.void)
 
 
 def _inverted(sample: Sample, task: Task) -> list[Finding]:
@@ -186,7 +186,7 @@ def _crops(sample: Sample, task: Task) -> list[Finding]:
     whole = np.mean([_objects(labels, task).any() for labels in sample.labels])
     if whole < HOLD or not has_transform(sample.dataset):
         return []
-    drawn = [sample.dataset[i][1] for i in range(sample.row) for _ in range(DRAWS)]
+    drawn = [judged(sample.dataset[i][1]) for i in range(sample.row) for _ in range(DRAWS)]
     share = np.mean([_objects(target.numpy(), task).any() for target in drawn])
     if share >= EMPTY:
         return []

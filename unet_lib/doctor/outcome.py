@@ -15,7 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from unet_lib.data.findings import Finding
 from unet_lib.doctor.agreement import agreement, comparable, thinned
 from unet_lib.doctor.finding import diagnosis
-from unet_lib.doctor.setup import Sample, SetUp, batch_of
+from unet_lib.doctor.setup import Sample, SetUp, batch_of, judged
 from unet_lib.evaluation.metrics import count_pixels, dice
 from unet_lib.model.base import evaluated
 from unet_lib.training.task import Task
@@ -89,7 +89,7 @@ def _own_way(
     model: nn.Module, predict: Callable[[Tensor], Tensor], sample: Sample
 ) -> list[Finding]:
     """Your own way from images to masks, compared with the library's."""
-    images, _ = batch_of(sample, IMAGES, SIDE)
+    images, targets = batch_of(sample, IMAGES, SIDE)
     with preserved(model):
         together, alone = predict(images), torch.cat([predict(image[None]) for image in images])
     differ = float((together != alone).float().mean())
@@ -98,6 +98,8 @@ def _own_way(
         return [diagnosis("predicts-in-training-mode", found)]
     with evaluated(model):
         logits = model(images)
+    if targets.ndim == 4:  # the first map is the foreground
+        logits = logits[:, :1]
     if logits.shape[1] > 1:
         return []
     masks = together.bool().reshape(logits.shape)
@@ -154,9 +156,10 @@ def _logits(model: nn.Module, images: Iterable[Tensor]) -> list[Tensor]:
 
 
 def _dice(task: Task, logits: Tensor, target: Tensor) -> float:
-    """Dice of one image, the mean of its classes."""
+    """Dice of one image: of its foreground, or the mean of its classes."""
+    logits = logits[:1] if target.ndim == 3 else logits
     ignore, k = task.void, len(logits)
-    target = target[..., :LARGEST, :LARGEST]
+    target = judged(target)[..., :LARGEST, :LARGEST]
     if k == 1:
         counts = count_pixels(logits[None] > 0, target[None], ignore_index=ignore)
     else:
@@ -224,7 +227,7 @@ def _one_class(model: nn.Module, task: Task, sample: Sample) -> list[Finding]:
     answers = torch.cat([
         torch.from_numpy(task.mask(logits)).flatten() for logits in _logits(model, sample.inputs)
     ])  # fmt: skip
-    truth = torch.cat([target.flatten() for target in sample.targets]).long()
+    truth = torch.cat([judged(target).flatten() for target in sample.targets]).long()
     truth = truth[truth != task.void]
     shares = torch.bincount(truth).float() / len(truth)
     most = torch.bincount(answers.long()).float() / len(answers)
@@ -241,7 +244,7 @@ def _one_class(model: nn.Module, task: Task, sample: Sample) -> list[Finding]:
 
 def _noise(model: nn.Module, task: Task, sample: Sample) -> list[Finding]:
     """Images of which a good network, and the image itself, contradict the mask."""
-    if task.target != "foreground" or len(sample) < 6:
+    if task.target in ("classes", "instances") or len(sample) < 6:
         return []
     logits = _logits(model, sample.inputs)
     scores = _scores(task, sample, logits).numpy()

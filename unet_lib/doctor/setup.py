@@ -102,6 +102,11 @@ def draw_sample(dataset: Dataset, task: Task | None = None) -> Sample:
     return sample
 
 
+def judged(target: Tensor) -> Tensor:
+    """What of a target is compared with classes: of several maps (K, H, W) the foreground alone."""
+    return target[:1] if target.ndim == 3 else target
+
+
 def has_transform(dataset: Dataset) -> bool:
     """Whether a data set of ours changes its images at each access."""
     found = origin(dataset, 0)
@@ -132,7 +137,7 @@ def batch_of(sample: Sample, most: int, side: int) -> tuple[Tensor, Tensor]:
 
 def _share(target: Tensor) -> Tensor:
     """How near the foreground is to half of the pixels, from 0 to 0.5."""
-    share = (target != 0).float().mean()
+    share = (judged(target) != 0).float().mean()
     return torch.minimum(share, 1 - share)
 
 

@@ -26,6 +26,8 @@ def turn_back(
 ) -> Float[Tensor, "... K H W"]:
     """Undoes `turn`. With `vectors` the last two channels point down the rows and columns.
 
+    Raises ValueError for vectors of a single channel.
+
     >>> image = torch.rand(1, 3, 5)
     >>> torch.equal(turn_back(turn(image, 7), 7), image)
     True
@@ -35,6 +37,10 @@ def turn_back(
     maps = maps.rot90(-way % 4, (-2, -1))
     if not vectors:
         return maps
+    if maps.shape[-3] < 2:
+        raise ValueError(
+            "1 channel; two that point down the rows and columns were expected: leave vectors out"
+        )
     *others, down, right = maps.unbind(-3)
     right = -right if way >= 4 else right
     for _ in range(way % 4):

@@ -18,7 +18,7 @@ from unet_lib.evaluation.context import Context
 from unet_lib.model.fold import fold_batch_norm
 from unet_lib.shipping.compare import ExportError, compare, facts_of, require_onnx, session_of
 from unet_lib.shipping.graph import write_graph
-from unet_lib.training.task import Task
+from unet_lib.training.task import SHAPES, Task
 
 KEY = "unet_lib"
 """Under this name the file holds what it says about itself, as JSON."""
@@ -40,8 +40,10 @@ def export_onnx(
     The graph takes `images` (N, C, H, W), float32 and normalized as `task` says, of any number
     and of any size that the network admits, and gives `logits`. It is the network in eval mode,
     its BatchNorm folded into the convolutions. Network, task, class names and what `about` adds
-    (license, author, ...) are stored in the file, see `read_metadata`. A network that is not of
-    this library needs a task, and takes multiples of `grid`, measured if it is not given.
+    (license, author, ...) are stored in the file, see `read_metadata`. There is a class a channel,
+    and where one channel, or the first of a shape, is the foreground: background and object. A
+    network that is not of this library needs a task, and takes multiples of `grid`, measured if it
+    is not given.
 
     Raises ExportError, and writes nothing, where a package is missing, names do not fit the
     channels, PyTorch cannot trace the network, logits are not finite, or graph and network differ
@@ -111,12 +113,14 @@ def _metadata(
 ) -> dict[str, Any]:
     """What the file says about itself; checked against the network."""
     channels = settings["out_channels"]
-    named = max(channels, 2)  # one channel tells background and foreground apart
+    shape = task is not None and task.target in SHAPES
+    named = 2 if shape else max(channels, 2)  # one channel tells background and foreground apart
     classes = [classes] if isinstance(classes, str) else list(classes)  # "ab" is no two names
     if classes and len(classes) != named:
         raise ExportError(
             f"{len(classes)} class names ({', '.join(classes)}) for a network of {channels} output "
-            f"channels: {named} were expected, that of the background first"
+            f"channels{' that describe shapes' * shape}: {named} were expected, that of the "
+            "background first"
         )
     stored = {"version": __version__, "model": settings, "task": asdict(task) if task else None}
     sizes = {"minimum_size": context.smallest, "multiple_of": context.step}

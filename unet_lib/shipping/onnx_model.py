@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int32, Integer, Shaped
+from jaxtyping import Bool, Float32, Int32, Integer, Shaped
 
 Image = Path | str | np.ndarray
 
@@ -75,10 +75,11 @@ class OnnxModel:
         return logits[0][0, :, :height, :width]
 
     def probabilities(self, image: Image) -> Float32[np.ndarray, "K H W"]:
-        """From 0 to 1: the sigmoid of one channel, the softmax of several."""
+        """From 0 to 1: of foreground, or of each class; of a shape also its maps as they are."""
         logits = self.logits(image)
-        if len(logits) == 1:
-            return (0.5 + 0.5 * np.tanh(logits / 2)).astype(np.float32)  # cannot overflow
+        if between := {"foreground": 1, "distances": 3, "offsets": 2}.get(self.task["target"]):
+            maps = 0.5 + 0.5 * np.tanh(logits[:between] / 2)  # the sigmoid, which cannot overflow
+            return np.concatenate([maps, logits[between:]]).astype(np.float32)
         raised = np.exp(logits - logits.max(axis=0))
         return raised / raised.sum(axis=0)
 
@@ -87,10 +88,10 @@ class OnnxModel:
         p = self.probabilities(image)
         if self.task["target"] == "classes":
             return p.argmax(axis=0).astype(np.min_scalar_type(len(p) - 1))
-        return (_foreground(p) > self.task["threshold"]).astype(np.uint8)
+        return self._inside(p).astype(np.uint8)
 
     def instances(self, image: Image) -> Int32[np.ndarray, "H W"]:
-        """The objects, numbered 1 to n, by the watershed of `unet_lib.evaluation.label_instances`.
+        """The objects, numbered 1 to n, as `unet_lib.training.Task.instances` finds them.
 
         Needs SciPy and scikit-image. ValueError where they are missing, or where the network
         tells classes apart.
@@ -98,25 +99,23 @@ class OnnxModel:
         if self.task["target"] == "classes":
             raise ValueError(
                 "the network tells classes apart, not objects; instances need one trained with "
-                'target "foreground" or "instances"'
+                'any target but "classes"'
             )
+        p = self.probabilities(image)
         try:
-            from skimage.measure import label
-            from skimage.segmentation import watershed
+            labels = _DECODERS[self.task["target"]](p, self._inside(p))
         except ImportError as error:
             raise ValueError(
                 f"instances need {error.name}: pip install scipy scikit-image"
             ) from error
-        p = self.probabilities(image)
-        foreground = _foreground(p) > self.task["threshold"]
-        distance, peaks = _distance_and_peaks(foreground)
-        seeds = label(p[1] > 0.5 if self.task["target"] == "instances" else peaks & foreground)
-        labels = watershed(-distance, seeds, mask=foreground)
-        lost = label(foreground & (labels == 0))  # foreground that holds no seed
-        labels = np.where(lost > 0, lost + labels.max(), labels)
         kept = np.bincount(labels.ravel()) >= 12  # objects of fewer pixels vanish
         kept[0] = False
         return np.where(kept, np.cumsum(kept), 0).astype(np.int32)[labels]
+
+    def _inside(self, p: Float32[np.ndarray, "K H W"]) -> Bool[np.ndarray, "H W"]:
+        """Where a pixel is likelier than the threshold to be anything but background."""
+        foreground = 1 - p[0] if self.task["target"] == "instances" else p[0]
+        return foreground > self.task["threshold"]
 
     def _checked(self, image: np.ndarray) -> np.ndarray:
         if image.dtype.kind not in "uif":
@@ -188,20 +187,68 @@ def _about(stored: str, path: Path | str) -> dict[str, Any]:
     return about
 
 
-def _foreground(p: Float32[np.ndarray, "K H W"]) -> Float32[np.ndarray, "H W"]:
-    return p[0] if len(p) == 1 else 1 - p[0]
-
-
-def _distance_and_peaks(foreground: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The distance to the background, and its maxima smoothed by the typical radius."""
+def _of_foreground(p: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """`unet_lib.evaluation.label_instances`: seeds are peaks of the distance to the background."""
     from scipy import ndimage
 
-    distance = np.asarray(ndimage.distance_transform_edt(foreground))
-    inside = distance[distance > 0]
-    typical = np.percentile(inside, 95) if inside.size else 1.0
-    sigma = float(np.clip(0.25 * typical, 0.5, 8.0))
+    distance = np.asarray(ndimage.distance_transform_edt(inside))
+    known = distance[inside]
+    sigma = float(np.clip(0.25 * (np.percentile(known, 95) if known.size else 1.0), 0.5, 8.0))
     smooth = ndimage.gaussian_filter(distance, sigma)
-    return distance, smooth == ndimage.maximum_filter(smooth, 1 + 2 * int(np.ceil(2 * sigma)))
+    peaks = smooth == ndimage.maximum_filter(smooth, 1 + 2 * int(np.ceil(2 * sigma)))
+    return _grown(peaks & inside, distance, inside)
+
+
+def _of_instances(p: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """The same with borders: seeds are where the interior is likely."""
+    from scipy import ndimage
+
+    return _grown(p[1] > 0.5, np.asarray(ndimage.distance_transform_edt(inside)), inside)
+
+
+def _of_distances(p: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """`unet_lib.evaluation.decode_distances`: seeds are near the center and deep."""
+    from scipy import ndimage
+
+    middle = ndimage.gaussian_filter((p[1] + p[2]) / 2, 1.0)
+    return _grown((middle > 0.5) & inside, p[2], inside)
+
+
+def _of_offsets(p: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """`unet_lib.evaluation.decode_offsets`: every pixel votes for its center."""
+    from scipy import ndimage
+    from scipy.spatial import KDTree
+
+    landed = np.argwhere(inside) + 10.0 * p[2:, inside].T  # offsets count in 10 pixels
+    height, width = inside.shape
+    rows, columns = np.clip(np.rint(landed).astype(int), 0, (height - 1, width - 1)).T
+    votes = np.bincount(rows * width + columns, p[1][inside], minlength=height * width)
+    votes = ndimage.gaussian_filter(votes.astype(float).reshape(height, width), 1.0)
+    peaks = (votes == ndimage.maximum_filter(votes, 5)) & (votes * 2 * np.pi > 3)
+    regions, number = ndimage.label(peaks)
+    labels = np.zeros(inside.shape, int)
+    if number:
+        centers = ndimage.center_of_mass(peaks, regions, np.arange(1, number + 1))
+        labels[inside] = 1 + KDTree(centers).query(landed)[1]
+    return labels
+
+
+def _grown(seeds: np.ndarray, height: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Connected seeds, grown from the heights down until they meet; what holds none is its own."""
+    from skimage.measure import label
+    from skimage.segmentation import watershed
+
+    labels = watershed(-height, label(seeds), mask=inside)
+    lost = label(inside & (labels == 0))
+    return np.where(lost > 0, lost + labels.max(), labels)
+
+
+_DECODERS = {
+    "foreground": _of_foreground,
+    "instances": _of_instances,
+    "distances": _of_distances,
+    "offsets": _of_offsets,
+}
 
 
 def _read(path: Path, mode: str) -> np.ndarray:

@@ -22,7 +22,8 @@ def distance_loss(
     """`bce_dice_loss` of the foreground + weight x the squared errors of nearness and depth.
 
     The squared errors of both maps are added, and their mean is taken over the pixels of
-    objects. Pixels whose foreground target is `ignore_index` do not count.
+    objects. Pixels whose foreground target is `ignore_index` do not count. Raises ValueError
+    for other shapes, and for a foreground outside [0, 1].
 
     >>> import torch
     >>> target = torch.ones(1, 3, 2, 2)
@@ -30,6 +31,7 @@ def distance_loss(
     >>> round((loss - bce_dice_loss(torch.zeros(1, 1, 2, 2), target[:, :1])).item(), 4)  # 4 / 2
     2.0
     """
+    _check(logits, target, maps=3)
     foreground = bce_dice_loss(logits[:, :1], target[:, :1], ignore_index=ignore_index)
     errors = (logits[:, 1:].float().sigmoid() - target[:, 1:]) ** 2
     return foreground + weight * _inside(errors, target)
@@ -45,16 +47,29 @@ def offset_loss(
 ) -> Loss:
     """`bce_dice_loss` of the foreground + errors of nearness (squared) and offsets (absolute).
 
+    Pixels, weights and errors as in `distance_loss`.
+
     >>> import torch
     >>> logits, target = torch.zeros(1, 4, 2, 2), torch.ones(1, 4, 2, 2)
     >>> loss = offset_loss(logits, target)
     >>> round((loss - bce_dice_loss(logits[:, :1], target[:, :1])).item(), 4)  # 4 / 4 + 2
     3.0
     """
+    _check(logits, target, maps=4)
     foreground = bce_dice_loss(logits[:, :1], target[:, :1], ignore_index=ignore_index)
     nearness = (logits[:, 1:2].float().sigmoid() - target[:, 1:2]) ** 2
     way = (logits[:, 2:].float() - target[:, 2:]).abs()
     return foreground + weight * _inside(nearness, target) + offset_weight * _inside(way, target)
+
+
+def _check(logits: Tensor, target: Tensor, maps: int) -> None:
+    """Raises ValueError where the maps are others, so that nothing is broadcast."""
+    if logits.shape != target.shape or logits.shape[1] != maps:
+        raise ValueError(
+            f"expected logits and a target (N, {maps}, H, W), got {tuple(logits.shape)} and "
+            f"{tuple(target.shape)}; leave the data set's target to the task, which makes it of "
+            "labels that number objects"
+        )
 
 
 def _inside(errors: Tensor, target: Tensor) -> Tensor:

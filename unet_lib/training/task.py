@@ -240,7 +240,7 @@ class Task:
         if self.target == "classes":
             raise ValueError(
                 "the network tells classes apart, not objects; instances need one trained with "
-                'target "foreground", "instances", "distances" or "offsets"'
+                'any target but "classes"'
             )
         if self.target in SHAPES:
             return SHAPES[self.target].decode(logits, self.threshold)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from unet_lib.evaluation.context import Context, find_context
 from unet_lib.evaluation.fast import Precision, Way, find_way, weights_mark
 from unet_lib.evaluation.instances import average_precision
 from unet_lib.evaluation.tiles import MEMORY, Network, predict_tiles
+from unet_lib.evaluation.views import predict_views
 from unet_lib.model.base import SegmentationModel
 from unet_lib.model.checks import require
 from unet_lib.training.checkpoint import (
@@ -40,6 +41,8 @@ class OtherImagesWarning(UserWarning):
 Image = Path | str | np.ndarray | Tensor
 """A file; what `read_image` makes of one, (H, W) or (H, W, 3), not normalized; or what
 `Trained.prepare` makes of either."""
+Views = Literal[1, 8]
+"""How an image is predicted: once, or in all eight ways to lay it on a table."""
 
 
 class Trained:
@@ -49,6 +52,8 @@ class Trained:
     (see `predict`), and as fast as this machine can: `way` says in which numbers, and how many
     pixels of the first image that changed. With `precision="float32"` the network is computed as
     it is, to the last digit, and "bf16" is taken whatever it changes (see `find_way`).
+    With `views=8` the logits are the mean over the image turned and mirrored in all eight ways
+    (see `predict_views`), which takes eight times as long and holds those of the whole image.
     Errors name the file: one that cannot be read,
     color for a task of gray images, NaN, too small, a type of numbers without a range.
     Raises ValueError where the network has other channels than the task.
@@ -70,12 +75,14 @@ class Trained:
         precision: Precision = "auto",
         images: ImageFacts | None = None,
         channel: int | None = None,
+        views: Views = 1,
     ) -> None:
         if isinstance(model, SegmentationModel):
             task.check_channels(model.settings.in_channels, model.settings.out_channels)
         require("precision", precision, choices=get_args(Precision))
+        require("views", views, choices=get_args(Views))
         self.model, self.task, self.halo, self.precision = model, task, halo, precision
-        self.images = images
+        self.images, self.views = images, views
         self.channel = images.channel if channel is None and images is not None else channel
         self._mark, self._told = tuple[Any, ...](), set[str]()
 
@@ -89,6 +96,7 @@ class Trained:
         halo: int | None = None,
         precision: Precision = "auto",
         channel: int | None = None,
+        views: Views = 1,
     ) -> "Trained":
         """The network and the task of a checkpoint, on the GPU if there is one.
 
@@ -109,7 +117,7 @@ class Trained:
             task = replace(task, threshold=threshold)
         try:
             network = network.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-            return cls(network, task, halo, precision, images, channel)
+            return cls(network, task, halo, precision, images, channel, views)
         except ValueError as error:
             raise CheckpointError(f"{path}: {error}") from error
 
@@ -124,7 +132,7 @@ class Trained:
     def mask(self, image: Image, tile: int | None = None) -> Integer[np.ndarray, "H W"]:
         """Class indices; for any other task 1 where foreground is likelier than the threshold.
 
-        Made tile by tile: the logits of a large image are never held as a whole.
+        Made tile by tile: with one view, the logits of a large image are never held as a whole.
         """
         return self._logits(image, tile, self._masks)[0].numpy()
 
@@ -215,7 +223,10 @@ class Trained:
             self.task.check_channels(len(image), logits.shape[1])
             return finish(logits)
 
-        return predict_tiles(network, image, self.context, tile, MEMORY, checked)
+        if self.views == 1:
+            return predict_tiles(network, image, self.context, tile, MEMORY, checked)
+        vectors = self.task.target == "offsets"
+        return checked(predict_views(network, image, tile, vectors, self.context)[None])[0]
 
     def _network(self, image: Float[Tensor, "C H W"]) -> Network:
         """As it is computed; this image decides how, if the weights are not those of last time."""

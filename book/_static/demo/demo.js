@@ -3,7 +3,7 @@
 import { ownPicture, simulatedPictures } from "./files.js";
 import { loadNetwork } from "./network.js";
 import { darkField, Painting } from "./paint.js";
-import { PANEL, START } from "./panel.js";
+import { panel, START, VIEWS } from "./panel.js";
 import { contrastOf, normalize } from "./preprocess.js";
 import { instancesOf, segment } from "./segment.js";
 import { drawWithKeys, drawWithPointer } from "./surface.js";
@@ -26,8 +26,9 @@ export function mount(root) {
     [button.disabled, bar.hidden, problem.textContent, loaded] = [true, false, "", 0];
     try {
       const [network, simulated] = await Promise.all([loadNetwork(progress), simulatedPictures()]);
-      await segment(network, simulated[0], 0.5); // the first run is slow: the browser compiles
-      new Demo(root, network, simulated);
+      // The first run is slow: the browser compiles.
+      const { depth } = await segment(network, simulated[0], 0.5);
+      new Demo(root, network, simulated, depth ? [...VIEWS, "depth"] : VIEWS);
     } catch (error) {
       problem.textContent = `The demo could not start. ${error.message}`;
       [button.disabled, bar.hidden] = [false, true];
@@ -45,8 +46,8 @@ class Demo {
   #queue = Promise.resolve(); // of runs: one at a time, and only the latest
   #latest = 0;
 
-  constructor(root, network, simulated) {
-    root.innerHTML = PANEL;
+  constructor(root, network, simulated, views) {
+    root.innerHTML = panel(views);
     root.dataset.state = "open"; // the still picture makes room
     [this.#root, this.#network] = [root, network];
     this.#controls = root.querySelector("form").elements;

@@ -1,5 +1,5 @@
-// Distance to the background, and its smoothed peaks: what scipy.ndimage does for
-// unet_lib/evaluation/instances.py. Arrays hold a picture row by row; `width` is the length of a row.
+// Distance to the background, smoothing and peaks: what scipy.ndimage does for the decoders of
+// unet_lib/evaluation. Arrays hold a picture row by row; `width` is the length of a row.
 
 import { percentile } from "./preprocess.js";
 
@@ -28,10 +28,12 @@ function envelope(heights) {
   return result;
 }
 
-/** Applies a function of a line to every column, then to every row. */
+/** Applies a function of a line to every column, then to every row; what comes in single precision
+ *  stays so, as in scipy. */
 function alongBoth(values, width, work) {
   const height = values.length / width;
-  const result = Float64Array.from(values);
+  const kind = values instanceof Float32Array ? Float32Array : Float64Array;
+  const result = kind.from(values);
   const column = new Float64Array(height);
   for (let x = 0; x < width; x++) {
     for (let y = 0; y < height; y++) column[y] = result[y * width + x];

@@ -1,8 +1,8 @@
-// From logits to numbered objects: the twin of unet_lib/evaluation/instances.py.
+// From logits to numbered objects: the twin of unet_lib/evaluation/instances.py and decoders.py.
 
-import { distanceTransform, peaks } from "./distance.js";
+import { distanceTransform, gaussian, peaks } from "./distance.js";
 
-/** Probabilities from the logits of one channel. */
+/** Values from 0 to 1 from logits. */
 export const sigmoid = (logits) => logits.map((logit) => 1 / (1 + Math.exp(-logit)));
 
 /** Where the probability is above the threshold: 1, else 0. */
@@ -96,12 +96,23 @@ export function watershed(heights, seeds, mask, width) {
 }
 
 /** Numbers the objects 1..count: `label_instances` of one channel, with its settings. */
-export function labelInstances(probability, width, threshold = 0.5, minimumPixels = 12) {
+export function labelInstances(probability, width, threshold = 0.5) {
   const mask = maskOf(probability, threshold);
   const distance = distanceTransform(mask, width);
-  const tops = peaks(distance, width).map((top, i) => top & mask[i]);
-  const seeds = numberRegions(tops, width);
-  const grown = watershed(distance.map((d) => -d), seeds.labels, mask, width);
+  return grow(peaks(distance, width), distance, mask, width);
+}
+
+/** The same from three maps: `decode_distances`, with its settings. */
+export function decodeDistances([probability, nearness, depth], width, threshold = 0.5) {
+  const mask = maskOf(probability, threshold);
+  const middle = gaussian(nearness.map((near, i) => (near + depth[i]) / 2), width, 1);
+  return grow(Uint8Array.from(middle, (value) => value > 0.5), depth, mask, width);
+}
+
+/** `grow_seeds`: what lies together of the seeds grows through the mask, from the heights down. */
+function grow(tops, heights, mask, width, minimumPixels = 12) {
+  const seeds = numberRegions(tops.map((top, i) => top & mask[i]), width);
+  const grown = watershed(heights.map((height) => -height), seeds.labels, mask, width);
   const lost = numberRegions(mask.map((inside, i) => inside && !grown[i]), width); // without a seed
   const raw = grown.map((label, i) => (lost.labels[i] ? seeds.count + lost.labels[i] : label));
   const pixels = new Int32Array(seeds.count + lost.count + 1);

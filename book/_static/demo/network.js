@@ -1,4 +1,4 @@
-// The network of chapter 4 and the runtime that computes it, both from the book's own folder.
+// The network and the runtime that computes it, both from the book's own folder.
 
 const lost = (path) => () => {
   throw new Error(`The file ${path} did not arrive. Check the connection and load this page anew.`);
@@ -26,7 +26,8 @@ async function bytesOf(path, progress) {
   }
 }
 
-/** Fetches runtime and network; returns what computes logits (H·W) of a normalized picture. */
+/** Fetches runtime and network; returns what computes the logits of a normalized picture: one map,
+ *  or several, each row by row. */
 export async function loadNetwork(progress) {
   const [ort, runtime, model] = await Promise.all([
     import("../vendor/ort/ort.wasm.bundle.min.mjs").catch(lost("ort.wasm.bundle.min.mjs")),

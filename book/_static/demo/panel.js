@@ -7,8 +7,8 @@ export const START = `
 
 export const VIEWS = ["instances", "probability", "mask"];
 
-const view = (name) => `<label><input type="radio" name="view" value="${name}"
-  ${name === VIEWS[0] ? "checked" : ""}><span>${name}</span></label>`;
+const view = (name, i) => `<label><input type="radio" name="view" value="${name}"
+  ${i ? "" : "checked"}><span>${name}</span></label>`;
 
 const slider = (name, title, attributes) => `<label><span>${title}</span>
   <input type="range" name="${name}" ${attributes}></label>`;
@@ -16,7 +16,8 @@ const slider = (name, title, attributes) => `<label><span>${title}</span>
 const check = (name, title, state = "") => `<label class="demo-check">
   <input type="checkbox" name="${name}" ${state}> ${title}</label>`;
 
-export const PANEL = `
+/** Images, controls, and one square for all the views of what was found. */
+export const panel = (views) => `
   <form aria-label="A U-Net that runs in this page">
     <div class="demo-choice">
       <label>Image <select name="picture"></select></label>
@@ -47,7 +48,7 @@ export const PANEL = `
     <figure class="demo-found">
       <canvas role="img" data-part="found"></canvas>
       <figcaption><fieldset class="demo-views"><legend>What the network finds</legend>
-        ${VIEWS.map(view).join("")}</fieldset></figcaption>
+        ${views.map(view).join("")}</fieldset></figcaption>
     </figure>
     <div class="demo-status">
       <output data-part="count"></output>

@@ -7,8 +7,13 @@ from PIL import Image
 from scipy import ndimage
 
 from tests.course.widgets.conftest import ROOT
-from unet_lib.data import normalize_percentiles, simulate_nuclei
-from unet_lib.evaluation import foreground_probability, label_instances, predict
+from unet_lib.data import distances, normalize_percentiles, simulate_nuclei
+from unet_lib.evaluation import (
+    decode_distances,
+    foreground_probability,
+    label_instances,
+    predict,
+)
 from unet_lib.training import load_model
 
 PICTURES = [
@@ -88,6 +93,57 @@ def test_instances_agree_on_simulated_pictures(evaluate, threshold):
 def test_instances_agree_on_odd_shapes(evaluate):
     logits = [torch.from_numpy(np.where(mask, 3.0, -3.0)).float()[None] for mask in masks()]
     compare(evaluate, logits, 0.5)
+
+
+DECODED = """data.map(([maps, width, threshold]) => {
+    const single = maps.map((map) => Float32Array.from(map));
+    const { mask, labels, count } = demo.decodeDistances(single, width, threshold);
+    return { mask: [...mask], labels: [...labels], count };
+})"""
+
+
+def answers() -> list[torch.Tensor]:
+    """Return logits as a trained network gives them, and what a shape can be at worst."""
+    rng = torch.manual_seed(0)
+    truths = [simulate_nuclei(13, index)[1] for index in range(4)]
+    truths += [simulate_nuclei(13, index, (97, 150))[1] for index in range(2)]
+    maps = [distances(truth) for truth in (*truths, *(mask.astype(int) for mask in masks()))]
+    return [8 * (each + 0.1 * torch.randn(each.shape, generator=rng)) - 4 for each in maps]
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.5, 0.9])
+def test_objects_of_three_maps_agree(evaluate, threshold):
+    cases = answers()
+    data = [(z.sigmoid().flatten(1).tolist(), z.shape[-1], threshold) for z in cases]
+    for logits, found in zip(cases, evaluate("instances.js", DECODED, data), strict=True):
+        expected = decode_distances(logits, threshold)
+        assert found["mask"] == (logits[0].sigmoid() > threshold).int().ravel().tolist()
+        assert found["count"] == expected.max()
+        assert found["labels"] == expected.ravel().tolist()
+
+
+STEPS = """data.map(({ logits, gray, width }) => {
+    const network = async () => Float32Array.from(logits);
+    const picture = { gray: Uint8Array.from(gray), width, height: gray.length / width };
+    return demo.segment(network, picture, 0.5);
+})"""
+
+
+def test_the_decoder_follows_the_number_of_maps(evaluate):
+    gray, labels = simulate_nuclei(13, 0, (40, 57))
+    three = 8 * distances(labels) - 4
+    data = [
+        {"logits": z.ravel().tolist(), "gray": gray.ravel().tolist(), "width": 57}
+        for z in (three, three[:1])
+    ]
+    steps = f"await Promise.all({STEPS})"
+    shapes, one = evaluate("segment.js", steps, data)
+    for found, expected in ((shapes, decode_distances(three)), (one, label_instances(three[:1]))):
+        assert list(found["labels"].values()) == expected.ravel().tolist()
+        assert np.allclose(list(found["probability"].values()), three[0].sigmoid().ravel())
+    depth = three[2].sigmoid() * (three[0] > 0)
+    assert np.allclose(list(shapes["depth"].values()), depth.ravel())
+    assert "depth" not in one
 
 
 def fates(labels: np.ndarray, truth: np.ndarray) -> dict[str, int]:

@@ -7,7 +7,7 @@ import torch
 
 from unet_lib.course.clinic.case import Cases, Folders
 from unet_lib.course.clinic.file_cases import MAPPED, dark_masks, white_masks
-from unet_lib.course.clinic.materials import nuclei, small_unet
+from unet_lib.course.clinic.materials import nuclei, small_unet, trained
 from unet_lib.course.clinic.outcome_cases import good_network, in_color
 from unet_lib.data.in_memory import InMemory
 from unet_lib.data.sets.voc import VOC, write_voc_scenes
@@ -81,3 +81,18 @@ def _frozen_encoder(folder: Path) -> SetUp:
 @HEALTHY.named("A trained network on colored images")
 def _in_color(folder: Path) -> SetUp:
     return in_color()
+
+
+@HEALTHY.named("Distances to center and rim, in crops with padding")
+def _distances(folder: Path) -> SetUp:
+    train, validation = InMemory(*nuclei(24), target=None).split(0.5, crop=72, augment="all")
+    settings = TrainingSettings(precision="float32")
+    return SetUp(train, validation, Task("distances"), small_unet(1, 3), settings=settings)
+
+
+@HEALTHY.named("A trained network that points to centers")
+def _pointing(folder: Path) -> SetUp:
+    task, model = Task("offsets"), small_unet(1, 4)
+    train, validation = (InMemory(*nuclei(24, seed), target=task.encode) for seed in (0, 1))
+    rows = trained(model, train, epochs=30, loss=task.loss)
+    return SetUp(train, validation, task, model, history=rows)
