@@ -107,13 +107,15 @@ class Recipe:
     @property
     def variants(self) -> dict[str, Variant]:
         """The ways to train, by name: first the steps, then what is compared at full length."""
-        distances = Variant("distances", self.short)
+        longer = Variant("distances", self.long)
+        light = replace(longer, jitter=True)
         return {
             "mask": Variant("foreground", self.short),
-            "distances": distances,
-            "light": replace(distances, jitter=True),
-            "rare kinds": replace(distances, rare=True),
-            "longer": replace(distances, crops=self.long),
+            "distances": Variant("distances", self.short),
+            "rare kinds": Variant("distances", self.short, rare=True),
+            "longer": longer,
+            "light": light,
+            "deeper": replace(light, depth=4),
         } | {f"final {target}": Variant(target, self.long) for target in TARGETS}
 
 
@@ -277,7 +279,7 @@ def run(recipe: Recipe, variant: str, trained_on: Part, seed: int) -> Row:
     how = recipe.variants[variant]
     model, result = train(how, trained_on, seed)
     if seed == 0 and trained_on != "part":
-        name = f"touching-{variant}-{trained_on}.pt"
+        name = f"touching-{how.target}-{trained_on}.pt"
         save_checkpoint(HERE / name, model, **Task(how.target).stored())
     return result | score(model, how.target, trained_on) | {"recipe": asdict(how)}
 
