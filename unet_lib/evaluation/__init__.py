@@ -56,7 +56,6 @@ from unet_lib.evaluation.warping import (
     warping_error,
     warping_mistakes,
 )
-from unet_lib.evaluation.zoom import at_diameter
 
 __all__ = [
     "Comparison",
@@ -71,7 +70,6 @@ __all__ = [
     "VariationOfInformation",
     "WarpingMistakes",
     "Way",
-    "at_diameter",
     "average_precision",
     "average_surface_distance",
     "boundary_iou",
