@@ -116,7 +116,7 @@ class Recipe:
             "longer": longer,
             "light": light,
             "deeper": replace(light, depth=4),
-        } | {f"final {target}": Variant(target, self.long) for target in TARGETS}
+        } | {f"final {target}": replace(light, target=target) for target in TARGETS}
 
 
 class ByKind(Sampler[int]):
@@ -194,7 +194,6 @@ def train(variant: Variant, part: Part, seed: int) -> tuple[UNet, Row]:
     settings = TrainingSettings(
         epochs=EPOCHS if sampler else 4,
         learning_rate=variant.rate,
-        precision="bf16",
         keep="last",
         seed=seed,
     )
@@ -204,6 +203,7 @@ def train(variant: Variant, part: Part, seed: int) -> tuple[UNet, Row]:
         "processor_seconds": round(time.process_time() - processor),
         "seconds": round(time.perf_counter() - wall),
         "loss": round(history.rows[-1]["loss"], 4),
+        "mode": history.mode,
     }
 
 
