@@ -8,6 +8,7 @@ from unet_lib.course.widgets.arithmetic import ArithmeticWidget
 from unet_lib.course.widgets.augmentation import AugmentationWidget
 from unet_lib.course.widgets.convolution import ConvolutionWidget
 from unet_lib.course.widgets.gallery import GalleryWidget
+from unet_lib.course.widgets.gathering import GatheringWidget
 from unet_lib.course.widgets.replay import ReplayWidget
 from unet_lib.course.widgets.skips import SkipsWidget
 from unet_lib.course.widgets.threshold import ThresholdWidget
@@ -18,6 +19,7 @@ __all__ = [
     "AugmentationWidget",
     "ConvolutionWidget",
     "GalleryWidget",
+    "GatheringWidget",
     "ReplayWidget",
     "SkipsWidget",
     "ThresholdWidget",

@@ -12,6 +12,8 @@ const ABOUT = {
     "Which kernel answers 0 wherever the image is even?"],
   gallery: ["Worst first",
     "Order by Dice. What do the five worst images have in common?"],
+  gathering: ["Pixels gather at their centers",
+    "At which noise do heaps break up? How much smoothing mends them, how much merges two nuclei?"],
   replay: ["A training, watched again",
     "From which step on is every nucleus in its place, sharp or not?"],
   skips: ["Cut a skip connection",
