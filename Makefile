@@ -70,6 +70,8 @@ results: $(VENV)/.everything  ## repeat the long runs whose tables the chapters 
 	    benchmarks/throughput.py; do echo "$$run"; $(BIN)/python $$run; done
 	$(BIN)/python -m benchmarks.predict
 	$(BIN)/python -m benchmarks.predict --memory
+	$(BIN)/python -m benchmarks.stardist
+	$(BIN)/python -m benchmarks.stardist --grid 2
 
 pdf: book $(VENV)/.everything  ## print the book into one PDF (needs Chromium or Chrome)
 	@$(BIN)/python -m tools.pdf

@@ -37,6 +37,7 @@ from unet_lib.data import (
 from unet_lib.data.crops import Crops
 from unet_lib.evaluation import (
     Mistakes,
+    at_diameter,
     average_precision,
     count_pixels,
     dice,
@@ -58,6 +59,7 @@ from unet_lib.transforms import (
     random_gamma,
     random_noise,
     random_scale,
+    random_zoom,
     sometimes,
 )
 
@@ -66,6 +68,7 @@ TABLE = Path(__file__).with_suffix(".json")
 EPOCHS = 10
 HELD_OUT = 8  # every eighth training image is for choosing
 TARGETS = ("foreground", "distances", "offsets")
+VIEWS = ("one", "eight")
 Part = Literal["part", "all", "simulated"]
 
 
@@ -79,6 +82,8 @@ class Variant:
     """Crops in the whole training."""
     jitter: bool = False
     """Whether brightness, contrast, gamma, noise and focus vary."""
+    diameter: float = 0.0
+    """Pixels to which the median nucleus of an image is brought; 0 leaves images as they are."""
     rare: bool = False
     """Whether rare kinds of images are drawn more often."""
     width: int = 16
@@ -143,14 +148,11 @@ class ByKind(Sampler[int]):
 
 def augment(variant: Variant) -> Joint:
     """Other magnifications, places and directions, and other light."""
-    side = round(variant.crop / 0.7)
-    places = compose(
-        random_crop((side, side)),
-        random_scale(0.7, 1.4),
-        random_crop((variant.crop, variant.crop)),
-        RandomRightAngle(),
-        random_flips(),
-    )
+    size, larger = ((side, side) for side in (variant.crop, round(variant.crop / 0.7)))
+    places = compose(random_crop(larger), random_scale(0.7, 1.4), random_crop(size))
+    if variant.diameter:
+        places = random_zoom(size, variant.diameter)
+    places = compose(places, RandomRightAngle(), random_flips())
     light = (
         random_brightness_contrast(0.3, 0.3),
         random_gamma(0.6, 1.6),
@@ -207,17 +209,6 @@ def train(variant: Variant, part: Part, seed: int) -> tuple[UNet, Row]:
     }
 
 
-def predictions(model: UNet, target: str, part: Part, eight: bool) -> dict[str, list[Tensor]]:
-    """Logits of the images to score, of one view each and, if asked for, the mean of eight."""
-    split, numbers = to_score(part)
-    shown = [images(split)[i][0] for i in numbers]
-    maps = {"one": [predict(model, image, tile=1024) for image in shown]}
-    if eight:
-        vectors = target == "offsets"
-        maps["eight"] = [predict_views(model, image, 1024, vectors) for image in shown]
-    return maps
-
-
 def to_score(part: Part) -> tuple[str, list[int]]:
     """The images that no training of this part sees."""
     if part == "part":
@@ -225,24 +216,52 @@ def to_score(part: Part) -> tuple[str, list[int]]:
     return "test", list(range(len(images("test"))))
 
 
-def score(model: UNet, target: str, part: Part, eight: bool = True) -> Row:
-    """AP of the mask with its watershed and of the target's decoder; mistakes, counts, areas."""
+def score(model: UNet, how: Variant, part: Part, views: tuple[str, ...] = VIEWS) -> Row:
+    """AP of the mask's watershed and of the target's decoder; mistakes, counts, areas.
+
+    Mistakes, counts and areas are those of the last: the target's own decoder, at the common size
+    if the network has learned from one, with the last of the views.
+    """
     split, numbers = to_score(part)
-    true = [images(split)[i][1].numpy() for i in numbers]
+    shown, true = zip(*(images(split)[i] for i in numbers), strict=True)
+    true = [labels.numpy() for labels in true]
     result: Row = {"ap": {}}
-    for views, logits in predictions(model, target, part, eight).items():
-        masks = [Task().instances(one[:1]) for one in logits]
-        found = {"watershed": masks}
-        if target != "foreground":
-            found[target] = [Task(target).instances(one) for one in logits]
-        result["ap"] |= {f"{name}, {views}": ap_of(own, true) for name, own in found.items()}
-    best = found.get(target, masks)
+    for way in views:
+        logits = [logits_of(model, image, how.target, way) for image in shown]
+        found = {"watershed": [Task().instances(one[:1]) for one in logits]}
+        if how.target != "foreground":
+            found[how.target] = [Task(how.target).instances(one) for one in logits]
+        if how.diameter:
+            found["common size"] = [
+                zoomed(model, image, first, how, way)
+                for image, first in zip(shown, [*found.values()][-1], strict=True)
+            ]
+        result["ap"] |= {f"{name}, {way}": ap_of(own, true) for name, own in found.items()}
+    best = [*found.values()][-1]
     result["dice"] = dice_of(logits, true)
     result["mistakes"] = sum_of_mistakes(best, true)
     pairs = [*zip(best, true, strict=True)]
     result["counts"] = [[int(f.max()), len(np.unique(t)) - 1] for f, t in pairs]
     result["areas"] = [[whole_areas(f), whole_areas(t)] for f, t in pairs]
     return result
+
+
+def logits_of(model: UNet, image: Tensor, target: str, way: str) -> Tensor:
+    """Logits of one view, or the mean of eight."""
+    if way == "one":
+        return predict(model, image, tile=1024)
+    return predict_views(model, image, 1024, vectors=target == "offsets")
+
+
+def zoomed(model: UNet, image: Tensor, first: np.ndarray, how: Variant, way: str) -> np.ndarray:
+    """Objects of a second pass, at the size that the first one asks for."""
+
+    def find(seen: Tensor) -> np.ndarray:
+        if seen is image:
+            return first
+        return Task(how.target).instances(logits_of(model, seen, how.target, way))
+
+    return at_diameter(find, image, how.diameter)
 
 
 def ap_of(found: list[np.ndarray], true: list[np.ndarray]) -> Row:
@@ -281,16 +300,16 @@ def run(recipe: Recipe, variant: str, trained_on: Part, seed: int) -> Row:
     if seed == 0 and trained_on != "part":
         name = f"touching-{how.target}-{trained_on}.pt"
         save_checkpoint(HERE / name, model, **Task(how.target).stored())
-    return result | score(model, how.target, trained_on) | {"recipe": asdict(how)}
+    return result | score(model, how, trained_on) | {"recipe": asdict(how)}
 
 
 def earlier(**_: str) -> Row:
     """Chapter 10's network for real nuclei, and what true seeds would make of its masks."""
     model = load_model(HERE / "nuclei-real.pt")
-    result = score(model, "foreground", "all")
-    true = [images("test")[i][1].numpy() for i in range(len(images("test")))]
-    logits = predictions(model, "foreground", "all", eight=False)["one"]
-    masks = [one[0].numpy() > 0 for one in logits]
+    result = score(model, Variant("foreground"), "all")
+    shown, true = zip(*(images("test")[i] for i in range(len(images("test")))), strict=True)
+    true = [labels.numpy() for labels in true]
+    masks = [logits_of(model, image, "foreground", "one")[0].numpy() > 0 for image in shown]
     helped = [with_true_seeds(m, t) for m, t in zip(masks, true, strict=True)]
     result["ap"]["true seeds, one"] = ap_of(helped, true)
     return result

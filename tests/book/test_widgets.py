@@ -17,6 +17,7 @@ SLIDER = ("input[type=range]", ("ArrowRight", "ArrowLeft"))
 MOVED = {
     "skips": ("input[type=checkbox]", ("Space",)),
     "gallery": (".uw-thumbs button", ("ArrowRight", "Enter")),
+    "gathering": ("input[name=smoothing]", ("End",)),
 }
 HIGHEST = 720  # pixels, at a width of 1280
 PHONE = {"width": 390, "height": 800}

@@ -210,6 +210,21 @@ def test_the_mean_of_eight_views(folder, tmp_path, capsys, target) -> None:
         call(*words, "--views", 4)
 
 
+def test_objects_at_a_common_size(folder, tmp_path, capsys) -> None:
+    torch.manual_seed(0)
+    path = stored(tmp_path / "unet.pt", UNet(1, 1, width=2, depth=1), Task(threshold=0.45))
+    options = ["--instances", "--precision", "float32", "--output", tmp_path / "out"]
+    assert call("predict", path, folder / "a.png", *options, "--diameter", 30) == 0
+    trained = Trained.load(path, precision="float32", diameter=30)
+    found = [read_mask(tmp_path / "out" / kind / "a.png") for kind in ("masks", "instances")]
+    assert np.array_equal(found[0], 255 * trained.mask(folder / "a.png"))
+    assert np.array_equal(found[1], trained.instances(folder / "a.png"))
+    words = ["evaluate", path, "--count", 2, "--size", 32, "--json"]
+    scores = [(call(*words, *more), capsys.readouterr().out) for more in ((), ("--diameter", 30))]
+    assert scores[0] != scores[1]
+    assert call(*words, "--diameter", 0) != 0
+
+
 def test_the_next_is_read_and_the_last_written_meanwhile() -> None:
     """Each waits for the others at one place: one after the other they would never meet."""
     meet, order = threading.Barrier(3, timeout=20), []

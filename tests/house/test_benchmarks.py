@@ -1,12 +1,15 @@
 """The benchmark compares what it says, and writes what a page can quote."""
 
+import ast
 import json
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from benchmarks import predict, throughput
+from benchmarks import predict, stardist, throughput
 from unet_lib.training import Mode, precision
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -114,3 +117,82 @@ def test_chapter_13_compares_ways_and_processors_as_measured() -> None:
     )
     told = "took {:.2f} and {:.2f} of the article's time in place of {:.2f} and {:.2f}"
     assert told.format(*there, *here) in text
+
+
+NUCLEI = np.pad(np.repeat([[1] * 4 + [7] * 6], 5, axis=0), 2)  # two that touch: 20 and 30 pixels
+LEARNER = """
+import json, os, sys
+from pathlib import Path
+import numpy as np
+folder, *numbers = sys.argv[1:]
+print(*(len(np.load(f"{folder}/{name}.npz").files) for name in ("images", "labels", "test")))
+one = np.load(f"{folder}/test.npz")["arr_0"]
+np.savez(f"{folder}/found.npz", *[(one > 0) * 1] * 2)
+facts = {"processor_seconds": 5, "steps": 3, "asked": numbers, "omp": os.environ["OMP_NUM_THREADS"]}
+Path(folder, "facts.json").write_text(json.dumps(facts))
+"""
+
+
+def test_stardist_s_labels_are_scored_as_ours() -> None:
+    scored = stardist.score([NUCLEI, (NUCLEI > 0) * 3], [NUCLEI, NUCLEI])
+    assert scored["ap"]["pooled"] == {"0.5": 0.75, "0.7": 0.4, "0.9": 0.4}
+    assert scored["ap"]["per_image"] == {"0.5": 0.75, "0.7": 0.5, "0.9": 0.5}
+    assert scored["mistakes"] == stardist.Mistakes(3, 1, 0, 0, 0, 0, 0, 0)._asdict()
+    assert scored["counts"] == [[2, 2], [1, 2]]
+    assert scored["areas"] == [[25.0, 25.0], [50.0, 25.0]]
+    assert stardist.median_area(np.ones((3, 3), int)) == stardist.median_area(NUCLEI * 0) == 0
+
+
+def test_stardist_gets_the_time_our_networks_took(tmp_path) -> None:
+    table, row = tmp_path / "touching.json", {"variant": "final distances", "trained_on": "all"}
+    with pytest.raises(SystemExit, match=r"touching\.json: 0 rows.*pass --seconds"):
+        stardist.our_seconds(table)
+    others = [{"variant": "ceilings"}, row | {"trained_on": "simulated", "processor_seconds": 9}]
+    table.write_text(json.dumps(others))
+    with pytest.raises(SystemExit, match="2 rows, but none of the final networks"):
+        stardist.our_seconds(table)
+    own = [row | {"processor_seconds": seconds} for seconds in (1000, 1300)]
+    table.write_text(json.dumps(others + own))
+    assert stardist.our_seconds(table) == 1150
+
+
+def test_stardist_learns_elsewhere_and_its_row_is_written(tmp_path, monkeypatch, capfd) -> None:
+    script, output = tmp_path / "learner.py", tmp_path / "new" / "stardist.json"
+    script.write_text(LEARNER)
+    images = {"train": [NUCLEI] * 3, "test": [NUCLEI] * 2}
+    monkeypatch.setattr(stardist, "pairs", lambda split: (images[split], images[split]))
+    monkeypatch.setattr(stardist, "environment", lambda folder: Path(sys.executable))
+    monkeypatch.setattr(stardist, "SCRIPT", script)
+    monkeypatch.setattr(stardist, "PLACE", tmp_path / "place")
+    for seed in ("0", "1", "1"):
+        stardist.main(["--seconds", "5", "--seed", seed, "--output", str(output)])
+    told, stored = capfd.readouterr().out, json.loads(output.read_text())
+    assert told.startswith("3 3 2\n")  # not the truth of the test images
+    assert "0.500 0.000 0.000  pooled" in told
+    assert [row["seed"] for row in stored["rows"]] == [0, 1]
+    row = stored["rows"][-1]
+    assert (row["candidate"], row["steps"], row["omp"]) == ("StarDist", 3, "1")
+    assert row["ap"]["pooled"] == row["ap"]["per_image"] == {"0.5": 0.5, "0.7": 0.0, "0.9": 0.0}
+    assert str(tmp_path) not in output.read_text()
+    script.write_text("raise SystemExit(3)")
+    with pytest.raises(stardist.subprocess.CalledProcessError, match="status 3"):
+        stardist.main(["--seconds", "5", "--output", str(output)])
+    assert json.loads(output.read_text()) == stored
+
+
+def test_the_environment_of_stardist_is_made_once(tmp_path, monkeypatch) -> None:
+    calls, made = [], []
+    monkeypatch.setattr(stardist.venv, "create", lambda folder, with_pip: folder.mkdir())
+    monkeypatch.setattr(stardist.subprocess, "run", lambda call, check: calls.append(call))
+    made = [stardist.environment(tmp_path / "venv") for _ in range(2)]
+    assert made[0] == made[1] == calls[0][0]
+    assert len(calls) == 1
+    assert [*stardist.PINS] == calls[0][5:]
+
+
+def test_the_script_in_stardist_s_environment_needs_nothing_of_ours() -> None:
+    tree = ast.parse(stardist.SCRIPT.read_text(encoding="utf-8"))
+    names = {a.name for node in tree.body if isinstance(node, ast.Import) for a in node.names}
+    names |= {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
+    third = {name.split(".")[0] for name in names} - sys.stdlib_module_names
+    assert third == {"csbdeep", "keras", "numpy", "stardist", "tensorflow"}

@@ -14,7 +14,7 @@ MAY_IMPORT: dict[str, set[str]] = {  # each room, and those below that it may kn
     "transforms": set(),
     "plots": set(),
     "data": {"transforms"},
-    "evaluation": {"model", "data"},
+    "evaluation": {"model", "data", "transforms"},
     "transfer": {"model"},
     "training": {"model", "data", "evaluation"},
     "memory": {"model", "training"},

@@ -12,6 +12,8 @@ from torch import nn
 from unet_lib.data import DataError, InMemory, PairedFolder, SimulatedNuclei, simulate_nuclei
 from unet_lib.data.write import save_gray, save_labels
 from unet_lib.evaluation import (
+    at_diameter,
+    average_precision,
     decode_distances,
     decode_offsets,
     fast,
@@ -90,6 +92,27 @@ def test_another_number_of_views_is_refused() -> None:
         Trained(UNet(1, width=2, depth=1), Task(), views=4)
     with pytest.raises(ValueError, match=r"1 channel; two that point down .* leave vectors out"):
         Trained(Foreign(), Task("offsets"), views=8).mask(BYTES)
+
+
+def test_with_a_diameter_objects_are_those_of_the_second_pass() -> None:
+    image, labels = simulate_nuclei(seed=3, size=(41, 56))
+    task, plain = Task(threshold=0.6), nn.Identity()  # foreground is what is brighter than 0.4
+    trained = Trained(plain, task, halo=0, precision="float32", diameter=24.0)
+    prepared, sizes = task.prepare(image), []
+
+    def find(seen):
+        sizes.append(tuple(seen.shape[-2:]))
+        return task.instances(seen)
+
+    expected = at_diameter(find, prepared, 24.0)
+    assert sizes[0] == (41, 56)
+    assert sizes[1] > sizes[0]
+    np.testing.assert_array_equal(trained.instances(image), expected)
+    np.testing.assert_array_equal(trained.mask(image), task.mask(prepared))
+    scores = trained.scores(InMemory([image], [labels]), instances=True)
+    assert scores["ap_at_iou_0.5_pooled"] == average_precision([expected], [labels], [0.5])[0.5]
+    with pytest.raises(ValueError, match="diameter must be at least 1, got 0"):
+        Trained(plain, task, halo=0, diameter=0)
 
 
 class Counted(UNet):

@@ -30,8 +30,10 @@ from unet_lib.transforms import (
     random_noise,
     random_rotation,
     random_scale,
+    random_zoom,
     resize,
     sometimes,
+    typical_diameter,
     warp,
 )
 from unet_lib.transforms.recipes import views
@@ -44,6 +46,7 @@ GEOMETRY = {
     "random_flips": [random_flips()],
     "random_rotation": [random_rotation(180), random_rotation((20, 70), fill="reflect")],
     "random_scale": [random_scale(0.6, 1.7)],
+    "random_zoom": [random_zoom((40, 30), 12.0), random_zoom((90, 90), 12.0, spread=2.0)],
     "resize": [resize((31, 77))],
     "sometimes": [sometimes(0.5, random_rotation(30), RandomRightAngle())],
 }
@@ -55,7 +58,7 @@ INTENSITY = {
 }
 BOTH = {"augment_nuclei": [augment_nuclei((32, 40)), augment_nuclei((32, 40), elastic=2.0)]}
 NO_TRANSFORMS = {"Joint", "Repeatable", "elastic_field", "pixel_places", "rotation_sources"}
-NO_TRANSFORMS |= {"views", "warp"}
+NO_TRANSFORMS |= {"typical_diameter", "views", "warp"}
 
 
 def cases(*groups):
@@ -477,6 +480,31 @@ class TestIntensity:
         assert image.shape == (1, 2, 3)
 
 
+def test_zoom_brings_objects_to_the_diameter_or_leaves_them() -> None:
+    """Squares of 8 pixels, 9.03 wide as disks: from as they are to 27 pixels, and to 3."""
+    squares = torch.kron(torch.arange(225).view(15, 15), torch.ones(8, 8, dtype=torch.int64))
+    for diameter in (27.08, 3.009):
+        torch.manual_seed(0)
+        view = random_zoom((32, 32), diameter, spread=1.0)
+        found = []
+        for _ in range(60):
+            labels = view(squares[None].float(), squares)[1]
+            rows = labels[:, 16].unique_consecutive(return_counts=True)[1][1:-1]
+            found += [float(rows.float().median())] * bool(len(rows))
+        assert min(found) <= 9 if diameter > 9 else min(found) <= 3.5
+        assert max(found) >= 22 if diameter > 9 else max(found) >= 7
+        assert all(min(8, 8 / 3) - 1 <= side <= 24 + 1 for side in found)
+
+
+def test_typical_diameter_is_that_of_a_disk_of_the_median_area() -> None:
+    labels = torch.zeros(30, 40, dtype=torch.int64)
+    assert typical_diameter(labels) is None
+    labels[0, :2], labels[5:15, 5:15], labels[20:, 20:] = 3, 9, 7
+    assert typical_diameter(labels) == pytest.approx(2 * math.sqrt(100 / math.pi))
+    labels[:, 39] = -1
+    assert typical_diameter(labels.numpy()) == pytest.approx(2 * math.sqrt(100 / math.pi))
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -490,6 +518,8 @@ class TestIntensity:
         (lambda: random_brightness_contrast(0.1, -0.1), "contrast -0.1: expected the spread"),
         (lambda: random_scale(0.0, 1.0), "factors 0.0 to 1.0: expected 0 < low <= high"),
         (lambda: random_scale(2.0, 1.0), "factors 2.0 to 1.0"),
+        (lambda: random_zoom((9, 9), 0.0), "expected a diameter above 0"),
+        (lambda: random_zoom((9, 9), 9.0, 0.5), "spread of at least 1"),
         (lambda: random_gamma(0.0, 1.0), "powers 0.0 to 1.0: expected 0 < low <= high"),
         (lambda: random_gamma(2.0, 1.0), "powers 2.0 to 1.0"),
         (lambda: random_noise(-0.1), "sigma -0.1: expected a standard deviation, 0 or more"),

@@ -27,12 +27,16 @@ class Evaluate:
     views: Views = 1
     """Predict each image once, or turned and mirrored in all eight ways and take the mean, which
     takes eight times as long."""
+    diameter: float | None = None
+    """Find objects in two passes, the second of the image at the size at which the median object
+    is so many pixels wide, as a network trained on objects of a common size wants them."""
     json: bool = False
     """Print JSON instead of a table."""
 
     def __call__(self) -> None:
         """Score, and print the result."""
-        trained = Trained.load(self.checkpoint, threshold=self.threshold, views=self.views)
+        how = {name: getattr(self, name) for name in ("threshold", "views", "diameter")}
+        trained = Trained.load(self.checkpoint, **how)
         task = trained.task
         if task.target == "classes" and self.threshold is not None:
             raise ValueError(f"{self.checkpoint} tells classes apart, without a --threshold")

@@ -30,6 +30,15 @@ class Job(NamedTuple):
     written: tuple[Path, ...]
 
 
+class Found(NamedTuple):
+    """What is computed of an image, or of a page."""
+
+    maps: np.ndarray
+    """The mask, or logits where objects are asked for."""
+    labels: np.ndarray | None
+    """Objects, where they are not those of the logits."""
+
+
 @dataclass(frozen=True)
 class Predict:
     """Write the mask of every image as PNG, of 0 and 255 or of class indices.
@@ -72,12 +81,15 @@ class Predict:
     views: Views = 1
     """Predict each image once, or turned and mirrored in all eight ways and take the mean, which
     takes eight times as long."""
+    diameter: float | None = None
+    """Find objects in two passes, the second of the image at the size at which the median object
+    is so many pixels wide, as a network trained on objects of a common size wants them."""
     resume: bool = False
     """Leave out the images whose files exist, as after an interruption."""
 
     def __call__(self) -> int:
         """Predict every image."""
-        names = ("threshold", "halo", "precision", "channel", "views")
+        names = ("threshold", "halo", "precision", "channel", "views", "diameter")
         how = {name: getattr(self, name) for name in names}
         trained = Trained.load(self.checkpoint, **how)
         self._require_finite(trained)
@@ -143,18 +155,24 @@ class Predict:
             raise ValueError(f"--pages {self.pages}: {path} has pages 0 to {count - 1}")
         return tuple(numbers)
 
-    def _compute(self, trained: Trained, job: Job, images: list[Tensor]) -> list[np.ndarray]:
+    def _compute(self, trained: Trained, job: Job, images: list[Tensor]) -> list[Found]:
         """Masks (H, W), or logits (K, H, W) where instances are asked for."""
-        found = trained.logits if self._objects else trained.mask
+        maps = trained.logits if self._objects else trained.mask
+        zoomed = self._objects and self.diameter is not None
         with naming(job.image):
-            return [found(image, self.tile) for image in images]
+            return [
+                Found(maps(x, self.tile), trained.instances(x, self.tile) if zoomed else None)
+                for x in images
+            ]
 
-    def _write(self, task: Task, job: Job, found: list[np.ndarray]) -> None:
+    def _write(self, task: Task, job: Job, every: list[Found]) -> None:
         """What is there already stays, as the mask when instances are asked for later."""
         mask, *others = job.written
+        found, labels = [one.maps for one in every], [one.labels for one in every]
         logits, classes = [torch.from_numpy(one) for one in found], task.target == "classes"
         stack = job.pages != (None,)
-        labels = [task.instances(one) for one in logits] if others else []
+        if others and self.diameter is None:
+            labels = [task.instances(one) for one in logits]
         for path in (path for path in others if not path.exists()):
             if path.suffix in ENDINGS.values():
                 write_outlines(path, labels)

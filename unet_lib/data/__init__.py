@@ -16,6 +16,7 @@ from unet_lib.data.sets.isbi2012 import ISBI2012
 from unet_lib.data.sets.nuclei import DSB2018
 from unet_lib.data.sets.voc import VOC, VOC_CLASSES, write_voc_scenes
 from unet_lib.data.simulate import SimulatedNuclei, simulate_nuclei
+from unet_lib.data.simulate_membranes import SimulatedMembranes, simulate_membranes
 from unet_lib.data.splits import find_duplicates, require_disjoint, split
 from unet_lib.data.targets import (
     OFFSET_UNIT,
@@ -42,6 +43,7 @@ __all__ = [
     "InMemory",
     "PairedFolder",
     "SegmentationDataset",
+    "SimulatedMembranes",
     "SimulatedNuclei",
     "UnreadableError",
     "blocks",
@@ -63,6 +65,7 @@ __all__ = [
     "require_disjoint",
     "scale_by_dtype",
     "shuffled_blocks",
+    "simulate_membranes",
     "simulate_nuclei",
     "split",
     "voc_palette",

@@ -56,6 +56,7 @@ from unet_lib.evaluation.warping import (
     warping_error,
     warping_mistakes,
 )
+from unet_lib.evaluation.zoom import at_diameter
 
 __all__ = [
     "Comparison",
@@ -70,6 +71,7 @@ __all__ = [
     "VariationOfInformation",
     "WarpingMistakes",
     "Way",
+    "at_diameter",
     "average_precision",
     "average_surface_distance",
     "boundary_iou",

@@ -23,6 +23,7 @@ from unet_lib.evaluation.fast import Precision, Way, find_way, weights_mark
 from unet_lib.evaluation.instances import average_precision
 from unet_lib.evaluation.tiles import MEMORY, Network, predict_tiles
 from unet_lib.evaluation.views import predict_views
+from unet_lib.evaluation.zoom import at_diameter
 from unet_lib.model.base import SegmentationModel
 from unet_lib.model.checks import require
 from unet_lib.training.checkpoint import (
@@ -54,6 +55,9 @@ class Trained:
     it is, to the last digit, and "bf16" is taken whatever it changes (see `find_way`).
     With `views=8` the logits are the mean over the image turned and mirrored in all eight ways
     (see `predict_views`), which takes eight times as long and holds those of the whole image.
+    With a `diameter` objects are found in two passes, the second of the image at the size at which
+    the median object is so many pixels wide (see `at_diameter`); masks and logits stay those of
+    the image as it is.
     Errors name the file: one that cannot be read,
     color for a task of gray images, NaN, too small, a type of numbers without a range.
     Raises ValueError where the network has other channels than the task.
@@ -76,13 +80,16 @@ class Trained:
         images: ImageFacts | None = None,
         channel: int | None = None,
         views: Views = 1,
+        diameter: float | None = None,
     ) -> None:
         if isinstance(model, SegmentationModel):
             task.check_channels(model.settings.in_channels, model.settings.out_channels)
         require("precision", precision, choices=get_args(Precision))
         require("views", views, choices=get_args(Views))
         self.model, self.task, self.halo, self.precision = model, task, halo, precision
-        self.images, self.views = images, views
+        if diameter is not None:
+            require("diameter", diameter, low=1)
+        self.images, self.views, self.diameter = images, views, diameter
         self.channel = images.channel if channel is None and images is not None else channel
         self._mark, self._told = tuple[Any, ...](), set[str]()
 
@@ -97,6 +104,7 @@ class Trained:
         precision: Precision = "auto",
         channel: int | None = None,
         views: Views = 1,
+        diameter: float | None = None,
     ) -> "Trained":
         """The network and the task of a checkpoint, on the GPU if there is one.
 
@@ -117,7 +125,7 @@ class Trained:
             task = replace(task, threshold=threshold)
         try:
             network = network.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-            return cls(network, task, halo, precision, images, channel, views)
+            return cls(network, task, halo, precision, images, channel, views, diameter)
         except ValueError as error:
             raise CheckpointError(f"{path}: {error}") from error
 
@@ -138,7 +146,23 @@ class Trained:
 
     def instances(self, image: Image, tile: int | None = None) -> Int32[np.ndarray, "H W"]:
         """The objects, numbered 1 to n; ValueError where the task is to tell classes apart."""
-        return self.task.instances(self._logits(image, tile))
+        prepared = self.prepare(image)
+        with naming(image):
+            network = self._network(prepared)
+            return self._instances(network, prepared, self._predict(network, prepared, tile), tile)
+
+    def _instances(
+        self, network: Network, image: Float[Tensor, "C H W"], logits: Tensor, tile: int | None
+    ) -> Int32[np.ndarray, "H W"]:
+        """The objects of the logits, or with a `diameter` those of a second pass."""
+        if self.diameter is None:
+            return self.task.instances(logits)
+
+        def find(seen: Tensor) -> Int32[np.ndarray, "H W"]:
+            again = logits if seen is image else self._predict(network, seen, tile)
+            return self.task.instances(again)
+
+        return at_diameter(find, image, self.diameter)
 
     def scores(
         self,
@@ -168,7 +192,7 @@ class Trained:
             logits = self._predict(network, image)
             scores.update(logits[None], self.task.encode(labels)[None])
             if instances:
-                predicted.append(self.task.instances(logits))
+                predicted.append(self._instances(network, image, logits, None))
                 true.append(labels.numpy())
         result = scores.compute()
         if instances:

@@ -30,6 +30,7 @@ from unet_lib.transforms.warp import (
     rotation_sources,
     warp,
 )
+from unet_lib.transforms.zoom import random_zoom, typical_diameter
 
 __all__ = [
     "Joint",
@@ -48,9 +49,11 @@ __all__ = [
     "random_noise",
     "random_rotation",
     "random_scale",
+    "random_zoom",
     "resize",
     "rotation_sources",
     "sometimes",
+    "typical_diameter",
     "views",
     "warp",
 ]

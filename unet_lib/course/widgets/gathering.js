@@ -64,16 +64,19 @@ async function render({ model, el }) {
   const { root, find, form } = mount(el, "gathering", PAGE);
   const [button, output] = ["form button", "output"].map(find);
   const data = await unpackGathering(model);
-  const box = `0 0 ${data.size[1]} ${data.size[0]}`;
-  root.querySelectorAll("svg").forEach((svg) => svg.setAttribute("viewBox", box));
-  const outline = `<path class="uw-outline" d="${outlines(data.labels, data.size)}"/>`;
+  const ground = document.createElement("canvas"); // the image, darker, without the pixels on it
+  paint(ground, data.size, (i) => Array(3).fill(0.3 * data.image[i]));
+  root.querySelectorAll("svg").forEach((svg) => {
+    svg.setAttribute("viewBox", `0 0 ${data.size[1]} ${data.size[0]}`);
+    svg.innerHTML = `<path class="uw-outline" d="${outlines(data.labels, data.size)}"/><g></g>`;
+  });
   let now = {};
 
   function draw() {
     const { way, color, smoothing, noise } = state(model, KEYS);
     if (now.key !== `${noise} ${smoothing}`) {
       now = gather(data, { noise, smoothing });
-      drawVotes(find("[data-part=votes]"), data, now, outline);
+      drawVotes(find("[data-part=votes]"), data, now);
     }
     fill(form, { way, color, smoothing, noise });
     find(".uw-value").textContent = way.toFixed(2);
@@ -84,7 +87,7 @@ async function render({ model, el }) {
     }
     output.textContent = now.summary;
     root.classList.toggle("uw-problem", now.sharing + now.missed + now.spare > 0);
-    drawPixels(find("[data-part=pixels]"), data, now, { way, color, outline });
+    drawPixels(find("[data-part=pixels]"), data, now, { way, color, ground });
   }
 
   let left = [];
@@ -144,39 +147,36 @@ function square(context, y, x, side, style) {
 }
 
 /** Each pixel as a small square between its own place (way 0) and its vote's (way 1). */
-function drawPixels(part, data, now, { way, color, outline }) {
-  const [{ image, places, truth, size, nuclei }, canvas] = [data, part.querySelector("canvas")];
+function drawPixels(part, data, now, { way, color, ground }) {
+  const [{ image, places, truth, nuclei }, canvas] = [data, part.querySelector("canvas")];
   const { landed: [rows, columns], heaps, owner, centers, summary } = now;
-  const [height, width] = size;
+  const { height, width } = ground;
   Object.assign(canvas, { height: SCALE * height, width: SCALE * width });
   const context = canvas.getContext("2d");
-  const rowOf = (place) => Math.floor(place / width);
-  image.forEach((gray, i) =>
-    square(context, rowOf(i), i % width, 1, rgb([gray, gray, gray], 0.3)));
+  context.imageSmoothingEnabled = false;
+  context.drawImage(ground, 0, 0, canvas.width, canvas.height);
   const own = { none: () => [255, 255, 255], true: (i) => colorOf(truth[i], nuclei),
     heaps: (i) => colorOf(owner[heaps[i] - 1] ?? 0, nuclei) }[color];
   const dark = color === "none" ? 0.65 : 0.15; // as much as the image's darkest pixel is darker
   places.forEach((place, i) => {
-    const [y, x] = [rowOf(place), place % width];
+    const [y, x] = [Math.floor(place / width), place % width];
     const at = [y + way * (rows[i] - y), x + way * (columns[i] - x)];
     square(context, ...at, 1, "#0008");
     square(context, ...at, 0.8, rgb(own(i), 1 - dark * (1 - image[place] / 255)));
   });
-  part.querySelector("svg").innerHTML = outline +
-    (color === "none" ? "" : circles(centers, () => "#fff"));
+  part.querySelector("g").innerHTML = color === "none" ? "" : circles(centers, () => "#fff");
   part.setAttribute("aria-label", `Foreground pixels, ${Math.round(100 * way)} % of the way to ` +
     `where their offsets point, over the image with the outlines of the nuclei. ${summary}`);
 }
 
 /** The smoothed votes, bright where many agree. */
-function drawVotes(part, { size, nuclei }, { votes, centers, owner, summary }, outline) {
+function drawVotes(part, { size, nuclei }, { votes, centers, owner, summary }) {
   const most = votes.reduce((a, b) => Math.max(a, b), 0) || 1;
   paint(part.querySelector("canvas"), size, (i) => {
     const along = Math.sqrt(votes[i] / most) * (RAMP.length - 1);
     const k = Math.min(Math.floor(along), RAMP.length - 2);
     return RAMP[k].map((c, j) => c + (along - k) * (RAMP[k + 1][j] - c));
   });
-  part.querySelector("svg").innerHTML = outline +
-    circles(centers, (k) => rgb(colorOf(owner[k], nuclei)));
+  part.querySelector("g").innerHTML = circles(centers, (k) => rgb(colorOf(owner[k], nuclei)));
   part.setAttribute("aria-label", `Map of the smoothed votes, each heap circled. ${summary}`);
 }
