@@ -33,6 +33,7 @@ PARTS = {
     "09c_wrong_results": ("fig-wrong-reliability", 0.0, 0.0, 1.0),
     "09d_black_mask": ("fig-mask-masks-of-0-and-1", 0.0, 0.1, 1.0),
     "10_nuclei": ("fig-instances", 0.67, 0.1, 0.33),
+    "11_touching": ("fig-touching-offsets", 0.0, 0.1, 1.0),
     "12_classes": ("fig-classes-scenes", 0.0, 0.0, 0.5),
     "13_ship": ("fig-ship-careless", 0.0, 0.0, 1.0),
 }
