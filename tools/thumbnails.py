@@ -34,6 +34,7 @@ PARTS = {
     "09d_black_mask": ("fig-mask-masks-of-0-and-1", 0.0, 0.1, 1.0),
     "10_nuclei": ("fig-instances", 0.67, 0.1, 0.33),
     "12_classes": ("fig-classes-scenes", 0.0, 0.0, 0.5),
+    "14_paper": ("fig-paper-first", 0.67, 0.1, 0.33),
     "13_ship": ("fig-ship-careless", 0.0, 0.0, 1.0),
 }
 
