@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from unet_lib.data import SimulatedMembranes, blocks, membrane_weights, simulate_membranes
 
-GOLDEN = ["03fb214c9d374309", "755f507100df7a0b"]
+GOLDEN = ["417b3ba1e2213d09", "4b9d429f4848c61f"]
 
 
 def fingerprint(index: int) -> str:
@@ -45,6 +45,7 @@ def test_membranes_are_dark_and_divide_cells():
         assert 0.6 < cells.mean() < 0.85
         assert image[cells == 0].mean() < image[cells == 1].mean() - 25
         sizes = np.bincount(ndimage.label(cells)[0].ravel())[1:]
+        assert sizes.min() >= 60
         assert 10 < np.sum(sizes > 200) < 60
         assert sizes.max() < 0.3 * cells.size
 

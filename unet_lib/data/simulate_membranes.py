@@ -9,9 +9,9 @@ cut at a slant look blurred. Dark bodies and dots in the cells are no membranes.
 from typing import NamedTuple, Unpack
 
 import numpy as np
-from jaxtyping import Float, Int32, UInt8
+from jaxtyping import Bool, Float, Int32, UInt8
 from numpy.random import Generator
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, label
 from scipy.spatial import KDTree
 
 from unet_lib.data.base import Options, SegmentationDataset
@@ -24,6 +24,7 @@ THICK = 5.0  # pixels of a labeled membrane, cut straight
 LAYERS = (-2.0, 0.0, 2.0)  # pixels: a slice is the mean of three cuts
 BODIES = 0.35  # dark bodies for each cell
 DOTS = 0.005  # in a pixel
+SMALLEST = 60  # pixels: smaller scraps, where a wall is cut at a slant, count as membrane
 
 
 class _Slab(NamedTuple):
@@ -60,7 +61,12 @@ def simulate_membranes(
     dark = np.mean([np.exp(-((gap / 2.5) ** 2)) for gap in cuts], axis=0)
     middle = cuts[len(LAYERS) // 2]
     image = _expose(np.random.default_rng([seed, index]), dark, _bodies(slab, depth, middle))
-    return image, (middle > THICK / 2).astype(np.int32)
+    return image, _without_scraps(middle > THICK / 2)
+
+
+def _without_scraps(cells: Bool[np.ndarray, "H W"]) -> Int32[np.ndarray, "H W"]:
+    pieces = label(cells)[0]
+    return (cells & (np.bincount(pieces.ravel())[pieces] >= SMALLEST)).astype(np.int32)
 
 
 def _around(seed: int, depth: float, size: tuple[int, int]) -> _Slab:
