@@ -5,15 +5,13 @@ ranges, so that a network trained on many of them has seen more than one microsc
 """
 
 from dataclasses import dataclass
-from typing import Unpack
 
 import numpy as np
 from jaxtyping import Float, Int32, UInt8
 from numpy.random import Generator
 from scipy.ndimage import gaussian_filter, zoom
 
-from unet_lib.data.base import Options, SegmentationDataset
-from unet_lib.data.normalize import normalize_percentiles
+from unet_lib.data.simulated import Simulated
 
 MINIMUM_PIXELS = 12  # smaller scraps, mostly cut off by the image border, are no instance
 VISIBLE = 0.7  # a nucleus may be covered by older ones up to 30 %
@@ -207,11 +205,11 @@ def _expose(
     return np.clip(np.rint(gray), 0, 255).astype(np.uint8)
 
 
-class SimulatedNuclei(SegmentationDataset):
+class SimulatedNuclei(Simulated):
     """`length` simulated images of nuclei; image i is `simulate_nuclei(seed, i, size)`.
 
-    Nothing is stored: wrap it in `unet_lib.data.cached` to simulate each image once.
-    Options as in `SegmentationDataset`.
+    Nothing is stored: wrap it in `unet_lib.data.cached` to simulate each image once. `size` is
+    (height, width), 128 x 128 if not given; options as in `SegmentationDataset`.
 
     >>> nuclei = SimulatedNuclei(length=8, seed=1, size=(64, 64))
     >>> image, labels = nuclei[0]
@@ -219,26 +217,8 @@ class SimulatedNuclei(SegmentationDataset):
     (torch.Size([1, 64, 64]), torch.Size([64, 64]))
     """
 
-    default_normalize = staticmethod(normalize_percentiles)
-
-    def __init__(
-        self,
-        length: int,
-        seed: int = 0,
-        size: tuple[int, int] = (128, 128),
-        **options: Unpack[Options],
-    ) -> None:
-        super().__init__(**options)
-        self.length, self.seed, self.size = length, seed, size
-
-    def __len__(self) -> int:
-        """The number of images."""
-        return self.length
+    default_size = (128, 128)
 
     def load(self, index: int) -> tuple[UInt8[np.ndarray, "H W"], Int32[np.ndarray, "H W"]]:
         """Image uint8 (H, W) and instance labels int32 (H, W)."""
         return simulate_nuclei(self.seed, index, self.size)
-
-    def name(self, index: int) -> str:
-        """Seed and index, which are all that is needed to make the image again."""
-        return f"simulated image {index} of seed {self.seed}"

@@ -6,7 +6,7 @@ that is bent by waves. A slice is about as thick as the distance to the next, so
 cut at a slant look blurred. Dark bodies and dots in the cells are no membranes.
 """
 
-from typing import NamedTuple, Unpack
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int32, UInt8
@@ -14,8 +14,7 @@ from numpy.random import Generator
 from scipy.ndimage import gaussian_filter, label
 from scipy.spatial import KDTree
 
-from unet_lib.data.base import Options, SegmentationDataset
-from unet_lib.data.normalize import normalize_percentiles
+from unet_lib.data.simulated import Simulated
 
 SECTION = 5.0  # pixels from slice to slice: little, as if the cells were long and cut across
 SPACING = 50.0  # pixels: one cell in a cube of this side, on average
@@ -134,39 +133,23 @@ def _expose(rng: Generator, dark: np.ndarray, bodies: np.ndarray) -> UInt8[np.nd
     return np.clip(np.rint(gray), 0, 255).astype(np.uint8)
 
 
-class SimulatedMembranes(SegmentationDataset):
+class SimulatedMembranes(Simulated):
     """`length` neighboring slices of simulated tissue; slice i is `simulate_membranes(seed, i)`.
 
     As with `ISBI2012`, labels are 1 in cells and 0 in membranes, and neighbors look alike: divide
     them with `blocks`, never at random. Nothing is stored: wrap it in `unet_lib.data.cached` to
-    simulate each slice once. `size` is (height, width); options as in `SegmentationDataset`.
+    simulate each slice once. `size` is (height, width), 256 x 256 if not given; options as in
+    `SegmentationDataset`.
 
     >>> image, cells = SimulatedMembranes(length=8, seed=1, size=(64, 64))[0]
     >>> image.shape, cells.shape
     (torch.Size([1, 64, 64]), torch.Size([64, 64]))
     """
 
-    default_normalize = staticmethod(normalize_percentiles)
+    default_size = (256, 256)
     num_classes = 2
-
-    def __init__(
-        self,
-        length: int,
-        seed: int = 0,
-        size: tuple[int, int] = (256, 256),
-        **options: Unpack[Options],
-    ) -> None:
-        super().__init__(**options)
-        self.length, self.seed, self.size = length, seed, size
-
-    def __len__(self) -> int:
-        """The number of slices."""
-        return self.length
+    one = "slice"
 
     def load(self, index: int) -> tuple[UInt8[np.ndarray, "H W"], Int32[np.ndarray, "H W"]]:
         """One slice, uint8 (H, W), and its labels int32: 1 in cells, 0 in membranes."""
         return simulate_membranes(self.seed, index, self.size)
-
-    def name(self, index: int) -> str:
-        """Seed and index, which are all that is needed to make the slice again."""
-        return f"simulated slice {index} of seed {self.seed}"
