@@ -19,16 +19,14 @@ import subprocess
 import venv
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tyro
-from skimage.segmentation import clear_border
 
 from benchmarks.throughput import machine
 from unet_lib.data import DSB2018
 from unet_lib.data.write import write_atomically
-from unet_lib.evaluation import Mistakes, average_precision, find_mistakes
+from unet_lib.evaluation import score_objects
 
 HERE = Path(__file__).parent
 PLACE = HERE / ".stardist"
@@ -111,30 +109,6 @@ def train(place: Path, settings: Settings, test: list[np.ndarray]) -> tuple[list
     return found, json.loads((folder / "facts.json").read_text())
 
 
-def score(found: list[np.ndarray], true: list[np.ndarray]) -> dict[str, Any]:
-    """AP pooled and per image, mistakes, and each image's counts and median areas."""
-    ap = {
-        name: {
-            str(at): round(one, 4) for at, one in average_precision(found, true, pooling=of).items()
-        }
-        for name, of in (("pooled", "set"), ("per_image", "image"))
-    }
-    both = [*zip(found, true, strict=True)]
-    mistakes = sum((find_mistakes(f, t) for f, t in both), Mistakes(*[0] * 8))
-    return {
-        "ap": ap,
-        "mistakes": mistakes._asdict(),
-        "counts": [[len(np.unique(one[one > 0])) for one in pair] for pair in both],
-        "areas": [[median_area(one) for one in pair] for pair in both],
-    }
-
-
-def median_area(labels: np.ndarray) -> float:
-    """Of the objects that the edge of the image does not cut, in pixels; 0 without any."""
-    areas = np.bincount(clear_border(labels).ravel())[1:]
-    return float(np.median(areas[areas > 0])) if areas.any() else 0.0
-
-
 def table(rows: list[dict]) -> str:
     """AP of the rows as text."""
     lines = [f"{'grid':>4} {'seed':>4} {'s':>6} {'steps':>6}  AP at 0.5, 0.7, 0.9"]
@@ -155,7 +129,7 @@ def main(arguments: list[str] | None = None) -> None:
     plan = {"candidate": "StarDist", "seed": settings.seed, "grid": settings.grid}
     stored = json.loads(settings.output.read_text()) if settings.output.exists() else {"rows": []}
     rows = [row for row in stored["rows"] if not plan.items() <= row.items()]
-    rows.append(plan | {"asked": round(settings.seconds)} | facts | score(found, true))
+    rows.append(plan | {"asked": round(settings.seconds)} | facts | score_objects(found, true))
     print(table(rows))
     about = machine()
     processor = {name: about[name] for name in ("processor", "instructions")} | {"threads": 1}

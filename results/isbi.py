@@ -422,12 +422,10 @@ def scored(stored: dict[str, np.ndarray], parts: Fold, views: str = "") -> Row:
 def as_the_server(stored: dict[str, np.ndarray], parts: Fold) -> Row:
     """Each score at the threshold that is best for it on the test slices: to compare, not to use.
 
-    So did the challenge's server, with thresholds of 0, 0.1, ... 1.
+    So did the challenge's server, with thresholds of 0.1, 0.2, ... 0.9.
     """
     rules = pixel_scores, structure_scores
-    rows = [
-        scores(stored["test"], parts.test, round(25.5 * tenth), *rules) for tenth in range(1, 10)
-    ]
+    rows = [scores(stored["test"], parts.test, level, *rules) for level in TENTHS]
     names = [name for name in rows[0] if name != "each_slice"]
     lower = ("pixel_error", "warping_error", "all_topology")
     return {n: (min if n in lower else max)(row[n] for row in rows) for n in names}

@@ -20,7 +20,6 @@ import numpy as np
 import torch
 import tyro
 from scipy.ndimage import distance_transform_edt, label
-from skimage.segmentation import clear_border
 from table import Row, complete
 from torch import Tensor
 from torch.nn.functional import one_hot
@@ -36,14 +35,12 @@ from unet_lib.data import (
 )
 from unet_lib.data.crops import Crops
 from unet_lib.evaluation import (
-    Mistakes,
-    average_precision,
     count_pixels,
     dice,
-    find_mistakes,
     grow_seeds,
     predict,
     predict_views,
+    score_objects,
 )
 from unet_lib.model import UNet
 from unet_lib.training import Task, TrainingSettings, fit, load_model, save_checkpoint
@@ -235,36 +232,10 @@ def score(model: UNet, target: str, part: Part, eight: bool = True) -> Row:
         found = {"watershed": masks}
         if target != "foreground":
             found[target] = [Task(target).instances(one) for one in logits]
-        result["ap"] |= {f"{name}, {views}": ap_of(own, true) for name, own in found.items()}
-    best = found.get(target, masks)
-    result["dice"] = dice_of(logits, true)
-    result["mistakes"] = sum_of_mistakes(best, true)
-    pairs = [*zip(best, true, strict=True)]
-    result["counts"] = [[int(f.max()), len(np.unique(t)) - 1] for f, t in pairs]
-    result["areas"] = [[whole_areas(f), whole_areas(t)] for f, t in pairs]
-    return result
-
-
-def ap_of(found: list[np.ndarray], true: list[np.ndarray]) -> Row:
-    """AP at each threshold, pooled and per image."""
-    return {
-        name: {
-            str(at): round(ap, 4) for at, ap in average_precision(found, true, pooling=of).items()
-        }
-        for name, of in (("pooled", "set"), ("per_image", "image"))
-    }
-
-
-def sum_of_mistakes(found: list[np.ndarray], true: list[np.ndarray]) -> Row:
-    """Mistakes of all images, by their kind."""
-    each = [find_mistakes(f, t) for f, t in zip(found, true, strict=True)]
-    return {kind: sum(getattr(m, kind) for m in each) for kind in Mistakes._fields}
-
-
-def whole_areas(labels: np.ndarray) -> float:
-    """The median area of the objects that the edge of the image does not cut; 0 without any."""
-    areas = np.bincount(clear_border(labels).ravel())[1:]
-    return float(np.median(areas[areas > 0])) if areas.any() else 0.0
+        scores = {name: score_objects(own, true) for name, own in found.items()}
+        result["ap"] |= {f"{name}, {views}": one["ap"] for name, one in scores.items()}
+    best = scores.get(target, scores["watershed"])
+    return result | {"dice": dice_of(logits, true)} | {k: best[k] for k in best if k != "ap"}
 
 
 def dice_of(logits: list[Tensor], true: list[np.ndarray]) -> float:
@@ -292,7 +263,7 @@ def earlier(**_: str) -> Row:
     logits = predictions(model, "foreground", "all", eight=False)["one"]
     masks = [one[0].numpy() > 0 for one in logits]
     helped = [with_true_seeds(m, t) for m, t in zip(masks, true, strict=True)]
-    result["ap"]["true seeds, one"] = ap_of(helped, true)
+    result["ap"]["true seeds, one"] = score_objects(helped, true)["ap"]
     return result
 
 
@@ -310,7 +281,7 @@ def ceilings(**_: str) -> Row:
     for labels in true:
         for name, decoded in perfect(labels).items():
             found.setdefault(name, []).append(decoded)
-    return {"ap": {name: ap_of(own, true) for name, own in found.items()}}
+    return {"ap": {name: score_objects(own, true)["ap"] for name, own in found.items()}}
 
 
 def perfect(labels: np.ndarray) -> dict[str, np.ndarray]:

@@ -31,6 +31,7 @@ from unet_lib.evaluation.metrics import (
     recall,
 )
 from unet_lib.evaluation.mistakes import Mistakes, find_mistakes
+from unet_lib.evaluation.objects import median_area, score_objects
 from unet_lib.evaluation.partitions import (
     InformationScores,
     RandScores,
@@ -93,6 +94,7 @@ __all__ = [
     "match_instances",
     "mean_sd",
     "measure_context",
+    "median_area",
     "overlaps",
     "pixel_accuracy",
     "precision",
@@ -103,6 +105,7 @@ __all__ = [
     "probabilities",
     "rand_scores",
     "recall",
+    "score_objects",
     "surface_distances",
     "thin_borders",
     "tile_slices",
