@@ -35,8 +35,8 @@ PARTS = {
     "10_nuclei": ("fig-instances", 0.67, 0.1, 0.33),
     "11_touching": ("fig-touching-offsets", 0.0, 0.1, 1.0),
     "12_classes": ("fig-classes-scenes", 0.0, 0.0, 0.5),
-    "14_paper": ("fig-paper-first", 0.67, 0.1, 0.33),
     "13_ship": ("fig-ship-careless", 0.0, 0.0, 1.0),
+    "14_paper": ("fig-paper-first", 0.67, 0.1, 0.33),
 }
 
 
